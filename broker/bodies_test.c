@@ -1,11 +1,11 @@
-/* bodies_test.c - calls whose bytes lie in the store only, through the whole shell: listed, shown,
- * told of, executed. */
+/* bodies_test.c - calls whose bytes are only in the store, through the whole shell: listed, shown,
+ * in events, executed. */
 #include "broker/testing.h"
 #include "trust/call.h"
 
-enum { CALLS = 20, BUDGET = 11000 /* all of them fit, the bytes of half of them */ };
+enum { CALLS = 20, BUDGET = 11000 /* all calls fit, but only half of their bytes */ };
 
-/* Nobody can take them yet. */
+/* No server can take them yet. */
 static void call_many(struct btest_peer *anna, struct id runs[CALLS])
 {
     struct m_accepted accepted;
@@ -90,7 +90,7 @@ static void executes_all(struct btest_peer *etl1, const struct id runs[CALLS])
                !view_run_after(etl1->w->broker->shell.core, &ID_ZERO, &(struct view_run){0}));
 }
 
-static void calls_in_the_store_only_are_seen_and_executed_as_all_others(void **state)
+static void calls_kept_only_in_the_store_are_listed_and_executed_as_usual(void **state)
 {
     struct btest *w = *state;
     struct btest_peer anna, etl1, mon;
@@ -121,7 +121,7 @@ static void calls_in_the_store_only_are_seen_and_executed_as_all_others(void **s
     btest_bye(&etl1);
 }
 
-static void after_a_restart_they_are_executed_too(void **state)
+static void calls_kept_only_in_the_store_are_executed_after_a_restart(void **state)
 {
     struct btest *w = *state;
     struct btest_peer anna, etl1;
@@ -146,10 +146,11 @@ static void after_a_restart_they_are_executed_too(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(calls_in_the_store_only_are_seen_and_executed_as_all_others,
+        cmocka_unit_test_setup_teardown(
+            calls_kept_only_in_the_store_are_listed_and_executed_as_usual, btest_setup,
+            btest_teardown),
+        cmocka_unit_test_setup_teardown(calls_kept_only_in_the_store_are_executed_after_a_restart,
                                         btest_setup, btest_teardown),
-        cmocka_unit_test_setup_teardown(after_a_restart_they_are_executed_too, btest_setup,
-                                        btest_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

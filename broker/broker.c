@@ -222,7 +222,8 @@ int broker_open(struct broker **ret, struct loop *loop, const struct broker_opti
     return 0;
 }
 
-/* Services go before the store that they ask and after the sessions of which they are told. */
+/* Services are closed before the store that they ask and after the sessions that they hear
+ * about. */
 void broker_close(struct broker **broker)
 {
     struct broker *b = *broker;

@@ -1,8 +1,8 @@
 /* broker.h - the whole broker, assembled.
  *
- * One turn: messages arrive (net/), each is judged and handed to whom it concerns (dispatch.c), the
- * core or a service. The core's records go to the store at the end of the turn; its effects wait
- * for the disk (shell/turn.h). Services (events, depot, logs, queries) answer by themselves. */
+ * One turn: messages arrive (net/), each is judged and handed to the core or to a service
+ * (dispatch.c). The core's records go to the store at the end of the turn; its effects wait for the
+ * disk (shell/turn.h). Services (events, depot, logs, queries) answer themselves. */
 #ifndef LB_BROKER_BROKER_H
 #define LB_BROKER_BROKER_H
 
@@ -15,20 +15,20 @@ struct broker_options {
     const char *cluster, *name;
     const char *const *listen;
     unsigned n_listen;
-    const char *config, *state; /* folders: etc, var */
+    const char *config, *state; /* the folders etc and var */
     uint64_t retention_ms, history_bytes, reserve_bytes, memory_budget, max_runs, lease_ms,
         lost_after_ms;
     uint64_t depot_bytes, logs_bytes;
-    bool restored; /* the store is a backup that was put back */
+    bool restored; /* the store is a restored backup */
 };
 
-/* One note in the view `events` for each principal and message within this time, with the count of
- * those between: a program in a loop does not fill the history. */
+/* One note in the view `events` for each principal and message in this time, with the count of
+ * those skipped, so that a program in a loop does not fill the history. */
 enum { BROKER_DENIAL_NOTE_MS = 10000 };
 
-/* For broker.c and dispatch.c alone. */
+/* For broker.c and dispatch.c only. */
 struct broker {
-    struct broker_options options; /* lent: the strings in it outlive the broker */
+    struct broker_options options; /* lent: its strings outlive the broker */
     struct shell shell;
     struct events *events;
     struct depot *depot;
@@ -37,7 +37,7 @@ struct broker {
     struct trust_anchors anchors;
     struct key key;
     struct buf certificate; /* own, d_signed */
-    uint64_t last_lsn;      /* of the store, before the core begins */
+    uint64_t last_lsn;      /* of the store, before the core starts */
     struct loop_timer minute;
     struct broker_denial {
         char name[LIMIT_NAME + 1];

@@ -1,4 +1,4 @@
-/* broker_test.c - what the parts of the shell promise, when they are put together. */
+/* broker_test.c - the promises of the shell's parts, tested on the whole broker. */
 #include "broker/testing.h"
 
 #include "trust/invitation.h"
@@ -15,7 +15,7 @@ static void a_call_goes_to_a_worker_and_its_result_comes_back(void **state)
     btest_bye(&etl1);
 }
 
-static void a_restart_keeps_what_was_and_answers_for_it(void **state)
+static void a_restart_keeps_keys_ends_and_history(void **state)
 {
     struct btest *w = *state;
     struct btest_peer anna, etl1;
@@ -49,8 +49,8 @@ static void a_restart_keeps_what_was_and_answers_for_it(void **state)
     btest_bye(&anna);
 }
 
-/* The last record says that a worker came: it is folded away, and no replay tells of it. */
-static void a_restart_gives_no_number_twice(void **state)
+/* The last record, a worker's arrival, is folded away and is in no replay. */
+static void a_restart_reuses_no_lsn(void **state)
 {
     struct btest *w = *state;
     struct btest_peer anna, etl1;
@@ -76,7 +76,7 @@ static void every_event_is_seen_once_from_memory_and_from_the_store(void **state
     btest_principal(w, &mon, "mon", ROLE_MONITOR, 9, watch, 1);
     btest_caller_and_worker(w, &anna, &etl1);
     btest_connect(&mon);
-    btest_run_one(&anna, &etl1, "k1"); /* nobody listens: it comes from the store */
+    btest_run_one(&anna, &etl1, "k1"); /* no reader: it comes from the store */
     uint64_t lsn = turn_last_lsn(&w->broker->shell);
     say(&mon, subscribe, .req = 1, .credit = 3000);
     assert_int_equal(btest_follow_events(&mon, 1, 0, lsn, &to), lsn);
@@ -87,7 +87,7 @@ static void every_event_is_seen_once_from_memory_and_from_the_store(void **state
     }
     uint64_t more = turn_last_lsn(&w->broker->shell);
     assert_int_equal(btest_follow_events(&mon, 1, to, more, &to), more - lsn);
-    say(&mon, subscribe, .req = 2, .after = 0, .credit = 700); /* all once more, in small steps */
+    say(&mon, subscribe, .req = 2, .after = 0, .credit = 700); /* all again, in small steps */
     mon.read = mon.heard.n;
     assert_int_equal(btest_follow_events(&mon, 2, 0, more, &to), more);
     btest_bye(&mon);
@@ -95,7 +95,7 @@ static void every_event_is_seen_once_from_memory_and_from_the_store(void **state
     btest_bye(&etl1);
 }
 
-/* What the dispatch path does for some calls: messages taken, records written, decisions, bytes to
+/* What the dispatch path does for a few calls: messages taken, records written, decisions, bytes to
  * caller and worker. */
 struct path_counts {
     uint64_t messages, records, decisions, to_caller, to_worker;
@@ -124,7 +124,7 @@ static struct path_counts count_path(struct btest *w, struct btest_peer *caller,
     return n;
 }
 
-static void a_stopped_monitor_changes_no_count_of_the_dispatch_path(void **state)
+static void a_stopped_monitor_adds_no_work_to_the_dispatch_path(void **state)
 {
     struct btest *w = *state;
     struct btest_peer anna, etl1, mon;
@@ -139,7 +139,7 @@ static void a_stopped_monitor_changes_no_count_of_the_dispatch_path(void **state
     hear(&mon, events, &events);
     assert_true(events.live);
     btest_run_one(&anna, &etl1,
-                  "more"); /* its one event is on its way; from here on it takes nothing */
+                  "more"); /* its one event is in flight; from here on it reads nothing */
     hear(&mon, events, &events);
     assert_int_equal(events.events.count, 1);
     size_t got = mon.heard.n;
@@ -186,7 +186,7 @@ static void a_monitor_sees_what_its_grants_cover_and_no_more(void **state)
     btest_bye(&etl1);
 }
 
-static void a_role_that_may_not_call_loses_nothing_but_its_answer(void **state)
+static void a_denied_question_is_answered_and_keeps_the_session(void **state)
 {
     struct btest *w = *state;
     struct btest_peer mon;
@@ -204,7 +204,7 @@ static void a_role_that_may_not_call_loses_nothing_but_its_answer(void **state)
     btest_bye(&mon);
 }
 
-static void a_revoked_certificate_says_nothing_any_more(void **state)
+static void a_revoked_certificate_ends_its_session(void **state)
 {
     struct btest *w = *state;
     struct btest_peer anna, admin;
@@ -228,7 +228,7 @@ static void a_revoked_certificate_says_nothing_any_more(void **state)
     btest_bye(&admin);
 }
 
-static void an_invitation_is_good_for_one_newcomer(void **state)
+static void an_invitation_admits_one_newcomer(void **state)
 {
     struct btest *w = *state;
     struct btest_peer admin, newcomer = {.w = w}, member = {.w = w}, again = {.w = w};
@@ -268,7 +268,7 @@ static void an_invitation_is_good_for_one_newcomer(void **state)
     hear(&admin, done, &done);
     key_from_seed(token.one_time_seed, &newcomer.key);
     btest_connect(&newcomer);
-    say(&newcomer, query, .req = 2, .what = span_str("servers")); /* not its business */
+    say(&newcomer, query, .req = 2, .what = span_str("servers")); /* it may only enrol */
     hear(&newcomer, error, &error);
     assert_int_equal(error.code, REFUSAL_WRONG_ROLE);
     key_make(&member.key);
@@ -347,7 +347,7 @@ static void begin_parent(struct btest_peer *t, uint64_t req, const char *key,
     buf_free(&bytes);
 }
 
-static void a_parent_begins_when_its_plan_is_here(void **state)
+static void a_parent_starts_only_once_its_plan_is_stored(void **state)
 {
     struct btest *w = *state;
     struct btest_peer anna;
@@ -375,8 +375,8 @@ static void a_parent_begins_when_its_plan_is_here(void **state)
     btest_bye(&anna);
 }
 
-/* What follows a run by its id need not know that it is a parent. */
-static void an_ended_parent_is_followed_to_its_end(void **state)
+/* A follower of a run's id need not know that it is a parent. */
+static void a_follower_of_an_ended_parent_is_told_its_end(void **state)
 {
     struct btest *w = *state;
     struct btest_peer anna, otto;
@@ -408,7 +408,7 @@ static void an_ended_parent_is_followed_to_its_end(void **state)
     say(&otto, follow, .req = 5, .run = accepted.run, .level = 1);
     hear(&otto, error, &error);
     assert_int_equal(error.code, REFUSAL_UNKNOWN_RUN);
-    for (unsigned i = 0; i < 2; i++) { /* once more after a restart */
+    for (unsigned i = 0; i < 2; i++) { /* and again after a restart */
         say(&anna, follow, .req = 6, .run = accepted.run, .level = 1);
         hear(&anna, run_ended, &ended);
         assert_true(id_eq(ended.run, accepted.run));
@@ -427,14 +427,14 @@ static void an_ended_parent_is_followed_to_its_end(void **state)
     btest_bye(&otto);
 }
 
-static void a_stranger_does_not_get_in(void **state)
+static void a_stranger_is_not_admitted(void **state)
 {
     struct btest *w = *state;
     struct btest_peer stranger = {.w = w};
     btest_start(w);
     key_make(&stranger.key);
     btest_certify(&stranger, "eve", ROLE_CALLER, 66, NULL,
-                  0); /* even a good certificate: nobody has told the broker of this key */
+                  0); /* a good certificate, but the broker does not know this key */
     btest_dial(&stranger);
     wait_until(w, stranger.refused);
     assert_int_equal(stranger.refused_code, REFUSAL_UNKNOWN_PRINCIPAL);
@@ -442,8 +442,8 @@ static void a_stranger_does_not_get_in(void **state)
     btest_bye(&stranger);
 }
 
-/* Pages of two: the live ones first, then those that have ended; each of them once. */
-static void a_listing_of_parents_goes_on_from_page_to_page(void **state)
+/* Pages of two: the live ones first, then the ended ones; each exactly once. */
+static void a_listing_of_parents_continues_from_page_to_page(void **state)
 {
     enum { LIVE = 5, ENDED = 3 };
     struct btest *w = *state;
@@ -499,19 +499,19 @@ int main(void)
 #define in_world(test) cmocka_unit_test_setup_teardown(test, btest_setup, btest_teardown)
     const struct CMUnitTest tests[] = {
         in_world(a_call_goes_to_a_worker_and_its_result_comes_back),
-        in_world(a_restart_keeps_what_was_and_answers_for_it),
-        in_world(a_restart_gives_no_number_twice),
+        in_world(a_restart_keeps_keys_ends_and_history),
+        in_world(a_restart_reuses_no_lsn),
         in_world(every_event_is_seen_once_from_memory_and_from_the_store),
-        in_world(a_stopped_monitor_changes_no_count_of_the_dispatch_path),
+        in_world(a_stopped_monitor_adds_no_work_to_the_dispatch_path),
         in_world(a_monitor_sees_what_its_grants_cover_and_no_more),
-        in_world(a_role_that_may_not_call_loses_nothing_but_its_answer),
-        in_world(a_revoked_certificate_says_nothing_any_more),
-        in_world(an_invitation_is_good_for_one_newcomer),
+        in_world(a_denied_question_is_answered_and_keeps_the_session),
+        in_world(a_revoked_certificate_ends_its_session),
+        in_world(an_invitation_admits_one_newcomer),
         in_world(output_is_kept_and_followed_to_its_end),
-        in_world(a_parent_begins_when_its_plan_is_here),
-        in_world(an_ended_parent_is_followed_to_its_end),
-        in_world(a_listing_of_parents_goes_on_from_page_to_page),
-        in_world(a_stranger_does_not_get_in),
+        in_world(a_parent_starts_only_once_its_plan_is_stored),
+        in_world(a_follower_of_an_ended_parent_is_told_its_end),
+        in_world(a_listing_of_parents_continues_from_page_to_page),
+        in_world(a_stranger_is_not_admitted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* check.h - `lbbroker check`: would this broker start? Reports each thing that it looks at and
- * changes nothing. */
+/* check.h - `lbbroker check`: would this broker start? Reports each thing that it checks; changes
+ * nothing. */
 #ifndef LB_BROKER_CHECK_H
 #define LB_BROKER_CHECK_H
 

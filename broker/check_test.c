@@ -1,4 +1,4 @@
-/* check_test.c - lbbroker check, alone, beside a running broker, and where it is wrong. */
+/* check_test.c - lbbroker check: alone, beside a running broker, and with faults to find. */
 #include "broker/check.h"
 
 #include <fcntl.h>
@@ -6,7 +6,7 @@
 
 #include "broker/testing.h"
 
-/* What the check says is *ret_text (the caller's); the return value is its own. */
+/* Returns what the check returns; *ret_text, the caller's to free, is its output. */
 static int check(struct btest *w, struct buf *ret_text)
 {
     struct error err = {0};
@@ -37,7 +37,7 @@ static int check(struct btest *w, struct buf *ret_text)
     return rc;
 }
 
-static void a_house_where_all_is_well_is_said_to_be(void **state)
+static void a_sound_installation_passes(void **state)
 {
     struct buf text = {0};
     assert_int_equal(check(*state, &text), 0);
@@ -46,7 +46,7 @@ static void a_house_where_all_is_well_is_said_to_be(void **state)
     buf_free(&text);
 }
 
-static void beside_a_running_broker_it_says_so_and_all_is_well(void **state)
+static void a_check_beside_a_running_broker_says_so_and_passes(void **state)
 {
     struct btest *w = *state;
     struct buf text = {0};
@@ -60,20 +60,20 @@ static void beside_a_running_broker_it_says_so_and_all_is_well(void **state)
     buf_free(&text);
 }
 
-static void a_port_that_somebody_else_has_is_wrong(void **state)
+static void a_port_in_use_by_another_program_fails(void **state)
 {
     struct btest *w = *state;
     struct buf text = {0};
     btest_start(w);
     char *lock = mem_printf("%s/var/broker/broker.db.lock", w->home);
-    assert_int_equal(unlink(lock), 0); /* what has the port is no broker of this house */
+    assert_int_equal(unlink(lock), 0); /* what has the port is not this broker */
     mem_free(&lock);
     assert_int_equal(check(w, &text), 1);
     assert_contains(buf_str(&text), "listen       WRONG");
     buf_free(&text);
 }
 
-static void a_broken_key_is_wrong(void **state)
+static void a_broken_key_fails(void **state)
 {
     struct btest *w = *state;
     struct buf text = {0};
@@ -87,10 +87,10 @@ int main(void)
 {
 #define in_world(test) cmocka_unit_test_setup_teardown(test, btest_setup, btest_teardown)
     const struct CMUnitTest tests[] = {
-        in_world(a_house_where_all_is_well_is_said_to_be),
-        in_world(beside_a_running_broker_it_says_so_and_all_is_well),
-        in_world(a_port_that_somebody_else_has_is_wrong),
-        in_world(a_broken_key_is_wrong),
+        in_world(a_sound_installation_passes),
+        in_world(a_check_beside_a_running_broker_says_so_and_passes),
+        in_world(a_port_in_use_by_another_program_fails),
+        in_world(a_broken_key_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,7 +17,7 @@ static void to_core(struct broker *b, struct shell_peer *p, uint64_t kind, struc
     turn_step_message(&b->shell, p, message);
 }
 
-/* The sessions of net/ keep these to themselves. */
+/* The sessions of net/ handle these themselves. */
 static void to_session(struct broker *b, struct shell_peer *p, uint64_t kind, struct span message)
 {
     (void)kind, (void)message;
@@ -133,7 +133,7 @@ const struct dispatch_row *dispatch_row_of(uint64_t kind, unsigned role)
 /* ---- Denials */
 
 /* Kept in `events`, each principal and message at most once in BROKER_DENIAL_NOTE_MS, with the
- * count of those between. */
+ * count of those skipped. */
 static void note_denial(struct broker *b, const struct shell_peer *p, uint64_t kind,
                         const char *why)
 {

@@ -17,11 +17,11 @@ struct dispatch_row {
 
 /* The row of this message for senders of this role (rights_role). NULL: they may not send it. */
 const struct dispatch_row *dispatch_row_of(uint64_t kind, unsigned role);
-/* Row after row, in the order of the table. NULL: no more. */
+/* Walks the rows in the order of the table. NULL: no more. */
 const struct dispatch_row *dispatch_row_at(unsigned i);
 
-/* A message of a session: judges it, counts it, and hands it on. Whoever may not send it is told
- * so, and a denial is noted in the view `events`. `broker` is a struct broker. */
+/* A message of a session: judges it, counts it, and hands it on. A denied sender is told so, and
+ * the denial is noted in the view `events`. `broker` is a struct broker. */
 void dispatch_message(void *broker, uint64_t peer, uint64_t kind, struct span message);
 
 #endif

@@ -4,8 +4,7 @@
 #include "common/testing.h"
 #include "trust/grants.h"
 
-/* What each role may send when it holds every grant there is: written down once more, as people
-   read it. */
+/* What each role may send when it holds every grant: written a second time, as a readable list. */
 #define SERVER_MAY \
     "HELLO PING BYE ATTEST HAVE HAVE_END STARTED PROGRESS RESULT RETURNED LOG_DATA GET CERTIFICATE "
 #define CALLER_MAY \
@@ -15,7 +14,7 @@
 #define MONITOR_MAY \
     "HELLO PING BYE FOLLOW QUERY OPERATE SUBSCRIBE CREDIT UNSUBSCRIBE LOGS CERTIFICATE "
 #define NEWCOMER_MAY "HELLO PING BYE ENROL "
-/* And without any grant: what needs none, or is judged row by row, event by event. */
+/* And without any grant: messages that need none, or whose answers are judged row by row. */
 #define UNGRANTED_CALLER  "HELLO PING BYE QUERY SUBSCRIBE CREDIT UNSUBSCRIBE CERTIFICATE "
 #define UNGRANTED_MONITOR "HELLO PING BYE QUERY SUBSCRIBE CREDIT UNSUBSCRIBE CERTIFICATE "
 
@@ -57,7 +56,7 @@ static void sign(struct dispatch_world *w)
     d_signed_encode(&s, &w->envelope);
 }
 
-/* A well-formed message of the kind, about things of anna's own; NULL fields are zeros. */
+/* A well-formed message of the kind, about anna's own things; NULL fields are zeros. */
 static struct span message_of(struct dispatch_world *w, uint64_t kind, const char *caller,
                               const char *job)
 {
@@ -110,7 +109,7 @@ static enum rights_verdict judge(struct dispatch_world *w, bool newcomer, uint64
     return v;
 }
 
-/* Every kind of the protocol against a list of words. */
+/* Compares every kind of the protocol with a list of words. */
 static void may_exactly(enum role role, bool newcomer, bool granted, const char *list)
 {
     struct dispatch_world w;
@@ -120,7 +119,7 @@ static void may_exactly(enum role role, bool newcomer, bool granted, const char 
         enum sender from = 0;
         char word[80];
         if (s != messages_schema_of_kind(s->kind, &from) || !from)
-            continue; /* no message */
+            continue; /* not a message */
         snprintf(word, sizeof word, "%s ", s->name);
         bool listed = strncmp(list, word, strlen(word)) == 0;
         char inner[84];
@@ -160,7 +159,7 @@ static void without_a_grant_only_what_needs_none_may_be_sent(void **state)
     may_exactly(ROLE_SERVER, false, false, SERVER_MAY);
 }
 
-static void unknown_kinds_are_denied_to_everybody(void **state)
+static void unknown_kinds_are_denied_to_every_role(void **state)
 {
     struct dispatch_world w;
     (void)state;
@@ -171,7 +170,7 @@ static void unknown_kinds_are_denied_to_everybody(void **state)
     end(&w);
 }
 
-static void a_grant_covers_its_jobs_and_no_others(void **state)
+static void a_grant_covers_only_its_jobs(void **state)
 {
     struct dispatch_world w;
     struct grant one = {.verb = VERB_CALL, .pattern = "load*", .address = "etl"};
@@ -193,7 +192,7 @@ static void a_grant_covers_its_jobs_and_no_others(void **state)
     end(&w);
 }
 
-static void nobody_sends_what_another_has_signed(void **state)
+static void a_document_signed_by_another_principal_is_denied(void **state)
 {
     struct dispatch_world w;
     (void)state;
@@ -206,7 +205,7 @@ static void nobody_sends_what_another_has_signed(void **state)
     end(&w);
 }
 
-static void bytes_that_are_no_message_are_denied(void **state)
+static void malformed_bytes_are_denied(void **state)
 {
     struct dispatch_world w;
     (void)state;
@@ -219,7 +218,7 @@ static void bytes_that_are_no_message_are_denied(void **state)
     end(&w);
 }
 
-static void ones_own_may_be_seen_and_others_by_a_grant(void **state)
+static void a_principal_sees_its_own_and_by_a_grant_those_of_others(void **state)
 {
     struct dispatch_world w;
     struct grant one = {.verb = VERB_WATCH, .pattern = "load", .address = "etl"};
@@ -236,10 +235,10 @@ static void ones_own_may_be_seen_and_others_by_a_grant(void **state)
     end(&w);
 }
 
-/* Says the message in a session of its own. */
+/* Sends the message in a session of its own. */
 static bool core_knows(struct dispatch_world *w, uint64_t peer, uint64_t kind)
 {
-    /* The first field is of a wrong type: a message that the core knows is malformed, no more. */
+    /* The first field is of a wrong type: to the core a message that it knows is malformed. */
     const uint8_t message[] = {0x92, (uint8_t)kind, 0xc0};
     struct bcore_peer who = {.name = "", .role = "", .address = ""};
     struct bcore_out out = {0};
@@ -264,7 +263,7 @@ static bool core_knows(struct dispatch_world *w, uint64_t peer, uint64_t kind)
     return known;
 }
 
-static void the_core_knows_exactly_the_messages_that_the_table_gives_it(void **state)
+static void the_core_accepts_exactly_the_messages_routed_to_it(void **state)
 {
     struct dispatch_world w;
     struct bcore_out out = {0};
@@ -292,12 +291,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_role_may_send_what_the_table_says_and_nothing_else),
         cmocka_unit_test(without_a_grant_only_what_needs_none_may_be_sent),
-        cmocka_unit_test(unknown_kinds_are_denied_to_everybody),
-        cmocka_unit_test(a_grant_covers_its_jobs_and_no_others),
-        cmocka_unit_test(nobody_sends_what_another_has_signed),
-        cmocka_unit_test(bytes_that_are_no_message_are_denied),
-        cmocka_unit_test(ones_own_may_be_seen_and_others_by_a_grant),
-        cmocka_unit_test(the_core_knows_exactly_the_messages_that_the_table_gives_it),
+        cmocka_unit_test(unknown_kinds_are_denied_to_every_role),
+        cmocka_unit_test(a_grant_covers_only_its_jobs),
+        cmocka_unit_test(a_document_signed_by_another_principal_is_denied),
+        cmocka_unit_test(malformed_bytes_are_denied),
+        cmocka_unit_test(a_principal_sees_its_own_and_by_a_grant_those_of_others),
+        cmocka_unit_test(the_core_accepts_exactly_the_messages_routed_to_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

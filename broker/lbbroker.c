@@ -1,6 +1,6 @@
 /* lbbroker.c - the broker's main: reads the options, opens the broker, runs until it is stopped.
  *
- * Exit codes: 0 stopped as asked; 1 it could not go on; 2 wrong usage; 74 the store cannot be
+ * Exit codes: 0 stopped as asked; 1 it could not continue; 2 wrong usage; 74 the store cannot be
  * relied on (store/store.h). */
 #include <errno.h>
 #include <signal.h>
@@ -108,7 +108,7 @@ static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void 
     }
 }
 
-/* Each session takes a descriptor, and the soft limit of 1024 would be reached first. */
+/* Each session takes a descriptor, so the soft limit of 1024 would be reached first. */
 static void raise_descriptors(void)
 {
     struct rlimit r;

@@ -1,5 +1,5 @@
-/* lbbroker_test.c - the program itself. Needs bin/lbbroker beside the tests' folder; make builds it
- * first. */
+/* lbbroker_test.c - the program itself. Needs bin/lbbroker beside the tests' folder, which make
+ * builds first. */
 #include "broker/testing.h"
 
 #include <poll.h>
@@ -22,7 +22,7 @@ static char *program(void)
     return path;
 }
 
-static void what_it_writes_is_for_nobody_else(void **state)
+static void files_are_readable_only_by_their_owner(void **state)
 {
     struct btest *w = *state;
     struct stat st;
@@ -40,7 +40,7 @@ static void what_it_writes_is_for_nobody_else(void **state)
         poll(NULL, 0, 5);
     assert_int_equal(stat(lock, &st), 0);
     assert_int_equal(st.st_mode & 077, 0);
-    if (geteuid() != 0) { /* a process that may be looked into belongs to its user */
+    if (geteuid() != 0) { /* if the process were dumpable, /proc would belong to its user */
         char *proc = mem_printf("/proc/%d/environ", (int)pid);
         assert_int_equal(stat(proc, &st), 0);
         assert_int_equal(st.st_uid, 0);
@@ -56,7 +56,7 @@ static void what_it_writes_is_for_nobody_else(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(what_it_writes_is_for_nobody_else, btest_setup,
+        cmocka_unit_test_setup_teardown(files_are_readable_only_by_their_owner, btest_setup,
                                         btest_teardown),
     };
     return cmocka_run_group_tests_name("lbbroker", tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* rows_test.c - rows of queries: one schema in every listing, filters, runs by short ids; and logs
- * that have nothing to show. */
+/* rows_test.c - rows of queries: one schema in every listing, filters, short ids, and empty
+ * logs. */
 #include "broker/testing.h"
 
 #include <jansson.h>
@@ -56,7 +56,7 @@ static const char *state_in(const json_t *row, const char *layer)
     return word(json_object_get(row, layer), "state");
 }
 
-static void every_row_says_its_version(void **state)
+static void every_row_has_its_version(void **state)
 {
     static const char *const LISTINGS[] = {"runs",         "history", "parents", "servers",
                                            "certificates", "whoami",  "stats",   "store"};
@@ -82,7 +82,7 @@ static void every_row_says_its_version(void **state)
     btest_bye(&etl1);
 }
 
-static void a_run_has_the_same_layers_in_history_and_when_shown(void **state)
+static void history_and_run_show_the_same_layers(void **state)
 {
     struct btest *w = *state;
     struct btest_peer anna, etl1;
@@ -110,7 +110,7 @@ static void a_run_has_the_same_layers_in_history_and_when_shown(void **state)
     btest_bye(&etl1);
 }
 
-static void a_draining_server_says_so_in_its_state(void **state)
+static void a_draining_server_has_the_state_draining(void **state)
 {
     struct btest *w = *state;
     struct btest_peer anna, etl1;
@@ -126,7 +126,7 @@ static void a_draining_server_says_so_in_its_state(void **state)
     btest_bye(&etl1);
 }
 
-static void a_filter_that_a_listing_does_not_have_is_refused(void **state)
+static void an_unknown_filter_is_refused(void **state)
 {
     struct btest *w = *state;
     struct btest_peer anna, etl1;
@@ -213,7 +213,7 @@ static void call_child(struct btest_peer *t, struct id parent, const char *item,
     buf_free(&bytes);
 }
 
-static void a_child_is_called_by_its_task_and_item_while_it_lives_and_after(void **state)
+static void a_child_is_named_by_task_and_item_while_live_and_after_its_end(void **state)
 {
     static const struct {
         const char *item, *child;
@@ -249,7 +249,7 @@ static void a_child_is_called_by_its_task_and_item_while_it_lives_and_after(void
 }
 
 /* ---- find */
-static void a_short_id_names_a_live_run_an_ended_one_and_a_parent(void **state)
+static void a_short_id_finds_live_runs_ended_runs_and_parents(void **state)
 {
     struct btest *w = *state;
     struct btest_peer anna, etl1;
@@ -296,14 +296,15 @@ static void expect_found(struct btest_peer *t, const char *text, const struct id
     json_decref(rows);
 }
 
-/* Ids of one millisecond are in no order; what a test calls the newest has one of its own. */
+/* Ids made in one millisecond have no order, so the newest of a test gets a millisecond of its
+ * own. */
 static void next_millisecond(struct btest *w)
 {
     for (const int64_t now = clock_wall_ms(); clock_wall_ms() <= now + 1;)
         btest_turn(w);
 }
 
-static void last_is_the_askers_newest_single_call_or_parent(void **state)
+static void last_is_the_newest_single_call_or_parent_of_its_caller(void **state)
 {
     struct btest *w = *state;
     struct btest_peer anna, etl1, mon;
@@ -329,7 +330,7 @@ static void last_is_the_askers_newest_single_call_or_parent(void **state)
     btest_bye(&mon);
 }
 
-static void a_short_id_finds_nothing_that_the_asker_may_not_see(void **state)
+static void a_short_id_finds_only_what_the_principal_may_see(void **state)
 {
     struct btest *w = *state;
     struct btest_peer anna, etl1, otto;
@@ -352,7 +353,7 @@ static void a_short_id_finds_nothing_that_the_asker_may_not_see(void **state)
 }
 
 /* ---- Explanations */
-static void the_explanation_of_a_call_to_a_server_speaks_of_that_server_alone(void **state)
+static void a_call_to_one_server_is_explained_by_that_server_alone(void **state)
 {
     static const char *const addresses[] = {"etl2", "etl"};
     struct btest *w = *state;
@@ -379,7 +380,7 @@ static void the_explanation_of_a_call_to_a_server_speaks_of_that_server_alone(vo
         say(&anna, call, .req = 20 + i, .call = buf_span(&bytes));
         hear(&anna, accepted, &accepted);
         json_t *rows = rows_of(&anna, "explain", "run", id_format(accepted.run, id), NULL, NULL);
-        assert_int_equal(json_array_size(rows), i == 0 ? 2 : 3); /* the first is of the run */
+        assert_int_equal(json_array_size(rows), i == 0 ? 2 : 3); /* the first row is the run's */
         if (i == 0)
             assert_string_equal(word(json_array_get(rows, 1), "server"), "etl2");
         json_decref(rows);
@@ -425,7 +426,7 @@ static void end_with_a_step(struct btest_peer *worker, struct id run, const char
     buf_free(&outcome);
 }
 
-static void a_log_that_has_nothing_says_why(void **state)
+static void an_empty_log_says_why(void **state)
 {
     struct btest *w = *state;
     struct btest_peer anna, etl1;
@@ -456,17 +457,17 @@ static void a_log_that_has_nothing_says_why(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_world(every_row_says_its_version),
-        in_world(a_run_has_the_same_layers_in_history_and_when_shown),
-        in_world(a_draining_server_says_so_in_its_state),
-        in_world(a_filter_that_a_listing_does_not_have_is_refused),
+        in_world(every_row_has_its_version),
+        in_world(history_and_run_show_the_same_layers),
+        in_world(a_draining_server_has_the_state_draining),
+        in_world(an_unknown_filter_is_refused),
         in_world(parents_can_be_filtered_by_plan_parent_and_state),
-        in_world(a_child_is_called_by_its_task_and_item_while_it_lives_and_after),
-        in_world(a_short_id_names_a_live_run_an_ended_one_and_a_parent),
-        in_world(last_is_the_askers_newest_single_call_or_parent),
-        in_world(a_short_id_finds_nothing_that_the_asker_may_not_see),
-        in_world(the_explanation_of_a_call_to_a_server_speaks_of_that_server_alone),
-        in_world(a_log_that_has_nothing_says_why),
+        in_world(a_child_is_named_by_task_and_item_while_live_and_after_its_end),
+        in_world(a_short_id_finds_live_runs_ended_runs_and_parents),
+        in_world(last_is_the_newest_single_call_or_parent_of_its_caller),
+        in_world(a_short_id_finds_only_what_the_principal_may_see),
+        in_world(a_call_to_one_server_is_explained_by_that_server_alone),
+        in_world(an_empty_log_says_why),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -110,7 +110,7 @@ void btest_say_schema(struct btest_peer *t, const struct wire_schema *s, const v
     buf_free(&b);
 }
 
-/* The next message of the schema's kind; others before it are passed over. False: not yet. */
+/* The next message of the schema's kind; others before it are skipped. False: not yet. */
 bool btest_next_of(struct btest_peer *t, const struct wire_schema *s, void *ret)
 {
     while (t->read < t->heard.n) {

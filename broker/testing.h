@@ -1,5 +1,5 @@
 /* testing.h - the whole broker in one process: a broker on a port of its own, and peers that speak
- * to it. Whatever fails, fails the test. For *_test.c only. */
+ * to it. Any failure fails the test. For *_test.c only. */
 #ifndef LB_BROKER_TESTING_H
 #define LB_BROKER_TESTING_H
 
@@ -32,14 +32,14 @@ struct btest_peer {
     uint64_t refused_code;
     struct id spool;
     struct buf heard; /* [u32 size][message] ... */
-    size_t read;      /* how far next_of has looked at `heard` */
+    size_t read;      /* how far `heard` has been read */
     unsigned sessions;
 };
 
-/* cmocka's: a world with keys and folders, without a broker yet. */
+/* cmocka's: a world with keys and folders, with no broker yet. */
 int btest_setup(void **state);
 int btest_teardown(void **state);
-/* Starts the broker, on the port that it had before, if any. */
+/* Starts the broker, on its previous port, if any. */
 void btest_start(struct btest *w);
 /* Writes HOME/etc/NAME. */
 void btest_write_file(struct btest *w, const char *name, struct span content, mode_t mode);
@@ -66,8 +66,8 @@ void btest_dial(struct btest_peer *t);
 void btest_connect(struct btest_peer *t); /* dials, and waits for WELCOME */
 void btest_bye(struct btest_peer *t);     /* closes, and frees what the peer has */
 
-/* say(t, call, .req = 1, ...) sends m_call; hear(t, done, &m) waits for the next m_done, passing
- * over what comes before it. */
+/* say(t, call, .req = 1, ...) sends m_call; hear(t, done, &m) waits for the next m_done, skipping
+ * what comes before it. */
 #define say(t, low, ...)  btest_say_schema((t), &m_##low##_schema, &(struct m_##low){__VA_ARGS__})
 #define hear(t, low, ret) wait_until((t)->w, btest_next_of((t), &m_##low##_schema, (ret)))
 void btest_say_schema(struct btest_peer *t, const struct wire_schema *s, const void *message);

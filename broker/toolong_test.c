@@ -1,5 +1,5 @@
-/* toolong_test.c - rows and events that are too long for a frame: what is too much of them is left
- * out and said to be. */
+/* toolong_test.c - rows and events that are too long for a frame: the excess is left out, and the
+ * row says so. */
 #include "broker/testing.h"
 #include "trust/call.h"
 
@@ -32,7 +32,7 @@ static void call_at_length(struct btest_peer *anna)
     buf_free(&bytes);
 }
 
-/* Of the events that come next. */
+/* Of the next events. */
 static bool is_told_in_part(struct btest_peer *mon)
 {
     struct m_events m;
@@ -44,7 +44,7 @@ static bool is_told_in_part(struct btest_peer *mon)
     return found;
 }
 
-static void a_run_with_long_parameters_is_listed_shown_and_told_of(void **state)
+static void a_run_with_long_parameters_is_listed_shown_and_in_events(void **state)
 {
     struct btest *w = *state;
     struct btest_peer anna, etl1, mon;
@@ -71,8 +71,8 @@ static void a_run_with_long_parameters_is_listed_shown_and_told_of(void **state)
     btest_bye(&etl1);
 }
 
-/* A job may go round its steps for a long time, and each beginning of one is a record. */
-static void a_run_that_has_seen_much_is_shown_by_how_it_began_and_where_it_is(void **state)
+/* A job may repeat its steps for a long time, and each start of a step is a record. */
+static void a_run_with_many_records_is_shown_by_the_first_and_the_last(void **state)
 {
     struct btest *w = *state;
     struct btest_peer anna, etl1;
@@ -108,8 +108,8 @@ static void a_run_that_has_seen_much_is_shown_by_how_it_began_and_where_it_is(vo
     btest_bye(&etl1);
 }
 
-/* Else a client that mixes up its cursors reads the first page again and again. */
-static void a_cursor_of_no_answer_is_refused(void **state)
+/* Otherwise a client that mixes up its cursors would read the first page for ever. */
+static void an_unknown_cursor_is_refused(void **state)
 {
     static const char *const what[] = {"runs", "history", "parents", "find"};
     struct btest *w = *state;
@@ -129,13 +129,11 @@ static void a_cursor_of_no_answer_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_run_with_long_parameters_is_listed_shown_and_told_of,
+        cmocka_unit_test_setup_teardown(a_run_with_long_parameters_is_listed_shown_and_in_events,
                                         btest_setup, btest_teardown),
-        cmocka_unit_test_setup_teardown(
-            a_run_that_has_seen_much_is_shown_by_how_it_began_and_where_it_is, btest_setup,
-            btest_teardown),
-        cmocka_unit_test_setup_teardown(a_cursor_of_no_answer_is_refused, btest_setup,
-                                        btest_teardown),
+        cmocka_unit_test_setup_teardown(a_run_with_many_records_is_shown_by_the_first_and_the_last,
+                                        btest_setup, btest_teardown),
+        cmocka_unit_test_setup_teardown(an_unknown_cursor_is_refused, btest_setup, btest_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
  * emits, a replay those that it reads.
  *
  * A record that the state does not allow is refused with a sentence: either the journal is not ours
- * or there is a bug, and a guess would lose somebody's run. */
+ * or there is a bug, and a guess could lose a run. */
 #include <errno.h>
 #include <string.h>
 
@@ -114,7 +114,7 @@ static int apply_cancelled(struct bcore *c, uint64_t lsn, const struct r_cancell
     if (!run)
         return no_run(r->run, "cancelled", err);
     if (run->at && (rc = run_move(run, RUN_EV_CANCEL, err)) < 0)
-        return rc; /* a run that waits or is held ends by the next record */
+        return rc; /* a waiting or held run is ended by the next record */
     run_cancel_free(c, run);
     run->cancel = mem_zalloc(1, sizeof *run->cancel);
     run->cancel->by = text_get(c, r->by);
@@ -130,7 +130,7 @@ static int apply_lost(struct bcore *c, uint64_t lsn, const struct r_lost *r, str
     int rc = 0;
     if (!run)
         return -EPROTO;
-    /* The journal does not say that it was out of contact. */
+    /* The journal does not record that it was out of contact. */
     if (run->state == RUN_HANDED_OVER || run->state == RUN_RUNNING)
         rc = run_move(run, RUN_EV_SILENCE, err);
     if (rc == 0 && r->then == ON_LOST_RERUN)
@@ -280,7 +280,7 @@ static int apply_parent_ended(struct bcore *c, uint64_t lsn, const struct r_pare
 static int apply_server(struct bcore *c, const struct r_server *r)
 {
     struct server *s = server_find(c, r->server);
-    if (s) { /* for people only; a server that was forgotten does not come back by it */
+    if (s) { /* for people only; it does not bring a forgotten server back */
         s->last_spool = r->spool;
         s->last_boot = r->boot;
         text_put(c, &s->software);
@@ -309,7 +309,7 @@ static int apply_operated(struct bcore *c, const struct r_operated *r, struct er
     if (s->attempts)
         return error_set(err, -EPROTO, "operated: server '" SPAN_FMT "' has attempts",
                          SPAN_ARG(r->target));
-    server_remove(c, s); /* its certificates stay valid: with one of them it comes back */
+    server_remove(c, s); /* its certificates stay valid, and one of them brings it back */
     return 0;
 }
 

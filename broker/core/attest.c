@@ -1,4 +1,4 @@
-/* attest.c - what servers say they can run (ATTEST), and the answer to RESOLVE: where a job is. */
+/* attest.c - what servers can run (ATTEST), and the answer to RESOLVE: where a job is. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,7 +99,7 @@ static void take_jobs(struct bcore *c, struct server *s, const struct wire_list 
         struct job_version *j = &s->jobs[s->n_jobs++];
         struct d_attested_job d;
         if (d_attested_job_decode(item, &d, &err) < 0)
-            continue; /* cannot be: check_lists has decoded it */
+            continue; /* impossible: check_lists has decoded it */
         j->name = text_get(c, d.name);
         j->version = text_get(c, d.version);
         j->hash = d.job_hash;
@@ -130,7 +130,7 @@ void bcore_on_attest(struct bcore *c, struct peer_state *p)
         bcore_peer_forget(c, p);
         return;
     }
-    /* nobody reads the old jobs' spans any more, but their memory goes last */
+    /* the old jobs' spans are no longer read, but their memory is freed last */
     struct buf old = s->attest;
     s->attest = buf_dup(c->ev->message);
     if (m_attest_decode(buf_span(&s->attest), &m, &err) == 0) {
@@ -152,7 +152,7 @@ struct version {
     const struct server *example;
     uint64_t servers;
     int64_t deployed;
-    unsigned older; /* where it is newest */
+    unsigned older; /* at the server where it is newest */
 };
 
 /* When one of its packages was last deployed; the newest job comes first. */

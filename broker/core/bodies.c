@@ -1,17 +1,17 @@
 /* bodies.c - the bytes of calls: in memory up to a budget, beyond it only in the store.
  *
- * A run keeps only the fields that scheduling needs. The call's bytes, most of what a waiting call
- * takes, are needed once more, when the run is handed over. So when a call still waits while its
- * record reaches the disk, and the bytes in memory exceed the budget, its bytes are dropped. A run
- * that is handed over before that, as on a cluster with a free server, never needs the store.
- * Dropped bytes do not come back into memory either: the shell puts them into the EXECUTE that
- * leaves, while the commit that it rests on is under way (BCORE_FX_EXECUTE).
+ * A run keeps only the fields that scheduling needs. The call's bytes, most of a waiting call's
+ * memory, are needed again when the run is handed over. So if a call still waits when its record
+ * reaches the disk, and the bytes in memory exceed the budget, its bytes are dropped. A run that is
+ * handed over before that, as on a cluster with a free server, never needs the store. Dropped bytes
+ * never return to memory: the shell puts them into the EXECUTE that leaves, while the commit on
+ * which it rests is in progress (BCORE_FX_EXECUTE).
  *
- * The newest are dropped first: the oldest are handed over next, so those near the head of a queue
- * stay. */
+ * The newest are dropped first: the oldest are handed over next, so the calls near the head of a
+ * queue stay in memory. */
 #include "broker/core/inside.h"
 
-/* It is on disk. */
+/* The run's record is on disk. */
 static void settle(struct bcore *c, struct run *r)
 {
     if (!r->at && c->bodies + r->call_n > c->config.bodies_budget) {

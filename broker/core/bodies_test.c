@@ -1,5 +1,5 @@
-/* bodies_test.c - calls whose bytes lie in the store only: which they are, that nothing else
- * changes with it, and what is handed over. */
+/* bodies_test.c - calls whose bytes are only in the store: which they are, that nothing else
+ * changes, and what is handed over. */
 #include "broker/core/testing.h"
 
 enum { BUDGET = 700 /* one call of call_of fits, two do not */ };
@@ -62,7 +62,7 @@ static struct id long_call(struct core_world *w, uint64_t peer, const char *key)
     return a.run;
 }
 
-/* What is sent once the shell has fetched the call that the first such effect asks for. */
+/* What is sent once the shell has fetched the call for the first such effect. */
 static struct m_execute fetched(struct core_world *w, uint64_t server, struct id run,
                                 struct buf *message)
 {
@@ -81,13 +81,13 @@ static struct m_execute fetched(struct core_world *w, uint64_t server, struct id
     return m;
 }
 
-static void beyond_the_budget_calls_that_wait_lie_in_the_store_only(void **state)
+static void beyond_the_budget_waiting_calls_are_kept_only_in_the_store(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna");
     struct id first = long_call(w, anna, "1"), second = long_call(w, anna, "2"),
               third = long_call(w, anna, "3");
-    /* the store has not said that it has them */
+    /* the store has not yet reported them committed */
     assert_true(is_here(w, second) && is_here(w, third));
     committed(w);
     assert_true(is_here(w, first)); /* the oldest is handed over first */
@@ -95,7 +95,7 @@ static void beyond_the_budget_calls_that_wait_lie_in_the_store_only(void **state
     assert_true(bytes_here(w) <= BUDGET);
 }
 
-static void what_is_not_on_disk_stays(void **state)
+static void a_call_that_is_not_on_disk_stays_in_memory(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna");
@@ -108,7 +108,7 @@ static void what_is_not_on_disk_stays(void **state)
     assert_true(bytes_here(w) <= BUDGET);
 }
 
-static void the_bytes_handed_over_are_the_callers(void **state)
+static void a_server_gets_exactly_the_bytes_that_the_caller_signed(void **state)
 {
     struct core_world *w = *state;
     struct buf message = {0};
@@ -124,13 +124,13 @@ static void the_bytes_handed_over_are_the_callers(void **state)
     assert_true(span_eq(m.call, call) && call.n > 300);
     assert_int_equal(m.attempt, 1);
     assert_true(m.certificate.n > 0);
-    SENT(w, s, EXECUTE, execute, &m); /* the other one, from memory */
+    SENT(w, s, EXECUTE, execute, &m); /* the other call, from memory */
     assert_null(world_find_lookup(w, BCORE_FX_EXECUTE));
     assert_int_equal(world_state_of(w, out), RUN_HANDED_OVER);
     buf_free(&message);
 }
 
-static void a_call_that_finds_a_free_server_never_asks_the_store(void **state)
+static void a_call_that_finds_a_free_server_never_needs_the_store(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna");
@@ -141,7 +141,7 @@ static void a_call_that_finds_a_free_server_never_asks_the_store(void **state)
     }
     committed(w);
     uint64_t s = world_worker_up(w, "s1", 1);
-    world_find_lookup(w, BCORE_FX_EXECUTE); /* of those that have waited */
+    world_find_lookup(w, BCORE_FX_EXECUTE); /* of the calls that have waited */
     world_log_clear(w);
     uint64_t t = world_worker_up(w, "s2", 2);
     world_log_clear(w);
@@ -151,13 +151,13 @@ static void a_call_that_finds_a_free_server_never_asks_the_store(void **state)
     assert_true(id_eq(m.run, run));
     assert_null(world_find_lookup(w, BCORE_FX_EXECUTE));
     committed(w);
-    assert_true(is_here(w, run)); /* a server has it: if it comes back it is at hand */
+    assert_true(is_here(w, run)); /* it is at a server: if it is returned, its bytes are at hand */
     (void)s;
 }
 
-/* A cancel between hand-over and fetch is as any other: STOP follows EXECUTE in the queue of the
+/* A cancel between hand-over and fetch is like any other: STOP follows EXECUTE in the queue of the
    peer. */
-static void a_cancel_while_the_store_is_asked_stops_it(void **state)
+static void a_cancel_during_the_fetch_stops_the_run(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna");
@@ -176,7 +176,7 @@ static void a_cancel_while_the_store_is_asked_stops_it(void **state)
     (void)runs;
 }
 
-static void what_waits_without_its_bytes_is_cancelled_and_expires_as_any_other(void **state)
+static void a_waiting_call_without_bytes_can_be_cancelled_and_expires(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna");
@@ -196,13 +196,13 @@ static void what_waits_without_its_bytes_is_cancelled_and_expires_as_any_other(v
     assert_true(span_eq_str(o.job_name, "load"));
     struct hash job = world_hash(1);
     assert_true(hash_eq(&o.job_hash, &job));
-    world_call_with(w, anna, 20, &d, 0); /* its key is known as before */
+    world_call_with(w, anna, 20, &d, 0); /* its key is still known */
     struct m_accepted a;
     SENT(w, anna, ACCEPTED, accepted, &a);
     assert_true(a.duplicate && id_eq(a.run, expires));
 }
 
-static void one_that_comes_back_is_fetched_again(void **state)
+static void a_returned_run_is_fetched_again(void **state)
 {
     struct core_world *w = *state;
     struct buf message = {0};
@@ -213,7 +213,7 @@ static void one_that_comes_back_is_fetched_again(void **state)
     struct id out = is_here(w, first) ? second : first;
     uint64_t s = world_worker_up(w, "s1", 1);
     fetched(w, s, out, &message);
-    world_down(w, s);                /* before anything of it left */
+    world_down(w, s);                /* before its EXECUTE left */
     s = world_worker_up(w, "s1", 1); /* its HAVE does not list it */
     m = fetched(w, s, out, &message);
     assert_int_equal(m.attempt, 2);
@@ -255,14 +255,14 @@ static uint64_t accepted_until_busy(struct core_world *w)
     }
 }
 
-static void the_memory_budget_takes_more_calls_than_it_takes_bytes_of(void **state)
+static void the_memory_budget_holds_more_calls_than_their_bytes_would_fill(void **state)
 {
     struct core_world *w = *state;
     uint64_t counts[2];
     for (unsigned i = 0; i < 2; i++) {
         bcore_free(&w->core);
         w->config.memory_budget = 60000;
-        w->config.bodies_budget = i ? 0 : 60000; /* a part of it; all of it */
+        w->config.bodies_budget = i ? 0 : 60000; /* 0: a part of it; 60000: all */
         w->core = bcore_new(&w->config);
         buf_clear(&w->journal);
         w->lsn = 0;
@@ -279,15 +279,15 @@ static void the_memory_budget_takes_more_calls_than_it_takes_bytes_of(void **sta
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        with_budget(beyond_the_budget_calls_that_wait_lie_in_the_store_only),
-        with_budget(what_is_not_on_disk_stays),
-        with_budget(the_bytes_handed_over_are_the_callers),
-        with_budget(a_call_that_finds_a_free_server_never_asks_the_store),
-        with_budget(a_cancel_while_the_store_is_asked_stops_it),
-        with_budget(what_waits_without_its_bytes_is_cancelled_and_expires_as_any_other),
-        with_budget(one_that_comes_back_is_fetched_again),
+        with_budget(beyond_the_budget_waiting_calls_are_kept_only_in_the_store),
+        with_budget(a_call_that_is_not_on_disk_stays_in_memory),
+        with_budget(a_server_gets_exactly_the_bytes_that_the_caller_signed),
+        with_budget(a_call_that_finds_a_free_server_never_needs_the_store),
+        with_budget(a_cancel_during_the_fetch_stops_the_run),
+        with_budget(a_waiting_call_without_bytes_can_be_cancelled_and_expires),
+        with_budget(a_returned_run_is_fetched_again),
         with_budget(a_restart_keeps_no_more_than_the_budget),
-        in_world(the_memory_budget_takes_more_calls_than_it_takes_bytes_of),
+        in_world(the_memory_budget_holds_more_calls_than_their_bytes_would_fill),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

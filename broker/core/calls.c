@@ -1,16 +1,16 @@
-/* calls.c - CALL: a run begins, once for each principal and key.
+/* calls.c - CALL: starts a run, once for each principal and key.
  *
  * A call is judged in this order: its form, cluster and caller; then its key, so that a repeated
- * call gets its answer whatever else has changed; then what may refuse a new one: expiry and room.
- */
+ * call gets its answer whatever else has changed; then the reasons to refuse a new one: expiry and
+ * lack of room. */
 #include <string.h>
 
 #include "broker/core/inside.h"
 #include "trust/call.h"
 #include "trust/names.h"
 
-/* NULL: a call has what every call must have. The same as trust/call.c wants where it is run; said
- * here, it costs no run. */
+/* NULL: nothing is missing. trust/call.c checks the same at the server; a refusal here costs no
+ * run. */
 static const char *missing_of(const struct d_call *d)
 {
     return !d->key.n                            ? "its key is empty"
@@ -102,7 +102,7 @@ static struct id new_id(const struct bcore *c)
 {
     struct id id = id_make(c->wall, c->ev->random);
     while (run_find(c, id) || parent_find(c, id) || kept_by_id(c, id))
-        id.b[15]++; /* chance gave the same 74 bits within a millisecond */
+        id.b[15]++; /* the same 74 random bits within a millisecond */
     return id;
 }
 
@@ -165,5 +165,5 @@ void bcore_on_call(struct bcore *c, struct peer_state *p)
         follow_add(c, p, r, m.follow);
     queue_add(c, r);
     if (m.follow && run_state_of(r) == RUN_PARKED)
-        follow_send_state(c, p, r); /* at once, even if only the end was asked for */
+        follow_send_state(c, p, r); /* at once, even if only the end was requested */
 }

@@ -1,7 +1,7 @@
 /* CALL: accepted once for each key, refused with a sentence. */
 #include "broker/core/testing.h"
 
-static void an_accepted_call_rests_on_its_record(void **state)
+static void a_call_is_accepted_only_once_its_record_is_on_disk(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna");
@@ -86,7 +86,7 @@ static void the_same_key_with_another_body_is_a_conflict(void **state)
     assert_int_equal(world_records_of(w, KIND_R_CALLED), 1);
 }
 
-static void keys_of_two_principals_are_two_keys(void **state)
+static void two_principals_may_use_the_same_key(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna"), bert = world_caller_up(w, "bert");
@@ -155,7 +155,7 @@ static void a_duplicate_of_an_expired_call_still_gets_its_run(void **state)
     assert_true(id_eq(a.run, run));
 }
 
-static void a_call_that_nobody_can_take_is_parked_and_says_so_at_once(void **state)
+static void a_call_that_no_server_can_take_is_parked_and_says_so_at_once(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna");
@@ -190,14 +190,14 @@ static void overload_answers_busy_with_a_time(void **state)
     assert_true(e.retry_ms >= BUSY_RETRY_MS && e.retry_ms < 2 * BUSY_RETRY_MS);
     world_step(w, (struct bcore_event){.kind = BCORE_STORE_OK});
     world_call(w, anna, "x");
-    /* Few runs, then little memory. */
+    /* First few runs, then little memory. */
     w->config.max_runs = 1;
     world_restart(w);
     anna = world_caller_up(w, "anna");
     d = world_call_of("y");
     world_call_with(w, anna, 1, &d, 0);
     assert_int_equal(world_told_error(w, anna, "1 runs are live"), REFUSAL_BUSY);
-    world_call(w, anna, "x"); /* a known key is answered all the same */
+    world_call(w, anna, "x"); /* a known key is answered nevertheless */
     w->config.max_runs = 100;
     w->config.memory_budget = 2000;
     world_restart(w);
@@ -235,7 +235,7 @@ static void a_call_of_200_byte_parameters_costs_about_1_kib(void **state)
     buf_free(&map);
 }
 
-static void what_was_forgotten_is_asked_of_the_store(void **state)
+static void a_forgotten_key_is_looked_up_in_the_store(void **state)
 {
     struct core_world *w = *state;
     w->config.kept_max = 1;
@@ -252,10 +252,10 @@ static void what_was_forgotten_is_asked_of_the_store(void **state)
     const struct world_logged *l = world_find_lookup(w, BCORE_FX_LOOKUP_KEY);
     assert_non_null(l);
     assert_int_equal(l->kind, KIND_M_CALL);
-    /* not before the end that was forgotten is in the store */
+    /* not before the forgotten end is in the store */
     assert_int_equal(l->effect.rests_on, w->lsn);
     NOT_SENT(w, anna, ACCEPTED);
-    /* The store knows it: the same run. */
+    /* The store has it: the same run. */
     struct bcore_known known = {.run = first};
     struct buf *body = world_scratch(w);
     struct m_accepted a;
@@ -270,19 +270,19 @@ static void what_was_forgotten_is_asked_of_the_store(void **state)
     d.priority = 1;
     world_call_with(w, anna, 6, &d, 0);
     assert_int_equal(world_told_error(w, anna, "whose call was different"), REFUSAL_CONFLICT);
-    w->known = NULL; /* it does not: a new run */
+    w->known = NULL; /* the store does not have it: a new run */
     d = world_call_of("c");
     world_call_with(w, anna, 7, &d, 0);
     SENT(w, anna, ACCEPTED, accepted, &a);
     assert_false(a.duplicate);
     w->looked_up = false;
-    d = world_call_of("d"); /* signed after all that is forgotten: not asked */
+    d = world_call_of("d"); /* signed after everything forgotten: no lookup */
     d.issued_at = w->wall + 400000;
     world_call_with(w, anna, 8, &d, 0);
     SENT(w, anna, ACCEPTED, accepted, &a);
 }
 
-static void what_ended_and_was_forgotten_while_the_store_was_asked_is_asked_again(void **state)
+static void a_key_forgotten_during_its_lookup_is_looked_up_again(void **state)
 {
     struct core_world *w = *state;
     struct m_accepted a;
@@ -301,14 +301,14 @@ static void what_ended_and_was_forgotten_while_the_store_was_asked_is_asked_agai
     uint64_t asked = l->effect.rests_on;
     w->asked_at = asked;
     w->looked_up = true;
-    world_call_with(w, anna, 6, &d, 0); /* another session of anna's was quicker */
+    world_call_with(w, anna, 6, &d, 0); /* another session of anna's was faster */
     SENT(w, anna, ACCEPTED, accepted, &a);
     world_succeed(w, wh1, "wh1", a.run, 1, 5);
     w->asked_at = 0;
     d = world_call_of("d");
     world_call_with(w, anna, 7, &d, 0);
     SENT(w, anna, ACCEPTED, accepted, &a);
-    world_succeed(w, wh1, "wh1", a.run, 1, 5); /* `c` is forgotten, too */
+    world_succeed(w, wh1, "wh1", a.run, 1, 5); /* `c` is forgotten as well */
     w->asked_at = asked;
     world_log_clear(w);
     d = world_call_of("c");
@@ -325,7 +325,7 @@ static void keys_are_forgotten_after_their_time(void **state)
     world_restart(w);
     uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
     struct d_call d = world_call_of("a"), e = world_call_of("b");
-    /* later than anything that a restart is not told of */
+    /* later than any end left out of a replay */
     d.issued_at = e.issued_at = WORLD_WALL + 86400000;
     struct id run = world_call_d(w, anna, d);
     world_succeed(w, wh1, "wh1", run, 1, 5);
@@ -374,15 +374,15 @@ static void a_kept_row_replaces_the_records_of_an_ended_run(void **state)
     SENT(w, anna, ACCEPTED, accepted, &a);
     assert_true(a.duplicate && id_eq(a.run, k.run));
     world_log_clear(w);
-    world_succeed(w, wh1, "wh1", k.run, 1, 5); /* counted long ago: the same answer, no record */
+    world_succeed(w, wh1, "wh1", k.run, 1, 5); /* already counted: the same answer, no record */
     struct m_recorded rec;
     SENT(w, wh1, RECORDED, recorded, &rec);
     assert_int_equal(world_records_of(w, KIND_R_EVIDENCE), 0);
     buf_free(&b);
 }
 
-/* The store tells a restart only of ends within kept_ms; its history has the older ones. */
-static void what_a_restart_is_not_told_any_more_is_asked_of_the_store(void **state)
+/* A replay has only the ends within kept_ms; the store's history has the older ones. */
+static void keys_left_out_of_a_replay_are_looked_up_in_the_store(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
@@ -392,7 +392,7 @@ static void what_a_restart_is_not_told_any_more_is_asked_of_the_store(void **sta
     w->now += 8 * 86400000LL, w->wall += 8 * 86400000LL;
     world_log_clear(w);
     struct bcore *old = w->core;
-    w->core = bcore_new(&w->config); /* nothing of it is left to replay */
+    w->core = bcore_new(&w->config); /* the replay has nothing of it */
     bcore_begin(w->core, &(struct bcore_event){.now = w->now, .wall = w->wall, .lsn = last},
                 &w->out);
     anna = ++w->peers;
@@ -430,19 +430,19 @@ static void what_a_restart_is_not_told_any_more_is_asked_of_the_store(void **sta
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_world(what_a_restart_is_not_told_any_more_is_asked_of_the_store),
-        in_world(an_accepted_call_rests_on_its_record),
+        in_world(keys_left_out_of_a_replay_are_looked_up_in_the_store),
+        in_world(a_call_is_accepted_only_once_its_record_is_on_disk),
         in_world(the_same_key_never_makes_a_second_run),
         in_world(the_key_of_an_ended_run_still_answers),
         in_world(the_same_key_with_another_body_is_a_conflict),
-        in_world(keys_of_two_principals_are_two_keys),
+        in_world(two_principals_may_use_the_same_key),
         in_world(bad_calls_are_refused_with_a_sentence),
         in_world(a_duplicate_of_an_expired_call_still_gets_its_run),
-        in_world(a_call_that_nobody_can_take_is_parked_and_says_so_at_once),
+        in_world(a_call_that_no_server_can_take_is_parked_and_says_so_at_once),
         in_world(overload_answers_busy_with_a_time),
         in_world(a_call_of_200_byte_parameters_costs_about_1_kib),
-        in_world(what_was_forgotten_is_asked_of_the_store),
-        in_world(what_ended_and_was_forgotten_while_the_store_was_asked_is_asked_again),
+        in_world(a_forgotten_key_is_looked_up_in_the_store),
+        in_world(a_key_forgotten_during_its_lookup_is_looked_up_again),
         in_world(keys_are_forgotten_after_their_time),
         in_world(a_kept_row_replaces_the_records_of_an_ended_run),
     };

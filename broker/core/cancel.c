@@ -2,8 +2,8 @@
  *
  * A run that no server has ends at once. For one that a server has the cancel is made durable
  * first: from then on no new attempt starts, whatever happens. STOP goes to the server, and again
- * whenever the server comes back without having obeyed. Whether it came in time the server decides:
- * its result counts as it is. */
+ * whenever the server comes back without having obeyed. The server decides whether it came in time:
+ * its result counts as reported. */
 #include <stdio.h>
 #include <string.h>
 

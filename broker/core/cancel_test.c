@@ -25,11 +25,11 @@ static void a_waiting_run_is_cancelled_at_once(void **state)
     wh1 = world_worker_up(w, "wh1", 1);
     NOT_SENT(w, wh1, EXECUTE);
     SAY(w, anna, "anna", cancel, .req = 6, .run = a.run);
-    SENT(w, anna, DONE, done, &done); /* said again: the same */
+    SENT(w, anna, DONE, done, &done); /* repeated: the same answer */
     assert_int_equal(world_records_of(w, KIND_R_CANCELLED), 1);
 }
 
-static void a_running_one_is_stopped_and_its_result_counts_as_it_is(void **state)
+static void a_running_run_is_stopped_and_its_result_counts_as_reported(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
@@ -42,7 +42,7 @@ static void a_running_one_is_stopped_and_its_result_counts_as_it_is(void **state
     assert_false(stop.force);
     assert_int_equal(world_state_of(w, run), RUN_CANCELLING);
     SAY(w, anna, "anna", cancel, .req = 6, .run = run);
-    NOT_SENT(w, wh1, STOP); /* nothing new */
+    NOT_SENT(w, wh1, STOP); /* no second STOP */
     SAY(w, anna, "anna", cancel, .req = 7, .run = run, .force = true);
     SENT(w, wh1, STOP, stop, &stop);
     assert_true(stop.force);
@@ -52,14 +52,14 @@ static void a_running_one_is_stopped_and_its_result_counts_as_it_is(void **state
     SAY(w, wh1, "wh1", result, .run = run, .attempt = 1,
         .outcome = world_outcome(w, JOB_CANCELLED, PACKAGE_CANCELLED, 5));
     assert_int_equal(world_state_of(w, run), RUN_ENDED);
-    /* The other had finished before the STOP came: one outcome, the true one. */
+    /* The other run had finished before the STOP arrived: one outcome, the true one. */
     SAY(w, anna, "anna", follow, .req = 8, .run = other, .level = 1);
     SAY(w, anna, "anna", cancel, .req = 9, .run = other);
     world_succeed(w, wh1, "wh1", other, 1, 5);
     assert_int_equal(world_told_end(w, anna, other).status, STATUS_SUCCEEDED);
 }
 
-static void stop_is_said_again_to_a_worker_that_returns(void **state)
+static void stop_is_repeated_to_a_worker_that_returns(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
@@ -92,7 +92,7 @@ static void after_the_answer_no_new_attempt_starts(void **state)
     SAY(w, anna, "anna", follow, .req = 3, .run = returned, .level = 1);
     SAY(w, wh1, "wh1", returned, .run = returned, .attempt = 1);
     assert_int_equal(world_told_end(w, anna, returned).status, STATUS_CANCELLED);
-    wh1 = world_worker_up(w, "wh1", 1); /* a new session that has nothing */
+    wh1 = world_worker_up(w, "wh1", 1); /* a new session with an empty inventory */
     assert_int_equal(world_state_of(w, unseen), RUN_ENDED);
     NOT_SENT(w, wh1, EXECUTE);
     assert_int_equal(world_records_of(w, KIND_R_ASSIGNED), 2);
@@ -158,7 +158,7 @@ static void a_held_run_is_released_in_three_ways(void **state)
     release_run(w, anna, run, "fail");
     SENT(w, anna, DONE, done, &done);
     assert_int_equal(world_told_end(w, anna, run).status, STATUS_LOST);
-    release_run(w, anna, run, "fail"); /* said again */
+    release_run(w, anna, run, "fail"); /* repeated */
     SENT(w, anna, DONE, done, &done);
     run = held(w, anna, "b");
     release_run(w, anna, run, "succeed");
@@ -183,7 +183,7 @@ static void a_held_run_can_be_cancelled(void **state)
     assert_int_equal(o.package, PACKAGE_UNKNOWN);
 }
 
-/* wh1 is back, and goes on with attempt 1 of these. */
+/* wh1 returns and goes on with attempt 1 of these runs. */
 static uint64_t back_with(struct core_world *w, const struct id *runs, unsigned n)
 {
     uint64_t wh1 = world_worker_hello(w, "wh1", 1);
@@ -215,7 +215,7 @@ static void told_to_stop(struct core_world *w, uint64_t peer, struct id run, boo
     assert_int_equal(m.force, force);
 }
 
-static void what_still_runs_of_a_held_run_is_ended_when_it_is_released(void **state)
+static void releasing_a_held_run_ends_the_attempts_that_still_run(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna"), wh1;
@@ -239,7 +239,7 @@ static void what_still_runs_of_a_held_run_is_ended_when_it_is_released(void **st
     told_what_ends_there(w, anna, "what still runs on wh1 is being stopped");
 }
 
-static void the_old_attempt_is_told_to_stop_before_the_new_one_is_handed_over(void **state)
+static void the_old_attempt_is_stopped_before_the_new_one_is_handed_over(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna"), wh1;
@@ -254,35 +254,35 @@ static void the_old_attempt_is_told_to_stop_before_the_new_one_is_handed_over(vo
     execute = world_find_sent(w, wh1, KIND_M_EXECUTE);
     assert_non_null(stop);
     assert_non_null(execute);
-    assert_true(stop < execute); /* both are of one log */
+    assert_true(stop < execute); /* both point into the same log */
     told_to_stop(w, wh1, run, true);
 }
 
-static void a_release_ends_nothing_where_nothing_runs_any_more(void **state)
+static void a_release_ends_nothing_where_no_attempt_runs(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna"), wh1;
     struct id run = held(w, anna, "a"), other = held(w, anna, "b");
     struct m_recorded rec;
     wh1 = back_with(w, (struct id[]){run, other}, 2);
-    world_succeed(w, wh1, "wh1", run, 1, 5); /* kept, and not counted */
+    world_succeed(w, wh1, "wh1", run, 1, 5); /* kept, but not counted */
     SENT(w, wh1, RECORDED, recorded, &rec);
     assert_int_equal(world_records_of(w, KIND_R_EVIDENCE), 1);
     assert_int_equal(world_state_of(w, run), RUN_HELD);
     release_run(w, anna, run, "succeed");
     NOT_SENT(w, wh1, STOP);
     told_what_ends_there(w, anna, NULL);
-    world_down(w, wh1); /* and what is out of reach hears it when it is back */
+    world_down(w, wh1); /* a server out of reach is told when it returns */
     release_run(w, anna, other, "fail");
     told_what_ends_there(w, anna, NULL);
     wh1 = world_worker_hello(w, "wh1", 1);
     SAY(w, wh1, "wh1", have, .run = other, .attempt = 1, .state = RUN_RUNNING);
-    /* on the end, so that none is undone */
+    /* on the end, so that no stop precedes it */
     assert_true(world_find_sent(w, wh1, KIND_M_STOP)->effect.rests_on > 0);
     told_to_stop(w, wh1, other, false);
 }
 
-static void what_is_not_held_cannot_be_released(void **state)
+static void only_a_held_run_can_be_released(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna");
@@ -302,8 +302,8 @@ static void what_is_not_held_cannot_be_released(void **state)
     assert_int_equal(world_told_error(w, anna, "release"), REFUSAL_BAD_ARGUMENT);
 }
 
-/* What is cut to fit stays text: else nobody can read the outcome. */
-static void a_long_reason_leaves_an_outcome_that_can_be_read(void **state)
+/* Text that is cut to fit stays valid text; otherwise the outcome could not be read. */
+static void a_long_reason_leaves_a_readable_outcome(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna");
@@ -319,8 +319,8 @@ static void a_long_reason_leaves_an_outcome_that_can_be_read(void **state)
     }
 }
 
-/* A lost attempt of it may have done all or nothing. */
-static void what_waits_for_another_attempt_is_not_said_to_have_done_nothing(void **state)
+/* A lost attempt may have done everything or nothing. */
+static void a_run_that_waits_after_a_loss_is_never_reported_as_not_started(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
@@ -348,20 +348,20 @@ static void what_waits_for_another_attempt_is_not_said_to_have_done_nothing(void
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_world(a_long_reason_leaves_an_outcome_that_can_be_read),
-        in_world(what_waits_for_another_attempt_is_not_said_to_have_done_nothing),
+        in_world(a_long_reason_leaves_a_readable_outcome),
+        in_world(a_run_that_waits_after_a_loss_is_never_reported_as_not_started),
         in_world(a_waiting_run_is_cancelled_at_once),
-        in_world(a_running_one_is_stopped_and_its_result_counts_as_it_is),
-        in_world(stop_is_said_again_to_a_worker_that_returns),
+        in_world(a_running_run_is_stopped_and_its_result_counts_as_reported),
+        in_world(stop_is_repeated_to_a_worker_that_returns),
         in_world(after_the_answer_no_new_attempt_starts),
         in_world(a_cancelled_run_whose_server_is_lost_is_not_run_again),
         in_world(an_unknown_run_cannot_be_cancelled),
         in_world(a_held_run_is_released_in_three_ways),
         in_world(a_held_run_can_be_cancelled),
-        in_world(what_still_runs_of_a_held_run_is_ended_when_it_is_released),
-        in_world(the_old_attempt_is_told_to_stop_before_the_new_one_is_handed_over),
-        in_world(a_release_ends_nothing_where_nothing_runs_any_more),
-        in_world(what_is_not_held_cannot_be_released),
+        in_world(releasing_a_held_run_ends_the_attempts_that_still_run),
+        in_world(the_old_attempt_is_stopped_before_the_new_one_is_handed_over),
+        in_world(a_release_ends_nothing_where_no_attempt_runs),
+        in_world(only_a_held_run_can_be_released),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

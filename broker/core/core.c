@@ -1,6 +1,6 @@
 /* core.c - the core as a whole: creation, replay, steps, sessions, timers.
  *
- * Where to read on: apply.c changes the durable state. calls.c, cancel.c, results.c, servers.c,
+ * Where to read next: apply.c changes the durable state. calls.c, cancel.c, results.c, servers.c,
  * strays.c, leases.c, parents.c, registry.c, deploy.c and operate.c decide, each for one kind of
  * message. queue.c and placement.c give runs to servers. follow.c tells callers. explain.c, view.c
  * and digest.c only look. */
@@ -116,15 +116,15 @@ static void step_end(struct bcore *c)
     c->ev = NULL;
 }
 
-/* After a restored backup the epoch is the wall time in seconds: no broker starts that often, so
- * the epochs of the lost time are smaller. */
+/* After a backup is restored the epoch is the wall time in seconds: no broker starts every second,
+ * so the epochs of the lost time are lower. */
 static uint64_t next_epoch(const struct bcore *c)
 {
     uint64_t seconds = c->ev->restored && c->wall > 0 ? (uint64_t)c->wall / 1000 : 0;
     return seconds > c->epoch ? seconds : c->epoch + 1;
 }
 
-/* Those that are held already, too: in the lost time somebody may have let them run again. */
+/* Runs that are already held, too: they may have been released in the lost time. */
 static void hold_all(struct bcore *c)
 {
     for (struct run *r = c->oldest; r; r = r->newer) {
@@ -151,7 +151,7 @@ void bcore_begin(struct bcore *c, const struct bcore_event *ev, struct bcore_out
         int64_t age = c->wall > r->called_at ? c->wall - r->called_at : 0;
         r->accepted = age < c->now + INT64_MAX / 4 ? c->now - age : c->now;
         if (r->at)
-            /* lost_after starts at zero: nobody knows when the server was last heard */
+            /* lost_after starts at zero: when the server was last heard is unknown */
             attempt_silent(c, r, c->now);
         else if (r->state == RUN_WAITING)
             queue_add(c, r);
@@ -192,7 +192,7 @@ static void timers_due(struct bcore *c)
         case TIMER_RECALL:
             placement_recall_due(c, heap_entry(n, struct class, recall));
             break;
-        case TIMER_LOOK: /* leases_look has set it anew */
+        case TIMER_LOOK: /* leases_look has set it again */
         case TIMER_KINDS:
             break;
         }
@@ -251,8 +251,8 @@ static struct peer_state *peer_new(struct bcore *c, uint64_t serial)
     return p;
 }
 
-/* The shell goes by the newest certificate of the peer's key, and a peer whose HELLO had an older
- * one gets it. */
+/* The shell uses the newest certificate of the peer's key, and sends it to a peer whose HELLO had
+ * an older one. */
 static void welcome(struct bcore *c, struct peer_state *p, const struct m_hello *m)
 {
     const struct span newest = c->ev->who->certificate;
@@ -360,7 +360,7 @@ static void message(struct bcore *c)
     struct error err = {0};
     uint64_t kind = 0;
     size_t size;
-    if (!p) { /* its session was closed while this was on its way */
+    if (!p) { /* its session was closed while this message was in transit */
         out_close(c, c->ev->peer, &m_reset_schema,
                   &(struct m_reset){.reason = span_str("this session has ended")});
         return;

@@ -1,15 +1,15 @@
-/* core.h - the broker's decisions. Pure: (state, event) -> (state, records, effects), without
- * clock, socket, file or chance.
+/* core.h - the broker's decisions. Pure: (state, event) -> (state, records, effects), with no
+ * clock, socket, file or random source.
  *
- * One function alone changes the durable part of the state (runs, parents, operators' decisions,
+ * Only one function changes the durable part of the state (runs, parents, operators' decisions,
  * deployments, certificates, revocations): it applies a record. A step decides, emits records and
  * applies them; a replay applies the same records again. So replaying the journal gives the state,
  * which is a law (bcore_digest). Everything else (sessions, leases, ready queues, credit, timers,
  * followers) is derived and starts empty in a new process.
  *
- * An effect names the record that it rests on (`rests_on`, an lsn; 0: none). The shell lets it
- * leave only after the store has committed that lsn. Effects for one peer leave in the order in
- * which they were emitted.
+ * An effect names the record that it rests on (`rests_on`, an lsn; 0: none). The shell releases it
+ * only after the store has committed that lsn. Effects for one peer leave in the order in which
+ * they were emitted.
  *
  * The core does not judge rights: the shell does (broker/dispatch.h), before the core sees a
  * message. The core refuses what only it can know: unknown runs, conflicts, wrong states, limits,
@@ -35,11 +35,11 @@ struct bcore_config {
     struct span certificate; /* the broker's own d_signed, for WELCOME; copied */
     /* how long and how many keys of ended runs are kept in memory; 0: KEPT_MS, KEPT_MAX */
     uint64_t kept_ms, kept_max;
-    uint8_t hash_key[16]; /* random; for tables whose keys are chosen by peers (SipHash) */
+    uint8_t hash_key[16]; /* random; for tables whose keys peers choose (SipHash) */
 };
 
 enum {
-    BODIES_PART = 4, /* higher: the store is asked more often; lower: fewer calls fit in all */
+    BODIES_PART = 4, /* higher: more reads of the store; lower: fewer calls fit in all */
     /* for this long after a run's end its key is found without asking the store */
     KEPT_MS = 7 * 86400000,
     /* about 100 bytes each; older keys are looked up in the store (BCORE_FX_LOOKUP_KEY) */
@@ -58,27 +58,28 @@ struct bcore_peer {
 };
 
 enum bcore_event_kind {
-    /* peer, who, message (its HELLO): a session is open. The core emits WELCOME, not the shell. */
+    /* peer, who, message (its HELLO): a session has opened. The core emits WELCOME, not the
+     * shell. */
     BCORE_PEER_UP,
     BCORE_PEER_DOWN, /* peer: its session has ended (BYE, RESET, superseded, dropped) */
     /* peer, who, message: CALL RESOLVE FOLLOW CANCEL PARENT_* ATTEST HAVE HAVE_END STARTED PROGRESS
        RESULT RETURNED PING OPERATE (drain undrain forget release) DEPLOY ENROL PUBLISH REVOKE.
        All others are the shell's. */
     BCORE_MESSAGE,
-    /* peer, window_open. false: its send queue is full; what it follows is remembered, once for
-       each run, and not sent. true: it can take messages again. */
+    /* peer, window_open. false: its send queue is full; what it follows is noted, once for each
+       run, and not sent. true: it can take messages again. */
     BCORE_WINDOW,
     BCORE_COMMITTED,  /* lsn: everything up to it is on disk */
     BCORE_STORE_FULL, /* the disk is full: new CALLs are answered `busy` */
-    BCORE_STORE_OK,   /* there is room again */
-    BCORE_TICK        /* time has passed: timers that are due act */
+    BCORE_STORE_OK,   /* there is space again */
+    BCORE_TICK        /* time has passed: due timers fire */
 };
 
 struct bcore_event {
     enum bcore_event_kind kind;
     int64_t now;   /* ms of CLOCK_BOOTTIME: every timer and lease */
-    int64_t wall;  /* ms since 1970: what records say and `expires` is compared with; may step */
-    uint64_t peer; /* handle of a session, given by the shell and never used again; 0: none */
+    int64_t wall;  /* ms since 1970: what records say and `expires` is compared with; may jump */
+    uint64_t peer; /* handle of a session, chosen by the shell and never reused; 0: none */
     const struct bcore_peer *who;
     struct span message; /* an encoded m_; the core checks its form */
     /* COMMITTED: see there. bcore_begin: the last record of the store, even if the replay left it
@@ -88,13 +89,13 @@ struct bcore_event {
     uint8_t random[16]; /* for the id of a new run */
     uint64_t size;      /* DEPLOY: bytes of the package in the depot */
     bool restored;      /* bcore_begin: the records are those of a backup */
-    /* CALL and PARENT_BEGIN that come back from BCORE_FX_LOOKUP_KEY: the store has been asked, and
-       `known` is its answer. */
+    /* CALL and PARENT_BEGIN after BCORE_FX_LOOKUP_KEY: the store has answered, and `known` is its
+       answer. */
     bool looked_up;
     const struct bcore_known *known;
 };
 
-/* The ended run that the history has under (principal, key). NULL instead of it: there is none. */
+/* The ended run of (principal, key) in the history. A NULL pointer: there is none. */
 struct bcore_known {
     struct id run;
     struct hash digest;
@@ -108,11 +109,11 @@ struct bcore_record {
 enum bcore_effect_kind {
     BCORE_FX_SEND, /* peer, body: an encoded m_ */
     /* peer, body: an encoded m_refused or m_reset, sent last; then the shell drops the session. The
-       core has forgotten the peer; a PEER_DOWN for it does no harm. */
+       core has forgotten the peer; a later PEER_DOWN for it is harmless. */
     BCORE_FX_CLOSE,
     /* peer, req, run, level: the run is not in memory. The shell answers from the history with
-       RUN_ENDED, or with ERROR {req, unknown_run}. req 0: the end of this run is owed to a follower
-       that did not ask. */
+       RUN_ENDED, or with ERROR {req, unknown_run}. req 0: this follower did not ask, but is still
+       to be told the end. */
     BCORE_FX_LOOKUP,
     /* peer, run, called_lsn, body: an encoded m_execute without its call: bcore_execute_fill. */
     BCORE_FX_EXECUTE,
@@ -131,17 +132,17 @@ struct bcore_effect {
     struct id run;
     uint64_t called_lsn; /* EXECUTE */
     struct span key;     /* LOOKUP_KEY */
-    bool parent;         /* LOOKUP_KEY: of a parent run, not of a call */
+    bool parent;         /* LOOKUP_KEY: the key is a parent's, not a call's */
 };
 
-/* What one step yields. Yours; the same one serves step after step. Spans are valid until the next
+/* What one step yields. Yours, and reused for step after step. Spans are valid until the next
  * step. */
 struct bcore_out {
     struct bcore_record *records;
     unsigned n_records;
     struct bcore_effect *effects;
     unsigned n_effects;
-    /* the core's own */
+    /* private to the core */
     struct buf arena;
     unsigned cap_records, cap_effects;
 };
@@ -155,7 +156,7 @@ void bcore_free(struct bcore **c); /* sets *c to NULL; freeing NULL is fine */
  * bcore_begin once. -EPROTO, with the lsn in *err: the record cannot be read, or the state does not
  * allow it. Such a store is refused, not repaired.
  *
- * The store may leave records out of the replay, since the state does not depend on them:
+ * The store may leave out of the replay records on which the state does not depend:
  *   - Of a run or parent that has ended, all records; one r_kept stands in for them, in the order
  *     of the ends. It may be left out, too, once kept_ms have passed (the core then asks the store
  *     for such keys). Beyond kept_max, the newest kept_max + 1 are enough: from the one too many
@@ -167,10 +168,10 @@ void bcore_free(struct bcore **c); /* sets *c to NULL; freeing NULL is fine */
  * All other records of live runs and parents are needed. */
 int bcore_replay(struct bcore *c, uint64_t lsn, struct span record, struct error *err);
 
-/* Ends the replay: emits r_epoch and counts lost_after from `now`. With ev->restored nobody knows
- * what happened after the backup was taken: every live run is held until an operator releases it.
- * What still runs somewhere goes on, and its result is evidence. The epoch and the attempts
- * continue from numbers that the lost time cannot have reached. */
+/* Ends the replay: emits r_epoch and counts lost_after from `now`. With ev->restored, what happened
+ * after the backup was taken is unknown: every live run is held until an operator releases it. What
+ * still runs on a server goes on, and its result is evidence. The epoch and the attempts continue
+ * above any that the lost time can have reached. */
 void bcore_begin(struct bcore *c, const struct bcore_event *ev, struct bcore_out *out);
 
 /* Takes one event. Clears `out` first. Never fails: a malformed or impossible message yields an
@@ -180,8 +181,8 @@ void bcore_step(struct bcore *c, const struct bcore_event *ev, struct bcore_out 
 /* Completes a BCORE_FX_EXECUTE, whose call is in the store only: in the r_called that is record
  * called_lsn, which is on disk. `execute`: the effect's body; `called`: that record. Appends the
  * message to `out`; the shell sends it in the effect's place among those for this peer. If the
- * store has no such record the run has ended meanwhile, and the shell drops the effect. -EPROTO:
- * one of the two cannot be read; `out` is as it was. */
+ * store has no such record the run has ended in the meantime, and the shell drops the effect.
+ * -EPROTO: one of the two cannot be read; `out` is as it was. */
 int bcore_execute_fill(struct span execute, struct span called, struct buf *out, struct error *err);
 
 /* When the core wants its next TICK, in ms of CLOCK_BOOTTIME; INT64_MAX: never. */

@@ -1,5 +1,5 @@
-/* The core as a whole: who may come in, what is malformed, replay; and a storm of chance that ends
- * in the same state. */
+/* The core as a whole: who is admitted, malformed messages, replay; and random storms that end in
+ * the same state. */
 #include "broker/core/testing.h"
 
 static void another_major_version_is_refused(void **state)
@@ -9,7 +9,7 @@ static void another_major_version_is_refused(void **state)
     uint64_t p = world_up(w, "anna", "caller", NULL, (struct m_hello){.major = PROTO_MAJOR + 1});
     SENT(w, p, REFUSED, refused, &r);
     assert_int_equal(r.code, REFUSAL_VERSION);
-    SAY(w, p, "anna", ping, .stamp = 1); /* and nothing is open */
+    SAY(w, p, "anna", ping, .stamp = 1); /* with no session open */
     struct m_reset reset;
     SENT(w, p, RESET, reset, &reset);
 }
@@ -25,7 +25,8 @@ static void a_malformed_hello_is_refused(void **state)
     assert_int_equal(r.code, REFUSAL_MALFORMED);
 }
 
-/* Every message a client may send, cut, lengthened and of another kind's fields. */
+/* Every message that a client may send, cut short, lengthened, and with the fields of another
+ * kind. */
 static void malformed_messages_of_every_kind_close_the_session(void **state)
 {
     struct core_world *w = *state;
@@ -47,7 +48,7 @@ static void malformed_messages_of_every_kind_close_the_session(void **state)
             else if (how == 1)
                 buf_add_str(&bad, "\x01");
             else if (bad.n > 2)
-                bad.p[2] = 0xc1; /* no msgpack */
+                bad.p[2] = 0xc1; /* not msgpack */
             uint64_t p = world_worker_up(w, "wh1", 1);
             world_log_clear(w);
             world_say_bytes(w, p, "wh1", buf_span(&bad));
@@ -61,7 +62,7 @@ static void malformed_messages_of_every_kind_close_the_session(void **state)
     }
 }
 
-static void a_foreign_record_is_refused_with_its_number(void **state)
+static void an_unreadable_record_is_refused_with_its_lsn(void **state)
 {
     struct core_world *w = *state;
     struct bcore *c = bcore_new(&w->config);
@@ -80,7 +81,7 @@ static void a_foreign_record_is_refused_with_its_number(void **state)
     bcore_free(&c);
 }
 
-static void records_that_the_state_does_not_allow_are_refused(void **state)
+static void records_that_contradict_the_state_are_refused(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna");
@@ -113,10 +114,10 @@ static void records_that_the_state_does_not_allow_are_refused(void **state)
     buf_free(&b);
 }
 
-static void new_records_follow_all_that_the_store_has(void **state)
+static void new_records_follow_the_last_in_the_store(void **state)
 {
     struct core_world *w = *state;
-    /* three that no replay needs */
+    /* three records that no replay needs */
     struct bcore_event ev = {.now = w->now, .wall = w->wall, .lsn = w->lsn + 3};
     struct bcore *c = world_replayed(w);
     bcore_begin(c, &ev, &w->out);
@@ -124,7 +125,7 @@ static void new_records_follow_all_that_the_store_has(void **state)
     bcore_free(&c);
 }
 
-static void each_beginning_has_an_epoch_of_its_own(void **state)
+static void each_start_has_an_epoch_of_its_own(void **state)
 {
     struct core_world *w = *state;
     struct view_counts c;
@@ -164,14 +165,14 @@ static void counts_and_walks_see_every_run(void **state)
     SAY(w, anna, "anna", cancel, .req = 1, .run = runs[2]);
     world_pass(w, 10);
     struct id last = world_call(w, anna, "d");
-    assert_true(view_run_after(w->core, &runs[2], &v)); /* the place of one that has ended */
+    assert_true(view_run_after(w->core, &runs[2], &v)); /* the position of an ended run */
     assert_true(id_eq(v.id, last));
     assert_true(view_run_before(w->core, &runs[2], &v));
     assert_true(id_eq(v.id, runs[1]));
 }
 
-/* ---- A storm: three workers, two callers, everything at random; laws after every step, replay now
-   and then. */
+/* ---- A storm: three workers, two callers, everything at random; the laws are checked after every
+   step, a replay now and then. */
 enum { STORM_WORKERS = 3, STORM_STEPS = 4000 };
 struct storm_worker {
     const char *name;
@@ -188,7 +189,7 @@ struct storm {
     struct core_world *w;
     uint64_t seed, anna, keys;
     struct storm_worker workers[STORM_WORKERS];
-    unsigned ended; /* RUN_ENDED heard */
+    unsigned ended; /* RUN_ENDED received */
 };
 
 static unsigned chance(struct storm *s, unsigned n)
@@ -197,7 +198,7 @@ static unsigned chance(struct storm *s, unsigned n)
     return (unsigned)(s->seed >> 33) % n;
 }
 
-/* What left: EXECUTE reaches a worker that is up, unless it is lost on the way. */
+/* The effects that leave: EXECUTE reaches a worker that is up, unless it is lost on the way. */
 static void deliver(struct storm *s)
 {
     struct core_world *w = s->w;
@@ -351,7 +352,7 @@ static void storm(struct core_world *w, uint64_t seed)
             deliver(&s);
         }
     }
-    /* Calm: all workers come back and finish; nothing is left but what is held. */
+    /* Calm: all workers come back and finish; only held runs are left. */
     for (unsigned round = 0; round < 4000; round++) {
         struct view_counts c;
         view_counts(w->core, &c);
@@ -389,7 +390,7 @@ static void a_storm_ends_in_the_state_that_replay_gives(void **state)
 {
     storm(*state, 4711);
 }
-static void another_storm_too(void **state)
+static void another_storm_ends_in_the_state_that_replay_gives(void **state)
 {
     storm(*state, 99);
 }
@@ -400,13 +401,13 @@ int main(void)
         in_world(another_major_version_is_refused),
         in_world(a_malformed_hello_is_refused),
         in_world(malformed_messages_of_every_kind_close_the_session),
-        in_world(a_foreign_record_is_refused_with_its_number),
-        in_world(records_that_the_state_does_not_allow_are_refused),
-        in_world(new_records_follow_all_that_the_store_has),
-        in_world(each_beginning_has_an_epoch_of_its_own),
+        in_world(an_unreadable_record_is_refused_with_its_lsn),
+        in_world(records_that_contradict_the_state_are_refused),
+        in_world(new_records_follow_the_last_in_the_store),
+        in_world(each_start_has_an_epoch_of_its_own),
         in_world(counts_and_walks_see_every_run),
         in_world(a_storm_ends_in_the_state_that_replay_gives),
-        in_world(another_storm_too),
+        in_world(another_storm_ends_in_the_state_that_replay_gives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

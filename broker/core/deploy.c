@@ -2,8 +2,8 @@
  * follows from them.
  *
  * A deployment replaces the older one of the same name at the same address. A removal stays as a
- * mark, so that an older deployment that is repeated does not come back. Where a server is in
- * several addresses with the same package, the deployment that was signed last counts. */
+ * mark, so that a repeat of an older deployment does not bring it back. Where several addresses of
+ * a server have the same package, the deployment signed last counts. */
 #include <string.h>
 
 #include "broker/core/inside.h"
@@ -85,7 +85,7 @@ int deploy_apply(struct bcore *c, const struct r_deployed *r, struct error *err)
     return 0;
 }
 
-/* Has this server a deployment of this name that was signed later? */
+/* Does this server have a deployment of this name that was signed later? */
 static bool overruled(const struct bcore *c, const struct server *s, const struct deployment *d)
 {
     for (unsigned i = 0; i < c->n_deployments; i++) {

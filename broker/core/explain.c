@@ -1,5 +1,5 @@
-/* explain.c - see explain.h. Asks the same judges as placement: seat_judge for lasting conditions,
- * the credit for those that change with every attempt. */
+/* explain.c - see explain.h. Uses the same judgements as placement: seat_judge for lasting
+ * conditions, the credit for those that change with every attempt. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,8 +42,8 @@ static void text_of_need(const struct server *s, const struct job_version *j,
              "it is probed again automatically; `lbworker check` on %s shows it now", s->name->s);
 }
 
-/* Of a server that was not asked for: the call names a pool without it, another server, or nothing
- * that there is. */
+/* For a server outside the address: the call names a pool without it, another server, or an unknown
+ * address. */
 static void text_of_address(const struct bcore *c, const char *server, const struct class *cl,
                             struct explain_unmet *u)
 {
@@ -124,7 +124,7 @@ static void text_of(const struct bcore *c, const struct server *s, const struct 
     default:
         break;
     }
-    utf8_trim(u->text); /* texts of others are in it, and may have been cut within a character */
+    utf8_trim(u->text); /* text of others in it may have been cut within a character */
     utf8_trim(u->clears);
 }
 
@@ -150,7 +150,7 @@ static void explain_server(const struct bcore *c, const struct server *s, const 
     struct explain_server *row = &e->servers[e->n_servers++];
     *row = (struct explain_server){
         .server = s->name->s, .first = e->n_unmet, .credit = unmet ? 0 : placement_credit(s, job)};
-    /* the call is not for this server: its other conditions do not matter */
+    /* the call is not addressed to this server: its other conditions do not matter */
     if (unmet & 1u << EXPLAIN_ADDRESS)
         unmet = 1u << EXPLAIN_ADDRESS;
     for (unsigned i = 0; i < EXPLAIN_COUNT; i++)
@@ -180,7 +180,7 @@ static void no_such_address(const struct bcore *c, const struct class *cl, char 
 
 void explain_reason(const struct bcore *c, const struct run *r, char *out, size_t size)
 {
-    enum { NAMED = 4 }; /* servers in the sentence; lbctl explain has them all */
+    enum { NAMED = 4 }; /* servers in the sentence; lbctl explain lists them all */
     const struct class *cl = r->lane->class;
     struct server *const *members;
     unsigned n, in = 0, can = 0, named = 0;

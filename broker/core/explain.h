@@ -8,12 +8,12 @@
 #include "broker/core/core.h"
 
 #define EXPLAIN_CONDITIONS(X) \
-    X(ADDRESS, "address")         /* the call is not for it */ \
-    X(CONTACT, "contact")         /* no session, or its lease has ended */ \
+    X(ADDRESS, "address")         /* the call is not addressed to it */ \
+    X(CONTACT, "contact")         /* no session, or its lease has expired */ \
     X(ATTACHING, "attaching")     /* its inventory is incomplete */ \
     X(DRAINING, "draining")       /* an operator drains it */ \
     X(JOB, "job")                 /* it does not attest the job */ \
-    X(VERSION, "version")         /* it attests other versions of the job only */ \
+    X(VERSION, "version")         /* it attests only other versions of the job */ \
     X(NEED, "need")               /* a need of the job does not hold */ \
     X(CONCURRENCY, "concurrency") /* the job's limit of runs at one server is reached */ \
     X(CREDIT, "credit")           /* its slots are taken */ \
@@ -39,13 +39,13 @@ struct explain_server {
 struct explain {
     enum run_state state;
     char summary[1024]; /* one sentence for people */
-    uint64_t ahead;     /* of a waiting run: how many of its class go first, at most 1000 */
+    uint64_t ahead;     /* of a waiting run: how many of its class are ahead of it, at most 1000 */
     struct explain_server *servers;
     unsigned n_servers;
     struct explain_unmet *unmet;
     unsigned n_unmet;
 };
-/* -ENOENT: the run is not in memory. A server outside the address has that one condition. *ret is
+/* -ENOENT: the run is not in memory. A server outside the address has only that condition. *ret is
  * yours: explain_free. */
 int bcore_explain(const struct bcore *c, const struct id *run, struct explain *ret,
                   struct error *err);

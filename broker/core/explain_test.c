@@ -10,7 +10,7 @@ static const struct explain_unmet *unmet_of(const struct explain *e, const char 
     return NULL;
 }
 
-static void every_server_says_what_is_unmet_and_what_would_clear_it(void **state)
+static void each_server_lists_what_is_unmet_and_what_would_clear_it(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna"), root = world_caller_up(w, "root");
@@ -77,7 +77,7 @@ static void every_server_says_what_is_unmet_and_what_would_clear_it(void **state
     explain_free(&e);
 }
 
-static void a_job_of_a_package_comes_with_its_package(void **state)
+static void a_missing_job_of_a_package_is_explained_by_its_package(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna");
@@ -108,7 +108,7 @@ static void assert_elsewhere(struct core_world *w, uint64_t anna, const char *ad
     explain_free(&e);
 }
 
-static void a_server_that_was_not_asked_for_says_so(void **state)
+static void a_server_outside_the_address_says_so(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna");
@@ -141,7 +141,7 @@ static void runs_ahead_are_counted(void **state)
     assert_contains(err.text, "no live run");
 }
 
-static void a_drain_without_a_reason_is_said_alone(void **state)
+static void a_drain_without_a_reason_is_explained_without_one(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna"), root = world_caller_up(w, "root");
@@ -155,7 +155,7 @@ static void a_drain_without_a_reason_is_said_alone(void **state)
     explain_free(&e);
 }
 
-static void a_run_with_a_server_says_where_it_is(void **state)
+static void a_run_at_a_server_says_where_it_is(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna");
@@ -169,8 +169,8 @@ static void a_run_with_a_server_says_where_it_is(void **state)
     explain_free(&e);
 }
 
-/* Callers are told the reason, and what a worker or an operator has said is in it. */
-static void a_long_reason_is_cut_and_can_still_be_read(void **state)
+/* Callers are told the reason, which contains text from workers and operators. */
+static void a_long_reason_is_cut_and_stays_readable(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna"), root = world_caller_up(w, "root");
@@ -194,13 +194,13 @@ static void a_long_reason_is_cut_and_can_still_be_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_world(a_long_reason_is_cut_and_can_still_be_read),
-        in_world(every_server_says_what_is_unmet_and_what_would_clear_it),
-        in_world(a_job_of_a_package_comes_with_its_package),
-        in_world(a_server_that_was_not_asked_for_says_so),
+        in_world(a_long_reason_is_cut_and_stays_readable),
+        in_world(each_server_lists_what_is_unmet_and_what_would_clear_it),
+        in_world(a_missing_job_of_a_package_is_explained_by_its_package),
+        in_world(a_server_outside_the_address_says_so),
         in_world(runs_ahead_are_counted),
-        in_world(a_drain_without_a_reason_is_said_alone),
-        in_world(a_run_with_a_server_says_where_it_is),
+        in_world(a_drain_without_a_reason_is_explained_without_one),
+        in_world(a_run_at_a_server_says_where_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,8 +14,8 @@ struct feed_batch {
     size_t bytes;
 };
 
-/* Is there credit for `n` more bytes, beside `bytes` that are about to be sent? An event longer
- * than the credit goes alone. */
+/* Is there credit for `n` more bytes besides the `bytes` about to be sent? An event longer than the
+ * credit is sent alone. */
 static bool fits(const struct feed_reader *r, size_t bytes, size_t n)
 {
     uint64_t open = r->sent + bytes - r->taken; /* sent and not yet taken */
@@ -139,7 +139,7 @@ void feed_page(struct feed_reader *r, const struct feed_page *page)
     bool fits = true;
     r->asked = 0;
     if (!f->calls->may_hear(f->self, r->peer))
-        return; /* gone while the store was reading */
+        return; /* it left while the store was reading */
     r->since = 0;
     for (unsigned i = 0; i < page->n_records && fits; i++) {
         struct feed_event *ev = make_from_store(f, page, &page->records[i]);
@@ -237,7 +237,7 @@ static void subscribe(struct feed *f, uint64_t peer, const struct m_subscribe *m
     f->all = r;
     f->n++;
     if (r->position == f->committed)
-        batch_send(&(struct feed_batch){.r = r}); /* nothing older is to come: it is live */
+        batch_send(&(struct feed_batch){.r = r}); /* nothing older is left to send: it is live */
     pump(r);
 }
 

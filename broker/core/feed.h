@@ -1,11 +1,11 @@
 /* feed.h - subscriptions: each reader gets every event once, in order, without a gap, under its
- * credit. Pure: texts, rights, sessions and the store are asked for through calls.
+ * credit. Pure: it reaches texts, rights, sessions and the store through calls.
  *
  * An event's `seq` is the lsn of its record; only committed ones are sent. While there is a reader,
  * the newest events lie in a ring in memory with their texts ready; older or missed ones come from
- * the store, a page at a time. A reader without credit, or whose session can take nothing, costs no
- * more than its entry: nothing is prepared or queued for it. An event is judged by the reader's
- * rights when it is sent. */
+ * the store, a page at a time. A reader without credit, or with a full window, costs no more than
+ * its entry: nothing is prepared or queued for it. An event is judged by the reader's rights when
+ * it is sent. */
 #ifndef LB_BROKER_CORE_FEED_H
 #define LB_BROKER_CORE_FEED_H
 
@@ -14,7 +14,7 @@
 /* An event, and what filters and rights look at. Made and dropped by the shell. */
 struct feed_event {
     uint64_t seq;
-    char *text; /* as it is sent */
+    char *text; /* as sent */
     size_t n;
     const char *word; /* "result" */
     struct id run, parent;
@@ -29,17 +29,17 @@ struct feed_event {
 bool feed_matches(const struct wire_list *where, const struct feed_event *e);
 /* -EINVAL, with err: `where` has an unknown key or value. */
 int feed_check_filter(const struct wire_list *where, struct error *err);
-/* The number of a status; -EINVAL: err says what may have been meant. */
+/* The number of a status; -EINVAL: err suggests the nearest. */
 int feed_status(struct span word, struct error *err);
 /* The run or parent to which a record belongs; zero: none. *ret_begins: it is its first record. */
 struct id feed_run_of(struct span record, uint64_t *ret_kind, bool *ret_begins);
 
-/* What a feed does unless its configuration says otherwise. */
+/* A feed's defaults. */
 enum {
     FEED_RING_BYTES = 8 << 20, /* some 10,000 results; less: slow readers go to the store sooner */
     FEED_RING_MAX = 16384,     /* events */
     FEED_BATCH_BYTES = 64 << 10,
-    FEED_SCAN_MAX = 4096, /* records looked at for one message, so that no filter holds the loop */
+    FEED_SCAN_MAX = 4096, /* records looked at for one message, so that no filter blocks the loop */
     FEED_SILENT_MAX = 1000, /* records without a match before the reader is told its position */
     FEED_READERS = 1000,    /* of all peers */
     FEED_PER_PEER = 32
@@ -67,8 +67,8 @@ struct feed_page {
 
 struct feed_reader;
 struct feed_calls {
-    /* The event of a record. `begin`: the first record of its run; empty: the store no longer has
-     * it, or there is no run. The feed owns the event until `drop`. */
+    /* Makes the event of a record. `begin`: the first record of its run; empty: the store no longer
+     * has it, or there is no run. The feed owns the event until `drop`. */
     struct feed_event *(*make)(void *self, uint64_t lsn, struct span record, struct span begin);
     void (*drop)(void *self, struct feed_event **e);
     bool (*may_hear)(void *self, uint64_t peer); /* is its session up and its certificate good? */
@@ -78,11 +78,11 @@ struct feed_calls {
     /* Asks the store, whose answer comes later through feed_page or feed_failed. Returns a number
      * for `forget`, never 0. */
     uint64_t (*ask)(void *self, struct feed_reader *r, const struct feed_question *q);
-    void (*forget)(void *self, uint64_t asked); /* the answer must not come any more */
+    void (*forget)(void *self, uint64_t asked); /* cancels the question */
 };
 
 struct feed;
-/* `core`, lent for the feed's life, has the runs whose first record the feed has not seen. */
+/* `core`, lent for the feed's life, supplies runs whose first record the feed has not seen. */
 struct feed *feed_new(const struct feed_config *config, const struct bcore *core,
                       const struct feed_calls *calls, void *self);
 void feed_free(struct feed **f);
@@ -90,7 +90,7 @@ void feed_free(struct feed **f);
 /* The next record of the core; it need not be committed yet. */
 void feed_record(struct feed *f, uint64_t lsn, struct span record);
 /* Everything up to lsn is on disk. Call it once at the start, too, with the store's last record:
- * until then every number counts as one of the future. */
+ * until then every position counts as in the future. */
 void feed_committed(struct feed *f, uint64_t lsn);
 
 /* SUBSCRIBE of a peer; the same `req` again replaces the subscription. REFUSAL_NONE, or a refusal

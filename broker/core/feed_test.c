@@ -1,4 +1,4 @@
-/* feed_test.c - readers of the feed, between hands that are the session and the store. */
+/* feed_test.c - readers of the feed, with a stub for session and store. */
 #include "broker/core/feed.h"
 
 #include "common/testing.h"
@@ -75,7 +75,7 @@ static void send(void *self, uint64_t peer, const struct m_events *m)
     r->first = 0;
     while (wire_next(&it, &text)) {
         uint64_t seq = strtoull((const char *)text.p, NULL, 10);
-        assert_true(seq > r->last && seq > m->from && seq <= m->to); /* once, in order */
+        assert_true(seq > r->last && seq > m->from && seq <= m->to); /* exactly once, in order */
         r->first = r->first ? r->first : seq;
         r->last = seq;
         r->events++;
@@ -192,7 +192,7 @@ static int teardown(void **state)
 }
 
 /* ---- Tests */
-static void who_is_up_to_date_hears_each_event_when_it_is_committed_and_not_before(void **state)
+static void a_live_reader_gets_each_event_only_once_it_is_committed(void **state)
 {
     struct feed_rig *r = *state;
     records(r, 3);
@@ -206,7 +206,7 @@ static void who_is_up_to_date_hears_each_event_when_it_is_committed_and_not_befo
     assert_int_equal(r->asked, 0);
 }
 
-static void while_nobody_reads_nothing_is_made(void **state)
+static void without_readers_no_event_is_prepared(void **state)
 {
     struct feed_rig *r = *state;
     records(r, 50);
@@ -221,7 +221,7 @@ what_is_older_than_the_ring_comes_from_the_store_and_the_rest_from_the_ring(void
     subscribe(r, 0, 1000000, NULL);
     assert_int_equal(r->question.after, 0);
     assert_int_equal(r->question.upto, 30);
-    records(r, 5); /* while the store is asked: nothing is told */
+    records(r, 5); /* while a question is open, nothing is sent */
     assert_int_equal(r->events, 0);
     answer(r, 7);
     assert_int_equal(r->last, 7);
@@ -234,7 +234,7 @@ what_is_older_than_the_ring_comes_from_the_store_and_the_rest_from_the_ring(void
     assert_null(r->asker); /* it has caught up */
 }
 
-static void bytes_under_way_stay_below_the_credit(void **state)
+static void bytes_in_flight_stay_below_the_credit(void **state)
 {
     struct feed_rig *r = *state;
     subscribe(r, 0, 3 * TEXT, NULL);
@@ -260,13 +260,13 @@ static void an_event_longer_than_the_credit_comes_alone(void **state)
     assert_int_equal(r->events, 2);
 }
 
-static void for_an_event_that_waits_for_credit_the_store_is_not_asked_again(void **state)
+static void an_event_that_waits_for_credit_is_not_fetched_again(void **state)
 {
     struct feed_rig *r = *state;
     records(r, 30);
     subscribe(r, 0, 2 * TEXT + TEXT / 2, NULL);
     answer(r, 10);
-    assert_int_equal(r->events, 2); /* and half of the next would fit */
+    assert_int_equal(r->events, 2); /* half of the next would fit */
     assert_null(r->asker);
     records(r, 5);
     assert_null(r->asker);
@@ -277,7 +277,7 @@ static void for_an_event_that_waits_for_credit_the_store_is_not_asked_again(void
     assert_int_equal(r->asked, 2);
 }
 
-static void one_that_takes_nothing_costs_nothing_and_misses_nothing(void **state)
+static void a_stalled_reader_costs_nothing_and_misses_nothing(void **state)
 {
     struct feed_rig *r = *state;
     subscribe(r, 0, 1000000, NULL);
@@ -294,7 +294,7 @@ static void one_that_takes_nothing_costs_nothing_and_misses_nothing(void **state
     assert_int_equal(r->events, 102);
 }
 
-static void a_filter_and_rights_leave_out_and_progress_is_told_all_the_same(void **state)
+static void filters_and_rights_hide_events_but_not_the_position(void **state)
 {
     struct feed_rig *r = *state;
     subscribe(r, 0, 1000000, "s0");
@@ -307,12 +307,12 @@ static void a_filter_and_rights_leave_out_and_progress_is_told_all_the_same(void
     subscribe(r, 10, 1000000, "s1");
     records(r, 19);
     assert_int_equal(r->to, 10);
-    records(r, 1); /* the twentieth without a match */
+    records(r, 1); /* the twentieth record without a match */
     assert_int_equal(r->to, 30);
     assert_int_equal(r->events, 0);
 }
 
-static void a_number_from_the_future_begins_now(void **state)
+static void a_position_in_the_future_starts_from_now(void **state)
 {
     struct feed_rig *r = *state;
     struct error err = {0};
@@ -326,7 +326,7 @@ static void a_number_from_the_future_begins_now(void **state)
     assert_int_equal(r->last, 6);
 }
 
-static void a_new_broker_goes_on_behind_the_number_that_a_monitor_brings(void **state)
+static void a_new_broker_continues_after_the_position_of_a_monitor(void **state)
 {
     struct feed_rig *r = *state;
     records(r, 30);
@@ -341,7 +341,7 @@ static void a_new_broker_goes_on_behind_the_number_that_a_monitor_brings(void **
     assert_int_equal(r->last, 30);
 }
 
-static void who_is_gone_is_asked_for_no_more(void **state)
+static void a_question_for_a_reader_that_left_is_withdrawn(void **state)
 {
     struct feed_rig *r = *state;
     records(r, 5);
@@ -370,7 +370,7 @@ static void a_store_that_fails_is_asked_again_at_the_next_commit(void **state)
     assert_int_equal(r->last, 6);
 }
 
-static void a_session_that_is_no_longer_good_hears_nothing(void **state)
+static void a_session_with_a_revoked_certificate_gets_no_events(void **state)
 {
     struct feed_rig *r = *state;
     subscribe(r, 0, 100000, NULL);
@@ -379,7 +379,7 @@ static void a_session_that_is_no_longer_good_hears_nothing(void **state)
     assert_int_equal(r->events, 0);
 }
 
-static void no_more_subscriptions_than_a_peer_may_have(void **state)
+static void the_subscriptions_of_a_peer_are_limited(void **state)
 {
     struct feed_rig *r = *state;
     struct error err = {0};
@@ -397,13 +397,13 @@ static void no_more_subscriptions_than_a_peer_may_have(void **state)
                      REFUSAL_NONE);
 }
 
-static void a_page_that_comes_after_the_right_has_ended_is_told_to_nobody(void **state)
+static void a_page_that_arrives_after_the_right_has_ended_is_not_sent(void **state)
 {
     struct feed_rig *r = *state;
     records(r, 40);
     subscribe(r, 0, 100000, NULL);
     assert_non_null(r->asker);
-    r->gone = true; /* revoked, or past its end, while the store was asked */
+    r->gone = true; /* revoked or expired while the store was asked */
     answer(r, 10);
     assert_int_equal(r->messages, 0);
 }
@@ -412,21 +412,21 @@ static void a_page_that_comes_after_the_right_has_ended_is_told_to_nobody(void *
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_rig(a_page_that_comes_after_the_right_has_ended_is_told_to_nobody),
-        in_rig(who_is_up_to_date_hears_each_event_when_it_is_committed_and_not_before),
-        in_rig(while_nobody_reads_nothing_is_made),
+        in_rig(a_page_that_arrives_after_the_right_has_ended_is_not_sent),
+        in_rig(a_live_reader_gets_each_event_only_once_it_is_committed),
+        in_rig(without_readers_no_event_is_prepared),
         in_rig(what_is_older_than_the_ring_comes_from_the_store_and_the_rest_from_the_ring),
-        in_rig(bytes_under_way_stay_below_the_credit),
+        in_rig(bytes_in_flight_stay_below_the_credit),
         in_rig(an_event_longer_than_the_credit_comes_alone),
-        in_rig(for_an_event_that_waits_for_credit_the_store_is_not_asked_again),
-        in_rig(one_that_takes_nothing_costs_nothing_and_misses_nothing),
-        in_rig(a_filter_and_rights_leave_out_and_progress_is_told_all_the_same),
-        in_rig(a_number_from_the_future_begins_now),
-        in_rig(a_new_broker_goes_on_behind_the_number_that_a_monitor_brings),
-        in_rig(who_is_gone_is_asked_for_no_more),
+        in_rig(an_event_that_waits_for_credit_is_not_fetched_again),
+        in_rig(a_stalled_reader_costs_nothing_and_misses_nothing),
+        in_rig(filters_and_rights_hide_events_but_not_the_position),
+        in_rig(a_position_in_the_future_starts_from_now),
+        in_rig(a_new_broker_continues_after_the_position_of_a_monitor),
+        in_rig(a_question_for_a_reader_that_left_is_withdrawn),
         in_rig(a_store_that_fails_is_asked_again_at_the_next_commit),
-        in_rig(a_session_that_is_no_longer_good_hears_nothing),
-        in_rig(no_more_subscriptions_than_a_peer_may_have),
+        in_rig(a_session_with_a_revoked_certificate_gets_no_events),
+        in_rig(the_subscriptions_of_a_peer_are_limited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,7 +66,7 @@ int feed_status(struct span word, struct error *err)
         given, suggest_hint(given, words, hint));
 }
 
-/* A word that no event has would wait for ever: it must be a typing error. */
+/* A word that no event has would wait for ever: it must be a typing mistake. */
 static int check_word(struct span key, struct span value, struct error *err)
 {
     static const char *const events[] = {

@@ -1,4 +1,4 @@
-/* feedinside.h - what feed.c and feedring.c share. Nobody else includes it. */
+/* feedinside.h - what feed.c and feedring.c share. No other file includes it. */
 #ifndef LB_BROKER_CORE_FEEDINSIDE_H
 #define LB_BROKER_CORE_FEEDINSIDE_H
 
@@ -19,7 +19,7 @@ struct feed_reader {
     uint64_t position;            /* everything up to this lsn has been looked at */
     uint64_t told;                /* `to` of the last message */
     int64_t since;                /* until the first page has come */
-    uint64_t credit, sent, taken; /* bytes of texts: allowed at a time, sent and taken in all */
+    uint64_t credit, sent, taken; /* bytes of texts: allowed in flight; total sent; total taken */
     size_t pending; /* bytes of the event that did not fit into the credit; 0: unknown */
     bool live_told;
     uint64_t asked; /* number of the question to the store; 0: none */

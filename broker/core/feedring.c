@@ -69,7 +69,7 @@ static struct flying *flying_add(struct feed *f, struct id run)
     return x;
 }
 
-/* The run's first record: remembered, or made from what the core still has. */
+/* The run's first record: remembered, or rebuilt from the core. */
 static bool find_begin(struct feed *f, struct id run, struct span *ret)
 {
     struct flying *x = flying_of(f, run);

@@ -1,8 +1,8 @@
-/* follow.c - tells followers of a run its end (level 1), or its states, too (level 2).
+/* follow.c - tells a run's followers its end (level 1), or its states as well (level 2).
  *
  * While a peer's window is full, nothing is sent to it. Each run that it follows is put on its list
- * once. When the window opens again, the peer is told the state of that moment; an end in between
- * is looked up in the history. So a slow peer costs at most one entry for each run that it follows,
+ * once. When the window opens again, the peer is told the current state; an end in between is
+ * looked up in the history. So a slow peer costs at most one entry for each run that it follows,
  * and never misses an end. */
 #include <string.h>
 
@@ -50,8 +50,8 @@ void follow_add(struct bcore *c, struct peer_state *p, struct run *r, uint64_t l
     f->level = (uint8_t)level;
 }
 
-/* All runs of a class are parked for the same reason, so one look at the servers serves all of
- * them. */
+/* All runs of a class are parked for the same reason, so one look at the servers is enough for
+ * all. */
 static const char *parked_reason(const struct bcore *c, const struct run *r)
 {
     struct class *cl = r->lane->class;
@@ -87,7 +87,7 @@ void follow_send_state(struct bcore *c, struct peer_state *p, const struct run *
     out_send(c, p->handle, r->lsn, &m_run_state_schema, &m);
 }
 
-/* ---- Peers whose window is full, and those that are being caught up */
+/* ---- Peers whose window is full, and peers that are catching up */
 static void dirty_add(struct follow *f)
 {
     struct peer_state *p = f->peer;
@@ -193,7 +193,7 @@ static void catch_up(struct bcore *c, struct peer_state *p)
         drain_remove(c, p);
 }
 
-/* Sends each peer one batch; what is left waits for the next tick. */
+/* Sends each peer one batch; the rest waits for the next tick. */
 void follow_drain(struct bcore *c)
 {
     struct peer_state *p = c->drain_first, *next;
@@ -230,7 +230,7 @@ void bcore_on_follow(struct bcore *c, struct peer_state *p)
     if (!m.level) {
         struct follow *f = r ? find(p, r) : NULL;
         if (f && f->dirty)
-            f->level = 1; /* it stays on the list until its end has been told */
+            f->level = 1; /* it stays on the list until its end has been sent */
         else if (f)
             follow_free(f);
         out_done(c, m.req, 0, "");

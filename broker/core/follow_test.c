@@ -1,7 +1,7 @@
 /* FOLLOW: a slow peer costs little and misses no end. */
 #include "broker/core/testing.h"
 
-static void levels_say_what_is_told(void **state)
+static void the_level_decides_what_a_follower_is_told(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna"), bert = world_caller_up(w, "bert"),
@@ -13,7 +13,7 @@ static void levels_say_what_is_told(void **state)
     SAY(w, anna, "anna", follow, .req = 1, .run = run, .level = 2);
     SAY(w, bert, "bert", follow, .req = 1, .run = run, .level = 1);
     SAY(w, carl, "carl", follow, .req = 1, .run = run, .level = 2);
-    SENT(w, anna, RUN_STATE, run_state, &s); /* the answer: how it stands */
+    SENT(w, anna, RUN_STATE, run_state, &s); /* the answer: the current state */
     SENT(w, bert, RUN_STATE, run_state, &s);
     SAY(w, carl, "carl", follow, .req = 2, .run = run, .level = 0);
     SENT(w, carl, DONE, done, &done);
@@ -28,7 +28,7 @@ static void levels_say_what_is_told(void **state)
     NOT_SENT(w, carl, RUN_ENDED);
 }
 
-static void what_is_not_in_memory_is_looked_up(void **state)
+static void a_run_that_is_not_in_memory_is_looked_up(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
@@ -41,15 +41,15 @@ static void what_is_not_in_memory_is_looked_up(void **state)
     assert_int_equal(l->effect.req, 3);
     assert_int_equal(l->effect.level, 1);
     assert_int_equal(l->effect.peer, anna);
-    assert_int_equal(l->effect.rests_on, lsn); /* asked only when its end is in the store */
+    assert_int_equal(l->effect.rests_on, lsn); /* looked up only once its end is in the store */
     SAY(w, anna, "anna", follow, .req = 4, .run = world_id(9), .level = 2);
     l = world_find_lookup(w, BCORE_FX_LOOKUP);
     assert_true(id_eq(l->effect.run, world_id(9)));
-    /* one that was forgotten may have ended just now */
+    /* a forgotten run may have ended just now */
     assert_int_equal(l->effect.rests_on, w->lsn);
 }
 
-static void a_full_window_keeps_one_entry_for_each_run_and_no_end_is_missed(void **state)
+static void a_full_window_costs_one_entry_per_run_and_misses_no_end(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
@@ -75,10 +75,10 @@ static void a_full_window_keeps_one_entry_for_each_run_and_no_end_is_missed(void
     assert_int_equal(l->effect.peer, anna);
     assert_int_equal(l->effect.req, 0);
     SAY(w, wh1, "wh1", progress, .run = a, .attempt = 1, .percent = 100);
-    SENT(w, anna, RUN_STATE, run_state, &s); /* at once again */
+    SENT(w, anna, RUN_STATE, run_state, &s); /* sent at once again */
 }
 
-static void catching_up_takes_turns(void **state)
+static void catching_up_is_done_in_batches(void **state)
 {
     struct core_world *w = *state;
     enum { MANY = 600 };
@@ -93,7 +93,7 @@ static void catching_up_takes_turns(void **state)
     wh1 = world_worker_hello(w, "wh1", 1);
     SAY(w, wh1, "wh1", have_end, .count = 0);
     world_attest(w, wh1, "wh1", 1, (struct world_attested[]){{.job = "load", .hash = 1}, {0}}, NULL,
-                 false); /* all turn to waiting */
+                 false); /* all become waiting */
     world_log_clear(w);
     world_window(w, anna, true);
     unsigned first = world_count_sent(w, anna, KIND_M_RUN_STATE);
@@ -102,7 +102,7 @@ static void catching_up_takes_turns(void **state)
     world_step(w, (struct bcore_event){.kind = BCORE_TICK});
     unsigned second = world_count_sent(w, anna, KIND_M_RUN_STATE);
     assert_true(second > first);
-    world_window(w, anna, false); /* full again: it waits */
+    world_window(w, anna, false); /* full again: the rest waits */
     world_step(w, (struct bcore_event){.kind = BCORE_TICK});
     assert_int_equal(world_count_sent(w, anna, KIND_M_RUN_STATE), second);
     world_window(w, anna, true);
@@ -131,10 +131,10 @@ static void a_peer_that_leaves_is_owed_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_world(levels_say_what_is_told),
-        in_world(what_is_not_in_memory_is_looked_up),
-        in_world(a_full_window_keeps_one_entry_for_each_run_and_no_end_is_missed),
-        in_world(catching_up_takes_turns),
+        in_world(the_level_decides_what_a_follower_is_told),
+        in_world(a_run_that_is_not_in_memory_is_looked_up),
+        in_world(a_full_window_costs_one_entry_per_run_and_misses_no_end),
+        in_world(catching_up_is_done_in_batches),
         in_world(a_peer_that_leaves_is_owed_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,7 +2,7 @@
  *
  * Durable is what apply.c writes: runs with their attempts, keys of ended runs, parents,
  * certificates (which make the servers), deployments, revocations, draining, the epoch. Fields
- * below a line "derived" are made again in a new process and are in no digest. */
+ * below a line "derived" are rebuilt in a new process and are in no digest. */
 #ifndef LB_BROKER_CORE_INSIDE_H
 #define LB_BROKER_CORE_INSIDE_H
 
@@ -14,20 +14,20 @@
 #include "trust/certificate.h"
 
 enum {
-    /* work that a server may have beyond its slots; less: slots run dry between frames */
+    /* run time sent ahead beyond a server's slots; less: slots run dry between frames */
     PREFETCH_MS = 50,
     PREFETCH_NONE_MS = 1000, /* jobs that take this long are never sent ahead of a free slot */
-    RECALL_AFTER_MS = 100,   /* twice PREFETCH_MS: what was sent ahead should have started by now */
-    REST_MS = 1000,     /* pause of a server that returned a run unasked; less: a loop of records */
+    RECALL_AFTER_MS = 100,   /* twice PREFETCH_MS: a run sent ahead should have started by then */
+    REST_MS = 1000, /* pause of a server that returned a run unasked; less: a stream of records */
     FOLLOW_BATCH = 256, /* messages to one peer when its window opens, before others are served */
-    WHY_MS = 1000,      /* how long the sentence why a class is parked may be used */
-    CLASSES_IDLE = 256, /* classes kept without runs, so that single calls find their seats ready */
+    WHY_MS = 1000,      /* how long the sentence that says why a class is parked is reused */
+    CLASSES_IDLE = 256, /* classes kept without runs, so that a single call finds its seats ready */
     RESTORED_ATTEMPTS = 1000, /* more attempts than a run has between two backups */
-    EVIDENCE_MAX = 10000, /* results that did not count; a repeat of these makes no new record */
-    MEAN_WEIGHT = 8       /* a new run time counts one eighth */
+    EVIDENCE_MAX = 10000, /* remembered results that did not count; a repeat makes no new record */
+    MEAN_WEIGHT = 8       /* the weight of a new run time is one eighth */
 };
 
-/* ---- Names and certificates, each in memory once (names.c) */
+/* ---- Names and certificates, each held once (names.c) */
 struct text {
     uint64_t hash;
     uint32_t refs, n;
@@ -43,21 +43,21 @@ struct server;
 struct peer_state;
 struct class;
 
-/* ---- Attempts: a run that is with a server */
+/* ---- Attempts: a run at a server */
 struct attempt {
     struct text *server_name;
     struct id spool;
     struct hash job_hash;
     uint64_t lost_after_ms;
     int64_t assigned_at, started_at; /* wall; started_at 0: not yet */
-    struct text *step;               /* the last that has started; NULL: none */
+    struct text *step;               /* the last one started; NULL: none */
     uint8_t on_lost;
     /* derived */
     struct run *run;
     struct server *server;
     struct attempt *prev, *next;   /* of the server */
     struct job_version *job;       /* as its server attests it; NULL: it does not */
-    struct attempt *older, *newer; /* of the class, handed over beyond free slots and not started */
+    struct attempt *older, *newer; /* of the class, sent ahead of a free slot and not yet started */
     int64_t handed;                /* boot */
     char *progress;                /* NULL: none */
     uint8_t percent;
@@ -68,7 +68,7 @@ struct attempt {
 /* An attempt of a held run that a server has reported (strays.c); one for each server. */
 struct stray {
     struct text *server_name;
-    uint64_t peer; /* the session that reported it; once that has ended, nobody knows */
+    uint64_t peer; /* the session that reported it; unknown once that has ended */
     uint64_t attempt;
     struct stray *next;
 };
@@ -87,9 +87,9 @@ struct run {
     uint32_t attempt, call_n; /* call_n: of `call` below */
     struct text *principal, *certificate;
     struct cancel *cancel; /* NULL: not asked */
-    struct attempt *at;    /* NULL: waits or is held */
+    struct attempt *at;    /* NULL: waiting or held */
     struct lane *lane;
-    /* of its last record: what is said of it rests on this */
+    /* of its last record: messages about the run rest on this */
     uint64_t lsn;
     /* of its first: the store has the call's bytes there */
     uint64_t called_lsn;
@@ -100,20 +100,20 @@ struct run {
     uint8_t on_lost; /* signed */
     uint8_t priority;
     bool started_once;
-    bool lost_once; /* an attempt was lost, or the time since a backup: it may have run */
+    bool lost_once; /* an attempt, or the time since a backup, was lost: it may have run */
     bool restored;  /* held since a backup was restored */
     bool settled;   /* derived: its first record is on disk; see bodies.c */
     /* derived */
     uint8_t *call;    /* d_signed as received; NULL: in the store only (bodies.c) */
     uint64_t seq;     /* order of acceptance */
-    int64_t accepted; /* boot; before this process began if the run is older */
+    int64_t accepted; /* boot; in the past if the run is older than this process */
     struct heap_node ready, timer;
-    struct run *older, *newer; /* all, in order of acceptance */
+    struct run *older, *newer; /* all runs, in order of acceptance */
     struct follow *followers;
     struct stray *strays;
 };
 
-/* ---- Keys and ids of what has ended (kept.c) */
+/* ---- Keys and ids of ended runs and parents (kept.c) */
 enum { KEPT_REPORTED = 1, KEPT_PARENT = 2, KEPT_RELEASED = 4 };
 struct kept {
     struct key128 key;
@@ -139,15 +139,15 @@ struct evidence {
 };
 
 /* ---- Placement (queue.c, placement.c) */
-struct group { /* a parent run, or a caller's calls without a parent: served in turn */
+struct group { /* a parent run, or a caller's calls without a parent; groups take turns */
     struct id parent;
     struct text *principal; /* if the parent is zero */
     uint32_t refs;
-    uint64_t served; /* number of the decision that served it last */
+    uint64_t served; /* number of the last decision that served it */
 };
 
 /* The runs of one group and priority within a class. Tags make the turns: a lane's runs have tags
- * one apart, and the class serves the least tag first, so two lanes alternate however many runs
+ * one apart, and the class serves the lowest tag first, so two lanes alternate however many runs
  * each has. */
 struct lane {
     struct class *class;
@@ -160,19 +160,19 @@ struct lane {
 struct class
 { /* runs that the same servers can take */
     struct text *address, *job;
-    struct hash job_hash; /* zero: whatever version the server has */
+    struct hash job_hash; /* zero: any version that the server has */
     uint32_t refs;        /* lanes */
     struct table lanes;
     /* derived */
     struct heap ready; /* of runs */
-    struct heap seats; /* eligible servers, best first; keys may be too good, never too bad */
+    struct heap seats; /* eligible servers, best first; a key may overrate, never underrate */
     uint64_t tag[10];  /* of the last run served, by priority */
     struct attempt *ahead_first, *ahead_last; /* oldest first */
     struct heap_node recall;                  /* timer */
     int64_t parked_since;                     /* boot; meaningful while no seat is there */
-    bool seated;                              /* the seats have been looked for */
+    bool seated;                              /* its seats have been computed */
     struct seat *mark;                        /* of the server that queue_refresh_seats looks at */
-    char *why; /* why it is parked, as last said: see parked_reason in follow.c */
+    char *why; /* why it is parked, as last computed: see parked_reason in follow.c */
     int64_t why_at;
     uint64_t why_eligibility;
     struct class *idle_prev, *idle_next;
@@ -194,8 +194,8 @@ struct job_version { /* a version that a server attests */
     uint64_t concurrency, live;
     int64_t mean_us; /* 0: not measured */
     bool idempotent;
-    uint8_t older;        /* 0: what its server calls by this name now */
-    unsigned unmet;       /* 1 + index of the first need that does not hold; 0: all do */
+    uint8_t older;        /* 0: the current version at its server */
+    unsigned unmet;       /* 1 + index of the first need that does not hold; 0: all hold */
     struct span attested; /* in the server's attest */
 };
 
@@ -242,12 +242,12 @@ struct peer_state {
     struct server *server; /* whose worker it is */
     struct follow *follows, *dirty_first, *dirty_last;
     struct peer_state *drain_next;
-    bool draining; /* has dirty ones and an open window: goes on at the next tick */
+    bool draining; /* has dirty ones and an open window: continues at the next tick */
 };
 
 struct follow {
     struct peer_state *peer;
-    struct run *run; /* NULL: it has ended and this is owed */
+    struct run *run; /* NULL: it has ended and the peer is still to be told */
     struct id id;
     struct follow *run_prev, *run_next, *peer_prev, *peer_next, *dirty_next;
     uint8_t level;
@@ -270,7 +270,7 @@ struct parent {
 /* ---- What administrators have decided (registry.c) */
 struct enrolled {
     struct text *name, *role;
-    uint64_t serial, order; /* order: of its record, the greatest is the name's current one */
+    uint64_t serial, order; /* order: of its record, the highest is the name's current one */
     int64_t at;
     struct buf bytes;
 };
@@ -311,8 +311,8 @@ struct bcore {
     struct evidence *evidence; /* a ring */
     unsigned n_evidence, next_evidence;
     struct heap timers;
-    struct heap_node look; /* timer: were we here all the time? */
-    /* eligibility: grows with each change of it */
+    struct heap_node look; /* timer: was the process paused? */
+    /* version of eligibility: grows with each change */
     uint64_t timer_order, seq, generation, eligibility;
     /* bytes; bodies: of the calls among them that are settled */
     uint64_t memory, bodies, committed;
@@ -322,7 +322,7 @@ struct bcore {
     struct peer_state *drain_first, *drain_last;
     struct run *graveyard; /* ended in this step; linked by `newer` */
     struct bcore_counts counts;
-    struct buf scratch; /* bodies made by the broker */
+    struct buf scratch; /* messages made by the broker */
     /* of this step */
     struct bcore_out *out;
     const struct bcore_event *ev;
@@ -332,10 +332,10 @@ struct bcore {
 /* ---- names.c */
 uint64_t bcore_hash_keyed(const struct bcore *c, const void *p, size_t n);
 uint64_t bcore_hash_id(const struct id *id);
-uint64_t bcore_hash_mix(uint64_t a, uint64_t b); /* of what peers do not choose */
+uint64_t bcore_hash_mix(uint64_t a, uint64_t b); /* for values that peers do not choose */
 struct key128 key128_of(const struct bcore *c, struct span principal, struct span key, bool parent);
-struct text *text_get(struct bcore *c, struct span s);        /* a reference of yours */
-struct text *text_find(const struct bcore *c, struct span s); /* lent; NULL: nobody has it */
+struct text *text_get(struct bcore *c, struct span s);        /* adds a reference, which is yours */
+struct text *text_find(const struct bcore *c, struct span s); /* lent; NULL: not in use */
 struct text *text_ref(struct text *t);
 void text_put(struct bcore *c, struct text **t);
 void bcore_tables_init(struct bcore *c);
@@ -360,7 +360,7 @@ void out_execute(struct bcore *c, const struct run *r, const struct m_execute *m
 /* An ERROR answer to the peer of this event. Counts as refused. */
 void out_fail(struct bcore *c, uint64_t req, enum refusal code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-/* One that says what became of a run or parent: it leaves when that is on disk. */
+/* An ERROR that tells the state of a run or parent: it leaves once that is on disk. */
 void out_fail_after(struct bcore *c, uint64_t rests_on, uint64_t req, enum refusal code,
                     const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 void out_fail_busy(struct bcore *c, uint64_t req, const char *fmt, ...)
@@ -377,7 +377,7 @@ struct run *run_by_key(const struct bcore *c, struct key128 key);
 struct run *run_new(struct bcore *c, struct id id, struct span call, const struct d_call *d);
 void run_unlink(struct bcore *c, struct run *r); /* out of every table, into the graveyard */
 void run_free(struct bcore *c, struct run *r);
-/* bytes that a run takes in all; call_n 0: without its call */
+/* bytes that a run takes in total; call_n 0: without its call */
 uint64_t run_cost(size_t call_n);
 enum run_state run_state_of(const struct run *r); /* with PARKED */
 int run_move(struct run *r, enum run_event ev, struct error *err);
@@ -393,12 +393,12 @@ struct bcore_verdict {
     enum package_outcome package;
     enum refusal code;
 };
-/* The same with an outcome by the broker. */
+/* The same, with an outcome made by the broker. */
 void run_end_by_broker(struct bcore *c, struct run *r, struct bcore_verdict v, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-/* It was to be cancelled, and has come back from its server. */
+/* A run with a pending cancel has come back from its server. */
 void run_end_cancelled(struct bcore *c, struct run *r);
-/* There is no number for another attempt of it. */
+/* It has used up its attempt numbers. */
 void run_end_used_up(struct bcore *c, struct run *r);
 /* Timers of a waiting run: expiry, start_within. */
 void run_watch(struct bcore *c, struct run *r);
@@ -408,8 +408,8 @@ void run_timer_due(struct bcore *c, struct run *r);
 /* of a new run: copied, or left to the store */
 void bodies_take(struct bcore *c, struct run *r, struct span call);
 void bodies_free(struct bcore *c, struct run *r);
-void bodies_settle(struct bcore *c);                      /* more is on disk */
-void bodies_forget(struct bcore *c, const struct run *r); /* it ends */
+void bodies_settle(struct bcore *c);                      /* more records are on disk */
+void bodies_forget(struct bcore *c, const struct run *r); /* the run ends */
 
 /* ---- kept.c */
 void kept_init(struct bcore *c);
@@ -419,8 +419,8 @@ void kept_add(struct bcore *c, const struct kept *k);
 const struct kept *kept_by_id(const struct bcore *c, struct id id);
 const struct kept *kept_by_key(const struct bcore *c, struct key128 key);
 /* May a message signed at `issued_at` have a key that ended and is no longer here? */
-/* ... and does the store's answer that this event may bring not say? It says nothing of what has
- * ended and was forgotten since it was asked. */
+/* ... and is that left open by the store's answer, if this event has one? The answer does not cover
+ * keys that ended and were forgotten after the question. */
 bool kept_must_ask(const struct bcore *c, int64_t issued_at);
 void evidence_add(struct bcore *c, struct id run, uint64_t attempt, uint64_t lsn);
 const struct evidence *evidence_find(const struct bcore *c, struct id run, uint64_t attempt);
@@ -429,23 +429,23 @@ const struct evidence *evidence_find(const struct bcore *c, struct id run, uint6
 /* a reference */
 struct lane *lane_get(struct bcore *c, const struct d_call *d, struct text *principal);
 void lane_put(struct bcore *c, struct lane **lane);
-/* And looks for a server. A run whose attempts have used up all numbers ends instead. */
+/* Also looks for a server. A run that has used up its attempt numbers ends instead. */
 void queue_add(struct bcore *c, struct run *r);
-void queue_remove(struct bcore *c, struct run *r); /* if it is in */
+void queue_remove(struct bcore *c, struct run *r); /* if it is in the queue */
 struct run *queue_first(const struct class *cl);
 void class_free_all(struct bcore *c);
 bool class_parked(const struct class *cl);
 /* Eligibility of this server has changed: all classes look again. */
 void queue_refresh_seats(struct bcore *c, struct server *s);
-/* The conditions that do not hold, bits 1 << EXPLAIN_x, of those that do not change with every
- * attempt. *ret_job: the version it would run. */
+/* The conditions that do not hold, bits 1 << EXPLAIN_x, of the lasting ones. *ret_job: the version
+ * it would run. */
 unsigned seat_judge(const struct server *s, const struct class *cl, struct job_version **ret_job);
 int64_t parked_deadline(const struct bcore *c, const struct run *r, uint64_t start_within_ms);
 
 /* ---- placement.c */
 uint64_t placement_credit(const struct server *s, const struct job_version *j);
 void class_pump(struct bcore *c, struct class *cl);
-void server_pump(struct bcore *c, struct server *s);      /* after it may have more room */
+void server_pump(struct bcore *c, struct server *s);      /* call when it may have more room */
 void attempt_settled(struct bcore *c, struct attempt *a); /* started or gone: no longer ahead */
 void placement_recall_due(struct bcore *c, struct class *cl);
 void seat_place(struct bcore *c, struct seat *s);
@@ -462,7 +462,7 @@ struct server *server_get(struct bcore *c, struct span name);
 void server_free(struct bcore *c, struct server **s);
 void server_remove(struct bcore *c, struct server *s);
 bool server_in(const struct server *s, const struct text *address);
-/* All that may be in the address, in the order of their names; ask server_in of each. Lent. */
+/* The candidates for the address, by name; ask server_in of each. Lent. */
 struct server *const *servers_members(const struct bcore *c, const struct text *address,
                                       unsigned *ret_n);
 void server_set_pools(struct bcore *c, struct server *s, const struct wire_list *pools);
@@ -476,8 +476,8 @@ void bcore_on_have(struct bcore *c, struct peer_state *p);
 void bcore_on_have_end(struct bcore *c, struct peer_state *p);
 void cancel_send_stop(struct bcore *c, const struct run *r);
 void lease_renew(struct bcore *c, struct server *s);
-/* Before the timers that are due: if the broker itself was away, stopped or asleep with its
- * machine, every server is given its time anew, as after a start. */
+/* Call it before due timers fire: if the broker itself was away, stopped or asleep with its
+ * machine, the time of every server starts again, as after a start. */
 void leases_look(struct bcore *c);
 void lease_due(struct bcore *c, struct server *s);
 void attempt_silent(struct bcore *c, struct run *r,
@@ -485,12 +485,12 @@ void attempt_silent(struct bcore *c, struct run *r,
 void attempt_lost(struct bcore *c, struct run *r);
 
 /* ---- strays.c */
-/* This peer has an attempt that does not count: it is told to end it, or it is remembered. */
+/* This peer has an attempt that does not count: tells the peer to end it, or remembers it. */
 void stray_met(struct bcore *c, const struct peer_state *p, struct id run, uint64_t attempt);
-/* it has it no more */
+/* the peer no longer has it */
 void stray_over(struct bcore *c, const struct peer_state *p, struct id run, uint64_t attempt);
-/* It was decided what becomes of the held run: those that have it end it. Force: another attempt
-   may follow. */
+/* The held run has been decided: the servers that still have it are told to end it. force: another
+   attempt may follow. */
 void strays_end(struct bcore *c, const struct run *r, bool force);
 /* The connected servers that have it, "wh1, wh2". False: none. */
 bool strays_text(const struct bcore *c, const struct run *r, char *ret, size_t size);
@@ -516,7 +516,7 @@ void parent_free(struct bcore *c, struct parent **p);
 void follow_add(struct bcore *c, struct peer_state *p, struct run *r, uint64_t level);
 void bcore_on_follow(struct bcore *c, struct peer_state *p);
 void follow_state(struct bcore *c, struct run *r);    /* its state has changed */
-void follow_progress(struct bcore *c, struct run *r); /* only its text or percent */
+void follow_progress(struct bcore *c, struct run *r); /* only its text or percentage */
 void follow_end(struct bcore *c, struct run *r, struct span outcome, struct span server);
 void follow_window(struct bcore *c, struct peer_state *p);
 void follow_drain(struct bcore *c);
@@ -529,8 +529,7 @@ int registry_apply_enrolled(struct bcore *c, uint64_t lsn, const struct r_enroll
                             struct error *err);
 int deploy_apply(struct bcore *c, const struct r_deployed *r, struct error *err);
 int registry_apply_revoked(struct bcore *c, const struct r_revoked *r, struct error *err);
-/* Takes a peer's certificate up if it is new. False: it contradicts what is known, *err says
-   how. */
+/* Records a peer's certificate if it is new. False: it contradicts what is known, *err says how. */
 bool registry_meet(struct bcore *c, struct span certificate, struct error *err);
 void bcore_on_enrol(struct bcore *c, struct peer_state *p, bool published);
 void bcore_on_revoke(struct bcore *c, struct peer_state *p);
@@ -549,7 +548,7 @@ void bcore_peer_forget(struct bcore *c, struct peer_state *p);
 enum timer_kind { TIMER_RUN, TIMER_LEASE, TIMER_REST, TIMER_RECALL, TIMER_LOOK, TIMER_KINDS };
 void bcore_timer_set(struct bcore *c, struct heap_node *node, enum timer_kind kind, int64_t at);
 void bcore_timer_clear(struct bcore *c, struct heap_node *node);
-/* Decodes the event's message; a malformed one closes the session and gives false. */
+/* Decodes the event's message; a malformed one closes the session; returns false. */
 bool bcore_take(struct bcore *c, struct peer_state *p, const struct wire_schema *s, void *ret);
 #define TAKE(c, p, low, ret) bcore_take(c, p, &m_##low##_schema, ret)
 

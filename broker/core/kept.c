@@ -1,9 +1,9 @@
 /* kept.c - keys and ids of runs and parents that have ended: a ring in the order of their ends,
  * with tables by id and by key.
  *
- * An entry goes when it is older than kept_ms by the time of a newer end, or when there are more
- * than kept_max. Both depend on records alone, so a replay forgets the same. One time bounds what
- * was forgotten: such a run had ended by then, so its call had been signed before (apart from
+ * An entry is forgotten when a newer end is more than kept_ms later, or when there are more than
+ * kept_max. Both depend only on records, so a replay forgets the same entries. One time bounds the
+ * forgotten runs: they had ended by then, so their calls were signed before it (apart from
  * differences between clocks). So only messages signed before that time need the store; newer ones
  * are decided here. */
 #include <string.h>
@@ -79,8 +79,8 @@ void kept_add(struct bcore *c, const struct kept *e)
     struct kept_ring *k = &c->kept;
     uintptr_t same = table_find(&k->by_key, e->key.a, &e->key);
     if (same) {
-        /* a run of this key had ended, and the store's answer did not have it any more: the newer
-           one counts */
+        /* a run of this key had ended, but the store's answer no longer had it: the newer one
+           counts */
         table_remove(&k->by_key, same);
         at(k, same)->key = (struct key128){same, UINT64_MAX};
         table_add(&k->by_key, same);
@@ -96,8 +96,7 @@ void kept_add(struct bcore *c, const struct kept *e)
     k->next++;
 }
 
-/* A restart does not hear of ends older than kept_ms and cannot know whether there were any; the
- * store can. */
+/* A replay has no ends older than kept_ms, so only the store knows whether there were any. */
 void kept_begin(struct bcore *c)
 {
     int64_t told = c->wall - (int64_t)c->config.kept_ms;

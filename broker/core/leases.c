@@ -1,7 +1,7 @@
-/* leases.c - liveness in two times (docs/design.md). When the session lease ends the server gets
- * nothing new, and no more happens; when lost_after ends, on_lost acts. Both count from the time
- * when the worker was last heard; in a new broker from its start, and in one that was stopped from
- * the time when it went on, since a silence to which nobody listened proves nothing. */
+/* leases.c - liveness by two timeouts (docs/design.md). When the session lease expires, the server
+ * gets nothing new, and that is all; when lost_after expires, on_lost acts. Both count from when
+ * the worker was last heard; in a new broker from its start, and after a pause of the broker from
+ * the end of the pause, because silence proves nothing while no one listens. */
 #include "broker/core/inside.h"
 
 enum { LOOKS_A_LEASE = 4 };
@@ -25,7 +25,7 @@ void lease_due(struct bcore *c, struct server *s)
          .boot = s->boot,
          .software = s->software ? span_of(s->software->s, s->software->n) : SPAN_NONE,
          .state = span_str("unreachable"));
-    if (s->peer) { /* open but silent: the worker comes back with a new session */
+    if (s->peer) { /* open but silent: the worker will return with a new session */
         struct peer_state *p = s->peer;
         out_close(c, p->handle, &m_reset_schema,
                   &(struct m_reset){
@@ -66,9 +66,9 @@ static void count_anew(struct bcore *c)
             count_from(c, r, c->now);
 }
 
-/* The shell steps the core at its deadline: if that was long ago, the process was stopped or the
- * machine asleep. The timer sees to it that a deadline is always near, so any pause of half a lease
- * or more is noticed. */
+/* The shell steps the core at its deadline: if that is long past, the process was stopped or the
+ * machine asleep. This timer keeps the deadline near, so any pause of half a lease or more is
+ * noticed. */
 void leases_look(struct bcore *c)
 {
     int64_t every = (int64_t)c->config.lease_ms / LOOKS_A_LEASE;

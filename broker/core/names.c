@@ -1,4 +1,4 @@
-/* names.c - names and certificates, each in memory once, and keyed hashes of everything that peers
+/* names.c - names and certificates, each held once, and keyed hashes of everything that peers
  * choose. */
 #include <sodium.h>
 #include <string.h>
@@ -82,8 +82,8 @@ void text_put(struct bcore *c, struct text **t)
     *t = NULL;
 }
 
-/* ---- The tables of the core, each with its hash. The broker makes the ids in them; those that
- * peers send are only looked up. */
+/* ---- The tables of the core, each with its hash. The ids in them are made by the broker; ids from
+ * peers are only looked up. */
 uint64_t bcore_hash_id(const struct id *id)
 {
     uint64_t a, b;

@@ -14,7 +14,7 @@ static void drain(struct bcore *c, struct peer_state *p, struct server *s,
 {
     uint64_t lsn = c->lsn;
     char text[LIMIT_NAME + 64];
-    /* A repeat changes nothing, unless it gives another reason. */
+    /* A repeat changes nothing, unless its reason differs. */
     if (s->draining != on || (on && m->reason.n && !span_eq_str(m->reason, s->draining_reason))) {
         lsn = operated(c, p, m);
         queue_refresh_seats(c, s);

@@ -48,7 +48,8 @@ uint64_t out_emit(struct bcore *c, const struct wire_schema *s, const void *reco
     out->records[out->n_records++] =
         (struct bcore_record){.lsn = c->lsn + 1, .body = place_from(&out->arena, at)};
     int rc = apply_record(c, c->lsn + 1, span_of(out->arena.p + at, out->arena.n - at), &err);
-    /* else a step has decided what the state does not allow, and a replay would refuse it */
+    /* otherwise a step has decided something that the state does not allow, and a replay would
+     * refuse it */
     assert(rc == 0);
     (void)rc;
     return c->lsn;
@@ -155,7 +156,7 @@ void out_fail_after(struct bcore *c, uint64_t rests_on, uint64_t req, enum refus
     va_end(ap);
 }
 
-/* Half the wait is random, so that callers that were refused together do not return together. */
+/* Half the wait is random, so that callers refused together do not return together. */
 void out_fail_busy(struct bcore *c, uint64_t req, const char *fmt, ...)
 {
     va_list ap;

@@ -1,7 +1,7 @@
-/* parents.c - parent runs: begun durably under a key, driven by one session at a time, ended by the
- * driver of the current epoch.
+/* parents.c - parent runs: started durably under a key, driven by one session at a time, ended by
+ * the driver of the current epoch.
  *
- * A driver's lease is its session. While that is open, nobody else may drive; afterwards anybody
+ * A driver's lease is its session. While that is open, no one else may drive; afterwards anyone
  * with the right may, and gets the next epoch. An older driver that reports the end is refused by
  * its epoch. */
 #include <stdio.h>

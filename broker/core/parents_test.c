@@ -1,4 +1,4 @@
-/* Parent runs: begun once for a key, one driver at a time, ended by its epoch. */
+/* Parent runs: started once for a key, one driver at a time, ended by its epoch. */
 #include "broker/core/testing.h"
 
 static struct d_parent parent_of(const char *key)
@@ -21,7 +21,7 @@ static void begin(struct core_world *w, uint64_t peer, uint64_t req, const struc
         .parent = world_wrapped(w, buf_span(body), "anna"), .drive = drive);
 }
 
-static void a_parent_begins_durably_and_once(void **state)
+static void a_parent_starts_durably_and_once(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna");
@@ -38,7 +38,7 @@ static void a_parent_begins_durably_and_once(void **state)
     assert_int_equal(world_told_error(w, anna, "whose plan or values were different"),
                      REFUSAL_CONFLICT);
     assert_int_equal(world_records_of(w, KIND_R_PARENT_BEGUN), 1);
-    world_call(w, anna, "p"); /* calls have keys of their own */
+    world_call(w, anna, "p"); /* calls and parents have separate keys */
     struct view_parent v;
     assert_true(view_parent(w->core, &a.run, &v));
     assert_true(span_eq_str(v.name, "nightly"));
@@ -61,7 +61,7 @@ static void two_drivers_never_drive_at_the_same_time(void **state)
     assert_int_equal(g.epoch, 1);
     assert_false(g.resumed);
     SAY(w, anna, "anna", parent_drive, .req = 2, .parent = a.run);
-    SENT(w, anna, DRIVING, driving, &g); /* it does already */
+    SENT(w, anna, DRIVING, driving, &g); /* it already drives */
     assert_int_equal(g.epoch, 1);
     SAY(w, other, "anna", parent_drive, .req = 3, .parent = a.run);
     assert_int_equal(world_told_error(w, other, "is driven by"), REFUSAL_HELD_BY_OTHER);
@@ -77,7 +77,7 @@ static void two_drivers_never_drive_at_the_same_time(void **state)
                      REFUSAL_HELD_BY_OTHER);
 }
 
-static void a_parent_ends_once_by_its_driver(void **state)
+static void a_parent_is_ended_once_and_only_by_its_driver(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna"), other = world_caller_up(w, "anna");
@@ -151,7 +151,7 @@ static void bad_parents_are_refused(void **state)
     assert_int_equal(world_told_error(w, anna, "disk is full"), REFUSAL_BUSY);
 }
 
-static void that_a_parent_has_ended_is_said_when_that_is_on_disk(void **state)
+static void the_end_of_a_parent_is_reported_only_once_it_is_on_disk(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna"), other = world_caller_up(w, "anna");
@@ -173,7 +173,7 @@ static void that_a_parent_has_ended_is_said_when_that_is_on_disk(void **state)
     assert_int_equal(l->effect.rests_on, w->lsn);
 }
 
-static void who_ended_a_parent_that_is_forgotten_is_not_told_before_that_is_on_disk(void **state)
+static void the_end_of_a_forgotten_parent_is_reported_once_it_is_on_disk(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna");
@@ -190,7 +190,7 @@ static void who_ended_a_parent_that_is_forgotten_is_not_told_before_that_is_on_d
     SENT(w, anna, ACCEPTED, accepted, &b);
     SAY(w, anna, "anna", parent_end, .req = 4, .parent = b.run, .epoch = 1,
         .status = STATUS_FAILED);
-    SAY(w, anna, "anna", parent_drive, .req = 5, .parent = a.run); /* one end is remembered */
+    SAY(w, anna, "anna", parent_drive, .req = 5, .parent = a.run); /* memory keeps one end */
     const struct world_logged *l = SENT(w, anna, ERROR, error, &e);
     assert_int_equal(e.code, REFUSAL_UNKNOWN_RUN);
     assert_int_equal(l->effect.rests_on, end);
@@ -214,15 +214,15 @@ static int setup_forgetful(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_world(a_parent_begins_durably_and_once),
+        in_world(a_parent_starts_durably_and_once),
         in_world(two_drivers_never_drive_at_the_same_time),
-        in_world(a_parent_ends_once_by_its_driver),
+        in_world(a_parent_is_ended_once_and_only_by_its_driver),
         in_world(the_epoch_grows_over_a_restart),
         in_world(bad_parents_are_refused),
-        in_world(that_a_parent_has_ended_is_said_when_that_is_on_disk),
+        in_world(the_end_of_a_parent_is_reported_only_once_it_is_on_disk),
         cmocka_unit_test_setup_teardown(
-            who_ended_a_parent_that_is_forgotten_is_not_told_before_that_is_on_disk,
-            setup_forgetful, world_teardown),
+            the_end_of_a_forgotten_parent_is_reported_once_it_is_on_disk, setup_forgetful,
+            world_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

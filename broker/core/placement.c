@@ -1,10 +1,10 @@
 /* placement.c - which server gets which run: credit, hand-over, recall.
  *
- * The servers of a class lie in a heap: free slots first, then credit, then the least recently
+ * The servers of a class are in a heap: free slots first, then credit, then the least recently
  * used. A hand-over changes a server's place in every class where it has a seat. Only one seat is
- * corrected; the others stay better than they are until they come to the top. A slot that becomes
- * free may improve places, and these are corrected at once. So a decision costs O(log servers of
- * the class), and a result costs a look at each of the server's own seats.
+ * corrected; the others overrate the server until they reach the top. A freed slot may improve
+ * places, and these are corrected at once. So a decision costs O(log servers of the class), and a
+ * result costs a look at each seat of the server.
  *
  * Invariant after every step: no class with waiting runs has a seat with credit. */
 #include "broker/core/inside.h"
@@ -18,7 +18,8 @@ static uint64_t lost_after_of(const struct bcore *c, const struct run *r)
     return ms > LOST_AFTER_MIN_MS ? ms : LOST_AFTER_MIN_MS;
 }
 
-/* Attempts sent ahead of free slots: what the slots without long jobs do in PREFETCH_MS. */
+/* How many attempts may be sent ahead of free slots: what the slots without long jobs finish in
+ * PREFETCH_MS. */
 static uint64_t prefetch(const struct server *s, const struct job_version *j)
 {
     uint64_t fast = s->slots - (s->n_long < s->slots ? s->n_long : s->slots), n;
@@ -171,8 +172,8 @@ static bool goes_first(const struct run *a, const struct run *b)
     return a->seq < b->seq;
 }
 
-/* Each round looks at each seat once: its place may be better now, and its class may have the run
- * that is next. */
+/* Each round looks at each seat once: its place may have improved, and its class may have the next
+ * run. */
 void server_pump(struct bcore *c, struct server *s)
 {
     for (;;) {
@@ -192,11 +193,11 @@ void server_pump(struct bcore *c, struct server *s)
             return;
         hand_over(c, queue_first(next->class), next);
         if ((-best & CREDIT_MASK) <= 1)
-            return; /* that was the only place */
+            return; /* it was the only place */
     }
 }
 
-/* ---- Recall of attempts that were sent ahead and have waited longer than expected, while another
+/* ---- Recall of attempts that were sent ahead and have waited longer than expected while another
  * server has an idle slot. */
 void placement_recall_due(struct bcore *c, struct class *cl)
 {
@@ -215,7 +216,7 @@ void placement_recall_due(struct bcore *c, struct class *cl)
             SEND(c, a->server->peer->handle, a->run->lsn, recall, .run = a->run->id,
                  .attempt = a->run->attempt);
         a->recalled = true;
-        idle--; /* those recalled earlier and not answered yet count, too */
+        idle--; /* earlier recalls without an answer count as well */
     }
     bcore_timer_set(c, &cl->recall, TIMER_RECALL, c->now + RECALL_AFTER_MS);
 }

@@ -1,4 +1,4 @@
-/* Placement: who gets what, in which order, how far ahead; and that no decision depends on the
+/* Placement: who gets which run, in which order, how far ahead; and that no decision depends on the
    number of servers. */
 #include "broker/core/testing.h"
 
@@ -31,7 +31,7 @@ static void a_free_server_gets_the_call_at_once_with_its_bytes(void **state)
     assert_int_equal(v.state, RUN_HANDED_OVER);
 }
 
-static void a_lost_after_that_is_too_short_is_made_longer(void **state)
+static void a_lost_after_that_is_too_short_is_raised(void **state)
 {
     struct core_world *w = *state;
     uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
@@ -102,7 +102,7 @@ static void each_condition_of_eligibility_counts(void **state)
     assert_int_equal(world_state_of(w, draining), RUN_HANDED_OVER);
 }
 
-static void concurrency_of_a_job_is_never_exceeded(void **state)
+static void the_concurrency_of_a_job_is_never_exceeded(void **state)
 {
     struct core_world *w = *state;
     uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
@@ -138,7 +138,7 @@ static void most_free_credit_first_and_ties_go_to_the_least_recently_used(void *
     assert_int_equal(world_state_of(w, world_call(w, anna, "k6")), RUN_WAITING);
 }
 
-static void of_idle_servers_the_least_recently_used_is_next(void **state)
+static void the_least_recently_used_idle_server_is_next(void **state)
 {
     struct core_world *w = *state;
     const char *const names[] = {"wh1", "wh2", "wh3"};
@@ -150,7 +150,7 @@ static void of_idle_servers_the_least_recently_used_is_next(void **state)
         wh[i] = world_worker_up(w, names[i], (uint8_t)(1 + i));
     for (unsigned o = 0; o < 6; o++) {
         for (unsigned i = 0; i < 6; i++) {
-            /* first by name in this order, then any: the same order */
+            /* first in this order by name, then to any: the same order */
             unsigned at = orders[o][i % 3];
             struct d_call d = world_call_of("");
             struct view_run v;
@@ -166,7 +166,7 @@ static void of_idle_servers_the_least_recently_used_is_next(void **state)
     }
 }
 
-static void priority_counts_across_jobs_too(void **state)
+static void priority_counts_across_jobs(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna"), wh1;
@@ -199,7 +199,7 @@ static void priority_counts_across_jobs_too(void **state)
     }
 }
 
-static void runs_wait_in_order_of_priority_then_parents_in_turn_then_first_come(void **state)
+static void waiting_runs_go_by_priority_then_parents_in_turn_then_age(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna"), wh1;
@@ -252,7 +252,7 @@ static void a_parent_of_three_is_not_starved_by_one_of_many(void **state)
         d.job = span_str(i == 2 ? "load" : "load");
         three[i] = world_call_d(w, anna, d);
     }
-    /* Two are at the server already; each end hands over one. */
+    /* Two are already at the server; each end hands over one. */
     struct view_run v;
     unsigned ends = 0;
     struct id after = ID_ZERO;
@@ -263,7 +263,7 @@ static void a_parent_of_three_is_not_starved_by_one_of_many(void **state)
         world_succeed(w, wh1, "wh1", v.id, v.attempt, 5000);
         ends++;
     }
-    assert_true(ends <= 6); /* one of the other parent before each of its own */
+    assert_true(ends <= 6); /* one run of the other parent before each of its own */
 }
 
 static void a_parent_with_many_jobs_has_one_turn_like_the_others(void **state)
@@ -300,7 +300,7 @@ static void a_parent_with_many_jobs_has_one_turn_like_the_others(void **state)
     assert_true(n <= 6);
 }
 
-/* Lets `n` attempts of `load` end, each having taken `ms`. */
+/* Ends `n` attempts of `load`, each after `ms`. */
 static void measure(struct core_world *w, uint64_t anna, uint64_t wh1, unsigned n, int64_t ms)
 {
     char key[24];
@@ -340,7 +340,7 @@ static void jobs_of_ten_ms_are_sent_ten_ahead(void **state)
     assert_int_equal(filled(w, anna, wh1, "a"), WORLD_SLOTS + 10);
 }
 
-static void jobs_of_a_second_or_not_measured_are_never_sent_ahead(void **state)
+static void jobs_of_a_second_or_more_or_unmeasured_are_never_sent_ahead(void **state)
 {
     struct core_world *w = *state;
     uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
@@ -386,7 +386,7 @@ static void an_idle_slot_elsewhere_is_better_than_a_place_ahead(void **state)
     assert_int_equal(executed(w, wh2), 1);
 }
 
-static void what_was_not_started_is_recalled_when_another_server_is_idle(void **state)
+static void an_unstarted_run_is_recalled_when_another_server_is_idle(void **state)
 {
     struct core_world *w = *state;
     uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna"), wh2;
@@ -400,7 +400,7 @@ static void what_was_not_started_is_recalled_when_another_server_is_idle(void **
     }
     wh2 = world_worker_up(w, "wh2", 2);
     NOT_SENT(w, wh1, RECALL);
-    world_pass(w, 300); /* they should have started long ago */
+    world_pass(w, 300); /* they should have started by now */
     assert_int_equal(world_count_sent(w, wh1, KIND_M_RECALL), WORLD_SLOTS);
     SENT(w, wh1, RECALL, recall, &r);
     SAY(w, wh1, "wh1", returned, .run = r.run, .attempt = r.attempt,
@@ -411,7 +411,7 @@ static void what_was_not_started_is_recalled_when_another_server_is_idle(void **
     assert_int_equal(world_records_of(w, KIND_R_RETURNED), 1);
 }
 
-static void what_is_given_back_unasked_does_not_come_again_at_once(void **state)
+static void a_run_returned_unasked_does_not_go_back_at_once(void **state)
 {
     struct core_world *w = *state;
     uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
@@ -425,7 +425,7 @@ static void what_is_given_back_unasked_does_not_come_again_at_once(void **state)
     assert_int_equal(executed(w, wh1), 2);
 }
 
-static void a_run_ends_unreachable_when_start_within_is_over(void **state)
+static void a_run_ends_unreachable_when_start_within_has_passed(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna");
@@ -506,24 +506,24 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_world(a_free_server_gets_the_call_at_once_with_its_bytes),
-        in_world(a_lost_after_that_is_too_short_is_made_longer),
+        in_world(a_lost_after_that_is_too_short_is_raised),
         in_world(a_default_on_lost_follows_the_package),
         in_world(each_condition_of_eligibility_counts),
-        in_world(concurrency_of_a_job_is_never_exceeded),
+        in_world(the_concurrency_of_a_job_is_never_exceeded),
         in_world(most_free_credit_first_and_ties_go_to_the_least_recently_used),
-        in_world(of_idle_servers_the_least_recently_used_is_next),
-        in_world(priority_counts_across_jobs_too),
-        in_world(runs_wait_in_order_of_priority_then_parents_in_turn_then_first_come),
+        in_world(the_least_recently_used_idle_server_is_next),
+        in_world(priority_counts_across_jobs),
+        in_world(waiting_runs_go_by_priority_then_parents_in_turn_then_age),
         in_world(a_parent_of_three_is_not_starved_by_one_of_many),
         in_world(a_parent_with_many_jobs_has_one_turn_like_the_others),
         in_world(prefetch_follows_the_measured_run_time),
         in_world(jobs_of_ten_ms_are_sent_ten_ahead),
-        in_world(jobs_of_a_second_or_not_measured_are_never_sent_ahead),
+        in_world(jobs_of_a_second_or_more_or_unmeasured_are_never_sent_ahead),
         in_world(nothing_is_sent_ahead_behind_long_jobs),
         in_world(an_idle_slot_elsewhere_is_better_than_a_place_ahead),
-        in_world(what_was_not_started_is_recalled_when_another_server_is_idle),
-        in_world(what_is_given_back_unasked_does_not_come_again_at_once),
-        in_world(a_run_ends_unreachable_when_start_within_is_over),
+        in_world(an_unstarted_run_is_recalled_when_another_server_is_idle),
+        in_world(a_run_returned_unasked_does_not_go_back_at_once),
+        in_world(a_run_ends_unreachable_when_start_within_has_passed),
         in_world(a_parked_run_ends_after_a_day_and_a_waiting_one_does_not),
         in_world(a_call_that_expires_while_it_waits_is_refused),
         in_world(waiting_runs_keep_their_order_over_a_restart),

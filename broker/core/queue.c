@@ -2,11 +2,11 @@
  * servers that can take them.
  *
  * The order within a class is priority, then tag, then acceptance. A lane (the runs of one parent
- * and priority) gives its runs tags one apart, starting at the tag that is served now. So lanes
- * alternate, and a parent that comes late with three runs waits for at most one run of each other
- * parent before each of its own. A run that comes back goes to the front of its priority.
+ * and priority) gives its runs tags one apart, starting at the tag being served. So lanes
+ * alternate, and each run of a parent that arrives late waits for at most one run of each other
+ * parent. A run that comes back goes to the front of its priority.
  *
- * A class lives as long as a run belongs to it; the last CLASSES_IDLE live a little longer. */
+ * A class lives as long as it has runs; the last CLASSES_IDLE empty ones are kept. */
 #include <string.h>
 
 #include "broker/core/inside.h"
@@ -286,7 +286,7 @@ static void class_seat(struct bcore *c, struct class *cl)
         }
 }
 
-/* The waiting runs of the class have become parked, or the other way round. */
+/* The waiting runs of the class become parked, or stop being parked. */
 static void class_turned(struct bcore *c, struct class *cl)
 {
     cl->parked_since = c->now;
@@ -338,7 +338,7 @@ void queue_add(struct bcore *c, struct run *r)
         run_end_used_up(c, r);
         return;
     }
-    if (!r->attempt) { /* else it has been handed over before: to the front */
+    if (!r->attempt) { /* otherwise it was handed over before and goes to the front */
         tag = l->last_tag + 1 > now ? l->last_tag + 1 : now;
         l->last_tag = tag;
     }

@@ -109,7 +109,7 @@ void registry_free(struct bcore *c)
     mem_free(&c->revoked);
 }
 
-/* ---- A certificate that is handed in */
+/* ---- Taking a certificate */
 static int judge_names(const struct bcore *c, const struct d_certificate *d, struct error *err)
 {
     const struct enrolled *now = enrolled_find(c, d->name, 0);
@@ -132,14 +132,14 @@ static int judge_names(const struct bcore *c, const struct d_certificate *d, str
     return 0;
 }
 
-/* A server that an operator has forgotten: its certificate makes it known again. */
+/* A server that an operator has forgotten becomes known again by its certificate. */
 static bool forgotten(const struct bcore *c, const struct d_certificate *d)
 {
     const struct server *s = span_eq_str(d->role, "server") ? server_find(c, d->name) : NULL;
     return span_eq_str(d->role, "server") && (!s || !s->enrolled);
 }
 
-/* 1: it is known; 0: it is new and acceptable; negative: refused. */
+/* 1: known; 0: new and acceptable; negative: refused. */
 static int judge(const struct bcore *c, struct span bytes, const struct d_certificate *d,
                  struct error *err)
 {

@@ -19,7 +19,7 @@ static void a_certificate_makes_a_server_known(void **state)
     publish(w, root, "wh1", "server", 11, pools);
     const struct world_logged *l = SENT(w, root, DONE, done, &done);
     assert_int_equal(l->effect.rests_on, w->lsn);
-    publish(w, root, "wh1", "server", 11, pools); /* said again */
+    publish(w, root, "wh1", "server", 11, pools); /* repeated */
     SENT(w, root, DONE, done, &done);
     assert_int_equal(view_address(w->core, "wh1"), VIEW_ADDRESS_SERVER);
     assert_int_equal(view_address(w->core, "big"), VIEW_ADDRESS_POOL);
@@ -86,7 +86,7 @@ static void revoke(struct core_world *w, uint64_t peer, uint64_t number, const u
     SAY(w, peer, "root", revoke, .req = 1, .list = world_wrapped(w, buf_span(body), "root"));
 }
 
-static void a_revocation_reaches_every_session_and_ends_its_own(void **state)
+static void a_revocation_reaches_every_session_and_ends_the_revoked(void **state)
 {
     struct core_world *w = *state;
     uint64_t root = world_caller_up(w, "root"), anna = world_caller_up(w, "anna"),
@@ -105,12 +105,12 @@ static void a_revocation_reaches_every_session_and_ends_its_own(void **state)
     assert_false(view_revoked(w->core, 6));
     assert_true(view_revocations(w->core, &number).n > 0);
     assert_int_equal(number, 1);
-    revoke(w, root, 1, serials, 2); /* said again */
+    revoke(w, root, 1, serials, 2); /* repeated */
     SENT(w, root, DONE, done, &done);
     revoke(w, root, 1, serials, 1);
     assert_int_equal(world_told_error(w, root, "number 1 is in force"), REFUSAL_STATE);
     assert_int_equal(world_records_of(w, KIND_R_REVOKED), 1);
-    uint64_t wh2 = world_worker_hello(w, "wh2", 2); /* has none yet */
+    uint64_t wh2 = world_worker_hello(w, "wh2", 2); /* it has none yet */
     SENT(w, wh2, REVOKED, revoked, &list);
     uint64_t bert = world_up(w, "bert", "caller", NULL, (struct m_hello){.revocations = 1});
     NOT_SENT(w, bert, REVOKED);
@@ -151,7 +151,7 @@ static unsigned desired(struct core_world *w, uint64_t peer, uint64_t *ret_gener
     return m.packages.count;
 }
 
-static void a_deployment_is_desired_state_of_the_servers_in_its_address(void **state)
+static void a_deployment_changes_the_desired_state_of_its_servers(void **state)
 {
     struct core_world *w = *state;
     uint64_t root = world_caller_up(w, "root"), wh1 = world_worker_up(w, "wh1", 1), size = 0,
@@ -164,7 +164,7 @@ static void a_deployment_is_desired_state_of_the_servers_in_its_address(void **s
     assert_int_equal(desired(w, wh1, &generation, &size), 1);
     assert_int_equal(size, 1001);
     assert_true(generation > first);
-    deploy(w, root, "extract", 1, "etl", 10, false); /* said again */
+    deploy(w, root, "extract", 1, "etl", 10, false); /* repeated */
     SENT(w, root, DONE, done, &done);
     NOT_SENT(w, wh1, DESIRED);
     deploy(w, root, "extract", 2, "etl", 20, false); /* replaces it */
@@ -172,13 +172,13 @@ static void a_deployment_is_desired_state_of_the_servers_in_its_address(void **s
     assert_int_equal(size, 1002);
     deploy(w, root, "extract", 1, "etl", 10, false);
     assert_int_equal(world_told_error(w, root, "newer deployment"), REFUSAL_STATE);
-    deploy(w, root, "extract", 3, "wh1", 30, false); /* signed last counts */
+    deploy(w, root, "extract", 3, "wh1", 30, false); /* the one signed last counts */
     assert_int_equal(desired(w, wh1, &generation, &size), 1);
     assert_int_equal(size, 1003);
     uint64_t before = generation;
     world_restart(w);
     root = world_caller_up(w, "root");
-    wh1 = world_worker_hello(w, "wh1", 1); /* whole, at WELCOME */
+    wh1 = world_worker_hello(w, "wh1", 1); /* all of it, with WELCOME */
     assert_int_equal(desired(w, wh1, &generation, &size), 1);
     assert_true(generation > before);
     deploy(w, root, "extract", 3, "wh1", 40, true);
@@ -216,7 +216,7 @@ static void a_draining_server_keeps_what_it_has_and_gets_nothing_new(void **stat
     operate(w, root, "drain", "wh1");
     SENT(w, root, DONE, done, &done);
     assert_true(span_eq_str(done.text, "wh1 is draining; attempts there: 1"));
-    operate(w, root, "drain", "wh1"); /* said again */
+    operate(w, root, "drain", "wh1"); /* repeated */
     assert_int_equal(world_records_of(w, KIND_R_OPERATED), 1);
     next = world_call(w, anna, "b");
     assert_int_equal(world_state_of(w, next), RUN_PARKED);
@@ -234,7 +234,7 @@ static void a_draining_server_keeps_what_it_has_and_gets_nothing_new(void **stat
     assert_int_equal(world_state_of(w, next), RUN_HANDED_OVER);
 }
 
-static void another_reason_for_a_drain_is_kept(void **state)
+static void a_new_reason_for_a_drain_is_recorded(void **state)
 {
     struct core_world *w = *state;
     uint64_t root = world_caller_up(w, "root");
@@ -242,7 +242,7 @@ static void another_reason_for_a_drain_is_kept(void **state)
     world_worker_up(w, "wh1", 1);
     operate(w, root, "drain", "wh1");
     SAY(w, root, "root", operate, .req = 2, .verb = span_str("drain"), .target = span_str("wh1"));
-    assert_int_equal(world_records_of(w, KIND_R_OPERATED), 1); /* no reason is no other reason */
+    assert_int_equal(world_records_of(w, KIND_R_OPERATED), 1); /* no new reason */
     SAY(w, root, "root", operate, .req = 3, .verb = span_str("drain"), .target = span_str("wh1"),
         .reason = span_str("new disk"));
     assert_int_equal(world_records_of(w, KIND_R_OPERATED), 2);
@@ -250,7 +250,7 @@ static void another_reason_for_a_drain_is_kept(void **state)
     assert_string_equal(v.draining_reason, "new disk");
 }
 
-static void a_server_is_forgotten_when_nothing_of_it_is_left(void **state)
+static void a_server_can_be_forgotten_once_it_holds_no_runs(void **state)
 {
     struct core_world *w = *state;
     uint64_t root = world_caller_up(w, "root"), anna = world_caller_up(w, "anna"),
@@ -262,7 +262,7 @@ static void a_server_is_forgotten_when_nothing_of_it_is_left(void **state)
     operate(w, root, "forget", "wh1");
     assert_int_equal(world_told_error(w, root, "is connected"), REFUSAL_STATE);
     world_down(w, wh1);
-    operate(w, root, "forget", "wh1"); /* it may be back in a moment */
+    operate(w, root, "forget", "wh1"); /* it may return in a moment */
     assert_int_equal(world_told_error(w, root, "is connected"), REFUSAL_STATE);
     world_pass(w, LEASE_MS);
     operate(w, root, "forget", "wh1");
@@ -271,13 +271,13 @@ static void a_server_is_forgotten_when_nothing_of_it_is_left(void **state)
     operate(w, root, "forget", "wh1");
     SENT(w, root, DONE, done, &done);
     assert_false(view_server(w->core, "wh1", &v));
-    assert_true(view_certificate(w->core, "wh1", 0, &vc)); /* it is still good */
+    assert_true(view_certificate(w->core, "wh1", 0, &vc)); /* it is still valid */
     assert_int_equal(view_address(w->core, "etl"), VIEW_ADDRESS_UNKNOWN);
     operate(w, root, "forget", "wh1");
     assert_int_equal(world_told_error(w, root, "no server is named"), REFUSAL_NOT_FOUND);
     world_restart(w);
     assert_false(view_server(w->core, "wh1", &v));
-    world_worker_up(w, "wh1", 1); /* it comes again */
+    world_worker_up(w, "wh1", 1); /* it returns */
     assert_true(view_server(w->core, "wh1", &v));
 }
 
@@ -326,7 +326,7 @@ static void resolve_lists_versions_newest_deployment_first(void **state)
     (void)wh1;
 }
 
-static void resolve_names_what_servers_call_now_before_what_they_keep(void **state)
+static void resolve_lists_current_versions_before_older_ones(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna");
@@ -336,7 +336,7 @@ static void resolve_names_what_servers_call_now_before_what_they_keep(void **sta
     struct span item;
     const uint8_t want[] = {3, 1, 2};
     unsigned n = 0;
-    for (uint8_t i = 1; i <= 2; i++) { /* the newest has the least servers and not the least hash */
+    for (uint8_t i = 1; i <= 2; i++) { /* the newest has the fewest servers, not the lowest hash */
         uint64_t p = world_worker_up(w, i == 1 ? "wh1" : "wh2", i);
         const struct world_attested both[] = {{.job = "load", .hash = 3},
                                               {.job = "load", .hash = 1, .older = 1},
@@ -357,8 +357,8 @@ static void resolve_names_what_servers_call_now_before_what_they_keep(void **sta
     assert_int_equal(n, 3);
 }
 
-/* A job that is changed between a call's acceptance and its hand-over changes nothing for it. */
-static void what_was_signed_for_an_older_version_still_goes_where_it_is_kept(void **state)
+/* A call is unaffected if its job changes between acceptance and hand-over. */
+static void a_call_for_an_older_version_goes_where_that_is_kept(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
@@ -383,15 +383,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         in_world(a_certificate_makes_a_server_known),
         in_world(an_invitation_makes_one_certificate),
-        in_world(a_revocation_reaches_every_session_and_ends_its_own),
-        in_world(a_deployment_is_desired_state_of_the_servers_in_its_address),
+        in_world(a_revocation_reaches_every_session_and_ends_the_revoked),
+        in_world(a_deployment_changes_the_desired_state_of_its_servers),
         in_world(a_draining_server_keeps_what_it_has_and_gets_nothing_new),
-        in_world(another_reason_for_a_drain_is_kept),
-        in_world(a_server_is_forgotten_when_nothing_of_it_is_left),
+        in_world(a_new_reason_for_a_drain_is_recorded),
+        in_world(a_server_can_be_forgotten_once_it_holds_no_runs),
         in_world(unknown_verbs_and_servers_are_refused),
         in_world(resolve_lists_versions_newest_deployment_first),
-        in_world(resolve_names_what_servers_call_now_before_what_they_keep),
-        in_world(what_was_signed_for_an_older_version_still_goes_where_it_is_kept),
+        in_world(resolve_lists_current_versions_before_older_ones),
+        in_world(a_call_for_an_older_version_goes_where_that_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

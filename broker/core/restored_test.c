@@ -1,5 +1,5 @@
-/* restored_test.c - a backup that was put back: nothing that was live in it runs again unless a
-   person says so. */
+/* restored_test.c - a restored backup: no run that was live in it runs again unless a person says
+   so. */
 #include "broker/core/testing.h"
 
 static void put_back(struct core_world *w)
@@ -21,7 +21,7 @@ static void release_as(struct core_world *w, uint64_t peer, struct id run, const
     buf_free(&args);
 }
 
-static void every_live_run_is_held_whatever_it_was(void **state)
+static void every_live_run_is_held_whatever_its_state(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
@@ -32,7 +32,7 @@ static void every_live_run_is_held_whatever_it_was(void **state)
     SAY(w, wh1, "wh1", started, .run = run[0], .attempt = 1, .step = span_str("s"));
     SAY(w, anna, "anna", cancel, .req = 5, .run = run[1], .reason = span_str("late"));
     world_succeed(w, wh1, "wh1", run[0], 1,
-                  5000); /* the first has ended, the third is handed over */
+                  5000); /* the first has ended, the third has been handed over */
     SAY(w, wh1, "wh1", started, .run = run[2], .attempt = 1, .step = span_str("s"));
     assert_int_equal(world_state_of(w, run[1]), RUN_CANCELLING);
     assert_int_equal(world_state_of(w, run[2]), RUN_RUNNING);
@@ -46,17 +46,17 @@ static void every_live_run_is_held_whatever_it_was(void **state)
     NOT_SENT(w, wh1, EXECUTE);
     for (unsigned i = 1; i < 5; i++)
         assert_int_equal(world_state_of(w, run[i]), RUN_HELD);
-    put_back(w); /* and from a backup of that */
+    put_back(w); /* and restored again, from a backup of this state */
     assert_int_equal(world_records_of(w, KIND_R_HELD), 8);
     world_restart(w);
     assert_int_equal(world_state_of(w, run[4]), RUN_HELD);
     anna = world_caller_up(w, "anna");
-    /* what it was asked before */
+    /* the cancel requested before the backup */
     SAY(w, anna, "anna", cancel, .req = 6, .run = run[1], .reason = span_str("still"));
     assert_int_equal(world_state_of(w, run[1]), RUN_ENDED);
 }
 
-static void what_still_runs_goes_on_and_its_result_is_evidence(void **state)
+static void a_run_that_still_executes_goes_on_and_its_result_is_evidence(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
@@ -65,7 +65,7 @@ static void what_still_runs_goes_on_and_its_result_is_evidence(void **state)
     put_back(w);
     wh1 = world_worker_hello(w, "wh1", 1);
     SAY(w, wh1, "wh1", have, .run = known, .attempt = 1, .state = RUN_RUNNING);
-    /* in the time that was lost */
+    /* from the lost time */
     SAY(w, wh1, "wh1", have, .run = waits, .attempt = 3, .state = RUN_RUNNING);
     SAY(w, wh1, "wh1", have_end, .count = 2);
     SAY(w, wh1, "wh1", started, .run = waits, .attempt = 3, .step = span_str("s"));
@@ -80,7 +80,7 @@ static void what_still_runs_goes_on_and_its_result_is_evidence(void **state)
     assert_int_equal(world_state_of(w, waits), RUN_HELD);
 }
 
-static void a_released_one_runs_as_an_attempt_that_nobody_has_seen(void **state)
+static void a_released_run_gets_an_attempt_number_never_used_before(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna"), wh1, wh2;
@@ -95,9 +95,9 @@ static void a_released_one_runs_as_an_attempt_that_nobody_has_seen(void **state)
     wh2 = world_worker_up(w, "wh2", 2);
     SENT(w, wh2, EXECUTE, execute, &e);
     assert_int_equal(e.attempt, 1001);
-    wh1 = world_worker_hello(w, "wh1", 1); /* has attempt 1 of it, from the time that was lost */
+    wh1 = world_worker_hello(w, "wh1", 1); /* has attempt 1, from the lost time */
     SAY(w, wh1, "wh1", have, .run = run, .attempt = 1, .state = RUN_RUNNING);
-    SENT(w, wh1, STOP, stop, &stop); /* since somebody has decided */
+    SENT(w, wh1, STOP, stop, &stop); /* since a person has decided */
     SAY(w, wh1, "wh1", have_end, .count = 1);
     world_succeed(w, wh1, "wh1", run, 1, 5);
     SENT(w, wh1, RECORDED, recorded, &r);
@@ -107,7 +107,7 @@ static void a_released_one_runs_as_an_attempt_that_nobody_has_seen(void **state)
     assert_int_equal(world_told_end(w, anna, run).status, STATUS_FAILED);
 }
 
-static void what_still_runs_is_ended_at_once_when_it_is_released(void **state)
+static void releasing_a_run_ends_its_attempts_at_once(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
@@ -116,15 +116,15 @@ static void what_still_runs_is_ended_at_once_when_it_is_released(void **state)
     put_back(w);
     anna = world_caller_up(w, "anna");
     wh1 = world_worker_hello(w, "wh1", 1);
-    /* in the time that was lost */
+    /* from the lost time */
     SAY(w, wh1, "wh1", have, .run = run, .attempt = 3, .state = RUN_RUNNING);
     release_as(w, anna, run, "fail");
     SENT(w, wh1, STOP, stop, &stop);
     assert_int_equal(stop.attempt, 3);
-    assert_true(stop.force); /* nobody knows whether it was the last */
+    assert_true(stop.force); /* it is unknown whether this is the last attempt */
 }
 
-static void or_ends_as_it_was_released_and_says_why_it_was_held(void **state)
+static void a_run_ends_as_it_was_released_and_says_why_it_was_held(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna");
@@ -147,7 +147,7 @@ static void or_ends_as_it_was_released_and_says_why_it_was_held(void **state)
     assert_contains(text, "backup");
 }
 
-static void its_epoch_lies_above_all_that_the_lost_time_can_have_had(void **state)
+static void the_epoch_is_above_any_that_the_lost_time_can_have_reached(void **state)
 {
     struct core_world *w = *state;
     struct m_welcome m;
@@ -160,15 +160,15 @@ static void its_epoch_lies_above_all_that_the_lost_time_can_have_had(void **stat
     anna = world_caller_up(w, "anna");
     SENT(w, anna, WELCOME, welcome, &m);
     assert_int_equal(m.epoch, 1700000001);
-    w->wall = 5000; /* a clock that is wrong takes nothing back */
+    w->wall = 5000; /* a wrong clock does not lower the epoch */
     put_back(w);
     anna = world_caller_up(w, "anna");
     SENT(w, anna, WELCOME, welcome, &m);
     assert_int_equal(m.epoch, 1700000002);
 }
 
-/* `hold` after a loss: an operator may have let it run again in the time that was lost. */
-static void one_that_was_held_already_has_attempts_that_are_not_known_either(void **state)
+/* `hold` after a loss: an operator may have released it in the lost time. */
+static void a_run_held_before_the_backup_may_have_unknown_attempts(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
@@ -183,7 +183,7 @@ static void one_that_was_held_already_has_attempts_that_are_not_known_either(voi
     assert_int_equal(world_state_of(w, run), RUN_HELD);
     put_back(w);
     wh1 = world_worker_hello(w, "wh1", 1);
-    /* released in the time that was lost */
+    /* released in the lost time */
     SAY(w, wh1, "wh1", have, .run = run, .attempt = 2, .state = RUN_RUNNING);
     SAY(w, wh1, "wh1", have_end, .count = 1);
     NOT_SENT(w, wh1, STOP);
@@ -200,7 +200,7 @@ static void one_that_was_held_already_has_attempts_that_are_not_known_either(voi
     assert_true(e.attempt > 2);
 }
 
-static void who_follows_it_is_told_why_it_is_held(void **state)
+static void a_follower_is_told_why_a_run_is_held(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna");
@@ -216,8 +216,8 @@ static void who_follows_it_is_told_why_it_is_held(void **state)
     assert_contains(text, "lbctl release");
 }
 
-/* It has run, or may have: that nobody took it is not true. */
-static void one_that_is_released_and_finds_no_server_is_not_said_to_have_never_run(void **state)
+/* It may have run, so the outcome must not say that no server took it. */
+static void a_released_run_without_a_server_is_never_reported_as_not_run(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
@@ -233,7 +233,7 @@ static void one_that_is_released_and_finds_no_server_is_not_said_to_have_never_r
     assert_int_equal(o.package, PACKAGE_UNKNOWN);
 }
 
-/* Each start with --restored takes a thousand of the numbers that attempts may have. */
+/* Each start with --restored uses up a thousand attempt numbers. */
 static struct id nearly_used_up(struct core_world *w, uint64_t *anna, unsigned restored)
 {
     struct id run = world_call(w, *anna, "a");
@@ -247,7 +247,7 @@ static struct id nearly_used_up(struct core_world *w, uint64_t *anna, unsigned r
     return run;
 }
 
-static void a_held_run_that_no_attempt_has_a_number_for_is_not_released_to_run_again(void **state)
+static void a_held_run_without_attempt_numbers_left_cannot_be_rerun(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna");
@@ -266,7 +266,7 @@ static void a_held_run_that_no_attempt_has_a_number_for_is_not_released_to_run_a
     buf_free(&args);
 }
 
-static void a_run_that_is_given_back_until_no_number_is_left_ends(void **state)
+static void a_run_ends_when_its_attempt_numbers_are_used_up(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna"), attempt = LIMIT_ATTEMPTS - 1000, wh1;
@@ -289,17 +289,17 @@ static void a_run_that_is_given_back_until_no_number_is_left_ends(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_world(every_live_run_is_held_whatever_it_was),
-        in_world(what_still_runs_goes_on_and_its_result_is_evidence),
-        in_world(a_released_one_runs_as_an_attempt_that_nobody_has_seen),
-        in_world(what_still_runs_is_ended_at_once_when_it_is_released),
-        in_world(or_ends_as_it_was_released_and_says_why_it_was_held),
-        in_world(its_epoch_lies_above_all_that_the_lost_time_can_have_had),
-        in_world(one_that_was_held_already_has_attempts_that_are_not_known_either),
-        in_world(who_follows_it_is_told_why_it_is_held),
-        in_world(one_that_is_released_and_finds_no_server_is_not_said_to_have_never_run),
-        in_world(a_held_run_that_no_attempt_has_a_number_for_is_not_released_to_run_again),
-        in_world(a_run_that_is_given_back_until_no_number_is_left_ends),
+        in_world(every_live_run_is_held_whatever_its_state),
+        in_world(a_run_that_still_executes_goes_on_and_its_result_is_evidence),
+        in_world(a_released_run_gets_an_attempt_number_never_used_before),
+        in_world(releasing_a_run_ends_its_attempts_at_once),
+        in_world(a_run_ends_as_it_was_released_and_says_why_it_was_held),
+        in_world(the_epoch_is_above_any_that_the_lost_time_can_have_reached),
+        in_world(a_run_held_before_the_backup_may_have_unknown_attempts),
+        in_world(a_follower_is_told_why_a_run_is_held),
+        in_world(a_released_run_without_a_server_is_never_reported_as_not_run),
+        in_world(a_held_run_without_attempt_numbers_left_cannot_be_rerun),
+        in_world(a_run_ends_when_its_attempt_numbers_are_used_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

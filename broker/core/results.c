@@ -2,8 +2,8 @@
  *
  * Only the live attempt of a run counts, and only from the server to which it was handed. The
  * result of another attempt is kept once, as evidence: `superseded` if a newer attempt took its
- * place or it was declared lost, `late` if its run has ended. An attempt that its fence has ended
- * gives no result either: the run is lost, and run again. Every RESULT is answered by RECORDED when
+ * place or it was declared lost, `late` if its run has ended. An attempt ended by its fence gives
+ * no result either: it is lost, and the run is run again. Every RESULT is answered by RECORDED when
  * its record is durable; repeats get the same answer. */
 #include "broker/core/inside.h"
 
@@ -77,7 +77,7 @@ static int outcome_check(struct span bytes, struct d_outcome *ret, struct error 
 /* The mean run time decides how far ahead jobs are sent. */
 static void measure(struct job_version *j, const struct d_outcome *o)
 {
-    /* from clocks of ms; beyond a day the value does not matter */
+    /* clocks count ms; beyond a day the value does not matter */
     enum { SAMPLE_MIN_US = 500, SAMPLE_MAX_MS = 86400000 };
     int64_t us;
     if (!j || o->started_at <= 0 || o->ended_at < o->started_at ||
@@ -118,8 +118,8 @@ static void not_counted(struct bcore *c, struct peer_state *p, const struct m_re
     recorded(c, p, m, lsn);
 }
 
-/* Its keeper ended it at the fence while its server could not reach the broker: it is lost, whoever
- * noticed first. */
+/* Its keeper ended it at the fence while its server could not reach the broker: it is lost,
+ * whichever noticed first. */
 static bool was_fenced(const struct run *r, const struct d_outcome *o)
 {
     return o->job == JOB_LOST && r->at->on_lost == ON_LOST_RERUN && !r->cancel;
@@ -171,7 +171,7 @@ void bcore_on_returned(struct bcore *c, struct peer_state *p)
         stray_over(c, p, m.run, m.attempt);
         return;
     }
-    if (!r->at->recalled) { /* returned unasked: this server gets nothing for a while */
+    if (!r->at->recalled) { /* returned unasked: this server gets no runs for a while */
         s->resting = true;
         bcore_timer_set(c, &s->rest, TIMER_REST, c->now + REST_MS);
     }

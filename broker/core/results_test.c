@@ -2,7 +2,7 @@
    answered. */
 #include "broker/core/testing.h"
 
-static void a_result_is_recorded_after_its_record(void **state)
+static void a_result_is_acknowledged_only_once_its_record_is_on_disk(void **state)
 {
     struct core_world *w = *state;
     uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
@@ -58,7 +58,7 @@ static struct id rerun(struct core_world *w, uint64_t anna, uint64_t *ret_wh1, u
     return run;
 }
 
-static void an_attempt_that_the_fence_ended_is_run_again_and_its_end_is_kept(void **state)
+static void a_run_ended_by_its_fence_is_rerun_and_the_end_is_kept(void **state)
 {
     struct core_world *w = *state;
     uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
@@ -69,7 +69,7 @@ static void an_attempt_that_the_fence_ended_is_run_again_and_its_end_is_kept(voi
     struct id run = world_call_d(w, anna, d);
     SAY(w, anna, "anna", follow, .req = 1, .run = run, .level = 1);
     SENT(w, wh1, EXECUTE, execute, &e);
-    for (unsigned i = 0; i < 2; i++) { /* said again: answered again, and no third attempt */
+    for (unsigned i = 0; i < 2; i++) { /* repeated: answered again, with no third attempt */
         SAY(w, wh1, "wh1", result, .run = run, .attempt = 1,
             .outcome = world_outcome(w, JOB_LOST, PACKAGE_CANCELLED, 5));
         SENT(w, wh1, RECORDED, recorded, &r);
@@ -82,7 +82,7 @@ static void an_attempt_that_the_fence_ended_is_run_again_and_its_end_is_kept(voi
     assert_int_equal(world_told_end(w, anna, run).status, STATUS_SUCCEEDED);
 }
 
-static void what_the_fence_ended_while_it_was_being_cancelled_is_not_run_again(void **state)
+static void a_cancelled_run_ended_by_its_fence_is_not_rerun(void **state)
 {
     struct core_world *w = *state;
     uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
@@ -128,7 +128,7 @@ static void a_superseded_result_is_kept_once_and_does_not_count(void **state)
     assert_true(span_eq_str(evidence_of(w, &e), "superseded"));
     assert_true(span_eq_str(e.server, "wh1"));
     world_succeed(w, wh2, "wh2", run, 2, 5);
-    world_succeed(w, wh1, "wh1", run, 1, 5); /* once more after the end */
+    world_succeed(w, wh1, "wh1", run, 1, 5); /* again after the end */
     assert_int_equal(world_records_of(w, KIND_R_EVIDENCE), 1);
     assert_int_equal(world_records_of(w, KIND_R_ENDED), 1);
 }
@@ -177,7 +177,7 @@ static void a_result_from_another_server_is_denied(void **state)
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1), wh2;
     struct id run = world_call(w, anna, "k");
-    wh2 = world_worker_up(w, "wh2", 1); /* even if it says to have the other's spool */
+    wh2 = world_worker_up(w, "wh2", 1); /* even if it claims the other's spool */
     world_succeed(w, wh2, "wh2", run, 1, 5);
     assert_int_equal(world_told_error(w, wh2, "not handed"), REFUSAL_DENIED);
     world_succeed(w, wh1, "wh1", run, 2, 5); /* an attempt that was never made */
@@ -238,7 +238,7 @@ static void started_and_progress_reach_followers(void **state)
     assert_int_equal(s.state, RUN_HANDED_OVER);
     assert_true(span_eq_str(s.server, "wh1"));
     SAY(w, wh1, "wh1", started, .run = a.run, .attempt = 1, .step = span_str("extract"));
-    /* said again */
+    /* repeated */
     SAY(w, wh1, "wh1", started, .run = a.run, .attempt = 1, .step = span_str("extract"));
     SENT(w, anna, RUN_STATE, run_state, &s);
     assert_int_equal(s.state, RUN_RUNNING);
@@ -259,10 +259,10 @@ static void started_and_progress_reach_followers(void **state)
     assert_string_equal(v.step, "load");
     struct m_stop stop;
     SAY(w, wh1, "wh1", started, .run = world_id(9), .attempt = 1, .step = span_str("x"));
-    SENT(w, wh1, STOP, stop, &stop); /* nobody waits for that one */
+    SENT(w, wh1, STOP, stop, &stop); /* that attempt is no longer wanted */
 }
 
-static void only_workers_say_what_workers_say(void **state)
+static void only_workers_may_send_the_messages_of_workers(void **state)
 {
     struct core_world *w = *state;
     struct buf b = {0};
@@ -272,7 +272,7 @@ static void only_workers_say_what_workers_say(void **state)
     SENT(w, anna, REFUSED, refused, &r);
     assert_int_equal(r.code, REFUSAL_WRONG_ROLE);
     anna = world_caller_up(w, "anna");
-    SAY(w, anna, "anna", welcome, .minor = 0); /* the broker's own */
+    SAY(w, anna, "anna", welcome, .minor = 0); /* sent only by the broker */
     SENT(w, anna, REFUSED, refused, &r);
     assert_int_equal(r.code, REFUSAL_WRONG_ROLE);
     buf_free(&b);
@@ -281,17 +281,17 @@ static void only_workers_say_what_workers_say(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_world(a_result_is_recorded_after_its_record),
+        in_world(a_result_is_acknowledged_only_once_its_record_is_on_disk),
         in_world(a_repeated_result_gets_the_same_answer_and_no_second_record),
-        in_world(an_attempt_that_the_fence_ended_is_run_again_and_its_end_is_kept),
-        in_world(what_the_fence_ended_while_it_was_being_cancelled_is_not_run_again),
+        in_world(a_run_ended_by_its_fence_is_rerun_and_the_end_is_kept),
+        in_world(a_cancelled_run_ended_by_its_fence_is_not_rerun),
         in_world(a_superseded_result_is_kept_once_and_does_not_count),
         in_world(a_result_after_the_end_is_late),
         in_world(a_result_that_comes_while_its_run_waits_again_is_superseded),
         in_world(a_result_from_another_server_is_denied),
         in_world(a_malformed_outcome_closes_the_session_and_counts_nothing),
         in_world(started_and_progress_reach_followers),
-        in_world(only_workers_say_what_workers_say),
+        in_world(only_workers_may_send_the_messages_of_workers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,8 +6,8 @@
 #include "broker/core/inside.h"
 #include "common/utf8.h"
 
-/* Besides the struct and the call: two entries of tables that are about half full, one of each
- * heap, and what malloc adds. */
+/* Besides the struct and the call: two entries of tables that are about half full, one entry of
+ * each heap, and malloc's overhead. */
 uint64_t run_cost(size_t call_n)
 {
     return sizeof(struct run) + 2 * 2 * sizeof(uintptr_t) + 2 * sizeof(void *) + 16 +
@@ -218,7 +218,7 @@ void run_end_used_up(struct bcore *c, struct run *r)
 
 /* ---- Timers of a waiting run: the call's `expires`; the call's start_within, from acceptance, if
  * the run has never started; the cluster's start_within, for the time during which no server could
- * take it. Wall time is read once, at acceptance. */
+ * take it. Wall time is read only once, at acceptance. */
 static int64_t after(int64_t start, uint64_t ms)
 {
     return ms < (uint64_t)(INT64_MAX / 4) ? start + (int64_t)ms : INT64_MAX / 2;

@@ -1,10 +1,10 @@
 /* servers.c - servers and the sessions of their workers: HELLO, HAVE, the end of a session.
  *
- * A new session of the same spool takes over. The worker lists what its spool knows, and the list
- * is compared with what was handed to this spool. An attempt that is not listed never arrived and
- * goes back to the queue; the worker is told to stop a listed one that is not its own any more.
- * Attempts that were handed to another spool of this name are left alone: nobody can say whether
- * that one still runs, so only lost_after ends them. */
+ * A new session of the same spool takes over. The worker lists what its spool has, and the list is
+ * compared with what was handed to that spool. An attempt that is not listed never arrived and goes
+ * back to the queue; the worker is told to stop a listed one that no longer counts. Attempts that
+ * were handed to another spool of this name are left alone: whether those still run is unknown, so
+ * only lost_after ends them. */
 #include <stdio.h>
 #include <string.h>
 
@@ -154,7 +154,7 @@ void server_free(struct bcore *c, struct server **ps)
     mem_free(ps);
 }
 
-/* The server must have neither session nor attempts. */
+/* The server must have no session and no attempts. */
 void server_remove(struct bcore *c, struct server *s)
 {
     bool there;
@@ -259,7 +259,7 @@ void server_gone(struct bcore *c, struct server *s)
     queue_refresh_seats(c, s);
 }
 
-/* ---- What it has */
+/* ---- Its inventory */
 static void reattach(struct bcore *c, struct run *r, uint64_t state)
 {
     struct error err = {0};
@@ -298,7 +298,7 @@ void bcore_on_have(struct bcore *c, struct peer_state *p)
         stray_met(c, p, m.run, m.attempt);
 }
 
-/* It never arrived: back to the queue, or cancelled if that was asked meanwhile. */
+/* It never arrived: back to the queue, or cancelled if that was requested meanwhile. */
 static void never_seen(struct bcore *c, struct server *s, struct run *r)
 {
     char reason[LIMIT_NAME + 64];

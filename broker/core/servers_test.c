@@ -1,7 +1,7 @@
-/* Sessions of workers, what they HAVE, leases, lost_after. */
+/* Sessions of workers, HAVE, leases, lost_after. */
 #include "broker/core/testing.h"
 
-static void a_worker_is_welcomed_and_counts_when_it_has_said_what_it_has(void **state)
+static void a_worker_gets_runs_once_its_inventory_is_complete(void **state)
 {
     struct core_world *w = *state;
     uint64_t wh1 = world_worker_hello(w, "wh1", 1), anna;
@@ -28,7 +28,7 @@ static void a_worker_is_welcomed_and_counts_when_it_has_said_what_it_has(void **
     assert_string_equal(v.pools[0], "etl");
 }
 
-static void another_spool_under_a_live_name_is_refused_and_told_where(void **state)
+static void another_spool_under_a_live_name_is_refused_with_the_address(void **state)
 {
     struct core_world *w = *state;
     struct m_refused r;
@@ -58,17 +58,17 @@ static void the_same_spool_supersedes_its_older_session(void **state)
     SENT(w, old, RESET, reset, &r);
     SAY(w, new, "wh1", have, .run = run, .attempt = 1, .state = RUN_RUNNING);
     SAY(w, new, "wh1", have_end, .count = 1);
-    world_down(w, old); /* the shell may still say so */
+    world_down(w, old); /* the shell may still report it */
     assert_int_equal(world_state_of(w, run), RUN_RUNNING);
     world_log_clear(w);
-    world_succeed(w, old, "wh1", run, 1, 5); /* of a session that is over */
+    world_succeed(w, old, "wh1", run, 1, 5); /* from an ended session */
     SENT(w, old, RESET, reset, &r);
     assert_int_equal(world_state_of(w, run), RUN_RUNNING);
     world_succeed(w, new, "wh1", run, 1, 5);
     assert_int_equal(world_state_of(w, run), RUN_ENDED);
 }
 
-static void what_the_worker_has_never_seen_goes_back_to_the_queue(void **state)
+static void an_attempt_that_never_arrived_goes_back_to_the_queue(void **state)
 {
     struct core_world *w = *state;
     uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
@@ -81,12 +81,12 @@ static void what_the_worker_has_never_seen_goes_back_to_the_queue(void **state)
     view_run(w->core, &seen, &v);
     assert_int_equal(v.attempt, 1);
     view_run(w->core, &unseen, &v);
-    assert_int_equal(v.attempt, 2); /* and was handed over again */
+    assert_int_equal(v.attempt, 2); /* it was handed over again */
     assert_int_equal(world_records_of(w, KIND_R_RETURNED), 1);
     assert_int_equal(world_records_of(w, KIND_R_LOST), 0);
 }
 
-static void what_is_lost_is_ended_but_the_last_attempt_of_a_held_run(void **state)
+static void lost_attempts_are_ended_except_the_last_of_a_held_run(void **state)
 {
     struct core_world *w = *state;
     uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
@@ -114,20 +114,20 @@ static void what_is_lost_is_ended_but_the_last_attempt_of_a_held_run(void **stat
     SAY(w, wh1, "wh1", have, .run = holds, .attempt = 1, .state = RUN_RUNNING);
     SAY(w, wh1, "wh1", started, .run = holds, .attempt = 1, .step = span_str("s"));
     NOT_SENT(w, wh1, STOP);
-    SAY(w, wh1, "wh1", have, .run = holds, .attempt = 0, .state = RUN_RUNNING); /* an older one */
+    SAY(w, wh1, "wh1", have, .run = holds, .attempt = 0, .state = RUN_RUNNING); /* superseded */
     SENT(w, wh1, STOP, stop, &m);
     assert_true(m.force);
-    SAY(w, wh1, "wh1", have, .run = fails, .attempt = 0, .state = RUN_RUNNING); /* an older one */
+    SAY(w, wh1, "wh1", have, .run = fails, .attempt = 0, .state = RUN_RUNNING); /* superseded */
     SENT(w, wh1, STOP, stop, &m);
     assert_true(m.force);
     wh2 = world_worker_hello(w, "wh2", 2);
-    /* it waits for its next */
+    /* it waits for its next attempt */
     SAY(w, wh2, "wh2", have, .run = runs_again, .attempt = 1, .state = RUN_RUNNING);
     SENT(w, wh2, STOP, stop, &m);
     assert_true(m.force);
 }
 
-static void what_is_not_ours_any_more_is_told_to_stop(void **state)
+static void a_worker_is_told_to_stop_attempts_that_no_longer_count(void **state)
 {
     struct core_world *w = *state;
     uint64_t wh1 = world_worker_hello(w, "wh1", 1);
@@ -136,7 +136,7 @@ static void what_is_not_ours_any_more_is_told_to_stop(void **state)
     SENT(w, wh1, STOP, stop, &m);
     assert_true(id_eq(m.run, world_id(77)));
     assert_int_equal(m.attempt, 3);
-    assert_true(m.force); /* of a run that nobody knows */
+    assert_true(m.force); /* of an unknown run */
     SAY(w, wh1, "wh1", have, .run = world_id(78), .attempt = 1, .state = RUN_ENDED);
     NOT_SENT(w, wh1, STOP); /* its RESULT will be answered */
     SAY(w, wh1, "wh1", have_end, .count = 2);
@@ -145,7 +145,7 @@ static void what_is_not_ours_any_more_is_told_to_stop(void **state)
     assert_string_equal(v.state, "up");
 }
 
-static void an_ended_one_waits_for_its_result(void **state)
+static void an_ended_attempt_is_left_alone_until_its_result_comes(void **state)
 {
     struct core_world *w = *state;
     uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
@@ -163,7 +163,7 @@ static void an_ended_one_waits_for_its_result(void **state)
     assert_int_equal(world_state_of(w, run), RUN_ENDED);
 }
 
-static void a_missing_have_ends_the_session(void **state)
+static void a_wrong_inventory_ends_the_session(void **state)
 {
     struct core_world *w = *state;
     uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
@@ -174,7 +174,7 @@ static void a_missing_have_ends_the_session(void **state)
     SENT(w, wh1, RESET, reset, &r);
     assert_int_equal(world_state_of(w, run), RUN_HANDED_OVER);
     assert_int_equal(world_records_of(w, KIND_R_RETURNED), 0);
-    wh1 = world_worker_up(w, "wh1", 1); /* one HAVE_END is one */
+    wh1 = world_worker_up(w, "wh1", 1); /* one HAVE_END completes the inventory */
     SAY(w, wh1, "wh1", have_end, .count = 0);
     SENT(w, wh1, RESET, reset, &r);
     wh1 = world_worker_up(w, "wh1", 1);
@@ -211,11 +211,11 @@ static void the_end_of_a_lease_changes_nothing_but_contact(void **state)
     assert_int_equal(world_state_of(w, run), RUN_HANDED_OVER);
     SAY(w, wh1, "wh1", have, .run = run, .attempt = 1, .state = RUN_RUNNING);
     assert_int_equal(world_state_of(w, run),
-                     RUN_RUNNING); /* its STARTED went lost with the session */
+                     RUN_RUNNING); /* its STARTED was lost with the session */
     assert_int_equal(world_records_of(w, KIND_R_STARTED), 1);
 }
 
-/* A run of this on_lost whose server was lost; `due`: how long after it was last heard. */
+/* A run with this on_lost whose server is lost `due` after it was last heard. */
 static struct id lose(struct core_world *w, uint64_t anna, enum on_lost on_lost,
                       uint64_t lost_after, int64_t due)
 {
@@ -284,7 +284,7 @@ static void a_worker_that_returns_in_time_goes_on(void **state)
     world_down(w, wh1);
     world_pass(w, LOST_AFTER_MS);
     wh1 = world_worker_hello(w, "wh1", 1);
-    world_pass(w, 14000); /* attaching: not lost any more */
+    world_pass(w, 14000); /* attaching: no longer lost */
     assert_int_equal(world_state_of(w, run), RUN_OUT_OF_CONTACT);
     SAY(w, wh1, "wh1", have, .run = run, .attempt = 1, .state = RUN_RUNNING);
     SAY(w, wh1, "wh1", have_end, .count = 1);
@@ -329,14 +329,14 @@ static void a_second_outage_does_not_prolong_the_first_ones_loss(void **state)
     assert_int_equal(world_state_of(w, run), RUN_ENDED);
 }
 
-/* The broker's process is stopped: its clock goes on, nobody steps it. */
+/* The broker's process is stopped: its clock goes on, without steps. */
 static void world_stopped(struct core_world *w, int64_t ms)
 {
     w->now += ms;
     w->wall += ms;
 }
 
-static void what_was_silent_while_the_broker_was_stopped_is_not_lost(void **state)
+static void a_server_silent_while_the_broker_was_stopped_is_not_lost(void **state)
 {
     struct core_world *w = *state;
     uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
@@ -345,7 +345,7 @@ static void what_was_silent_while_the_broker_was_stopped_is_not_lost(void **stat
     world_down(w, wh1);
     world_pass(w, LEASE_MS - 1);
     assert_int_equal(world_state_of(w, run), RUN_HANDED_OVER);
-    /* nobody came back: from here on as ever, counted from when the broker went on */
+    /* none has returned: lost_after works as usual, counted from when the broker resumed */
     world_pass(w, 1);
     assert_int_equal(world_state_of(w, run), RUN_OUT_OF_CONTACT);
     world_pass(w, LOST_AFTER_MS / 100 * 105 - LEASE_MS - 1);
@@ -354,7 +354,7 @@ static void what_was_silent_while_the_broker_was_stopped_is_not_lost(void **stat
     assert_int_equal(world_records_of(w, KIND_R_LOST), 1);
 }
 
-static void what_was_out_of_contact_before_the_broker_was_stopped_has_its_time_anew(void **state)
+static void a_pause_of_the_broker_restarts_lost_after(void **state)
 {
     struct core_world *w = *state;
     uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
@@ -369,7 +369,7 @@ static void what_was_out_of_contact_before_the_broker_was_stopped_has_its_time_a
     assert_int_equal(world_state_of(w, run), RUN_ENDED);
 }
 
-static void a_broker_that_is_stopped_before_its_first_step_counts_anew_too(void **state)
+static void a_pause_before_the_first_step_restarts_lost_after(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna");
@@ -383,7 +383,7 @@ static void a_broker_that_is_stopped_before_its_first_step_counts_anew_too(void 
     assert_int_equal(world_state_of(w, run), RUN_ENDED);
 }
 
-/* A run that has started, was lost and waits for a server again. */
+/* A run that has started, was lost, and waits for a server again. */
 static struct id lost_and_waiting(struct core_world *w, uint64_t anna, struct d_call d)
 {
     uint64_t wh1 = world_worker_up(w, "wh1", 1);
@@ -398,7 +398,7 @@ static struct id lost_and_waiting(struct core_world *w, uint64_t anna, struct d_
     return run;
 }
 
-static void what_has_started_once_is_not_unreachable_by_its_start_within(void **state)
+static void a_run_that_has_started_never_ends_by_its_start_within(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna");
@@ -411,7 +411,7 @@ static void what_has_started_once_is_not_unreachable_by_its_start_within(void **
     assert_int_equal(world_told_end(w, anna, run).status, STATUS_LOST);
 }
 
-static void what_was_lost_and_expires_before_its_rerun_was_lost(void **state)
+static void a_lost_run_that_expires_before_its_rerun_ends_as_lost(void **state)
 {
     struct core_world *w = *state;
     uint64_t anna = world_caller_up(w, "anna");
@@ -425,7 +425,7 @@ static void what_was_lost_and_expires_before_its_rerun_was_lost(void **state)
     assert_int_equal(world_told_end(w, anna, run).status, STATUS_LOST);
 }
 
-static void after_its_own_start_the_broker_counts_from_zero(void **state)
+static void after_a_restart_lost_after_counts_from_zero(void **state)
 {
     struct core_world *w = *state;
     uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
@@ -447,7 +447,7 @@ static void lost_after_is_what_the_server_was_told(void **state)
     uint64_t anna = world_caller_up(w, "anna");
     world_worker_up(w, "wh1", 1);
     struct id run = world_call(w, anna, "k");
-    w->config.lost_after_ms = 1000; /* another configuration does not shorten it */
+    w->config.lost_after_ms = 1000; /* a new configuration does not shorten it */
     world_restart(w);
     world_pass(w, LOST_AFTER_MS);
     assert_int_equal(world_state_of(w, run), RUN_OUT_OF_CONTACT);
@@ -467,7 +467,7 @@ static void no_death_is_inferred_from_how_long_a_job_runs(void **state)
     assert_int_equal(world_state_of(w, run), RUN_RUNNING);
 }
 
-static void the_server_with_attempts_elsewhere_in_time_is_not_confused(void **state)
+static void a_returning_server_is_told_to_stop_its_superseded_attempt(void **state)
 {
     struct core_world *w = *state;
     uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna"), wh2;
@@ -483,7 +483,7 @@ static void the_server_with_attempts_elsewhere_in_time_is_not_confused(void **st
     SAY(w, wh1, "wh1", have, .run = run, .attempt = 1, .state = RUN_RUNNING);
     SENT(w, wh1, STOP, stop, &stop);
     assert_int_equal(stop.attempt, 1);
-    /* attempt 2 runs: nothing more of this one may, not even what always runs */
+    /* attempt 2 runs, so nothing of this one may continue, not even `always` steps */
     assert_true(stop.force);
     SAY(w, wh1, "wh1", have_end, .count = 1);
     struct view_run v;
@@ -494,7 +494,7 @@ static void the_server_with_attempts_elsewhere_in_time_is_not_confused(void **st
     assert_int_equal(world_state_of(w, run), RUN_ENDED);
 }
 
-static void two_servers_may_not_share_a_name_with_a_pool(void **state)
+static void a_server_and_a_pool_may_not_share_a_name(void **state)
 {
     struct core_world *w = *state;
     struct m_refused r;
@@ -511,14 +511,14 @@ static void two_servers_may_not_share_a_name_with_a_pool(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_world(a_worker_is_welcomed_and_counts_when_it_has_said_what_it_has),
-        in_world(another_spool_under_a_live_name_is_refused_and_told_where),
+        in_world(a_worker_gets_runs_once_its_inventory_is_complete),
+        in_world(another_spool_under_a_live_name_is_refused_with_the_address),
         in_world(the_same_spool_supersedes_its_older_session),
-        in_world(what_the_worker_has_never_seen_goes_back_to_the_queue),
-        in_world(what_is_lost_is_ended_but_the_last_attempt_of_a_held_run),
-        in_world(what_is_not_ours_any_more_is_told_to_stop),
-        in_world(an_ended_one_waits_for_its_result),
-        in_world(a_missing_have_ends_the_session),
+        in_world(an_attempt_that_never_arrived_goes_back_to_the_queue),
+        in_world(lost_attempts_are_ended_except_the_last_of_a_held_run),
+        in_world(a_worker_is_told_to_stop_attempts_that_no_longer_count),
+        in_world(an_ended_attempt_is_left_alone_until_its_result_comes),
+        in_world(a_wrong_inventory_ends_the_session),
         in_world(the_end_of_a_lease_changes_nothing_but_contact),
         in_world(on_lost_fail_ends_the_run_as_lost),
         in_world(on_lost_rerun_makes_a_second_attempt),
@@ -526,16 +526,16 @@ int main(void)
         in_world(a_worker_that_returns_in_time_goes_on),
         in_world(a_new_spool_does_not_bring_back_what_the_old_one_had),
         in_world(a_second_outage_does_not_prolong_the_first_ones_loss),
-        in_world(what_has_started_once_is_not_unreachable_by_its_start_within),
-        in_world(what_was_lost_and_expires_before_its_rerun_was_lost),
-        in_world(after_its_own_start_the_broker_counts_from_zero),
+        in_world(a_run_that_has_started_never_ends_by_its_start_within),
+        in_world(a_lost_run_that_expires_before_its_rerun_ends_as_lost),
+        in_world(after_a_restart_lost_after_counts_from_zero),
         in_world(lost_after_is_what_the_server_was_told),
-        in_world(what_was_silent_while_the_broker_was_stopped_is_not_lost),
-        in_world(what_was_out_of_contact_before_the_broker_was_stopped_has_its_time_anew),
-        in_world(a_broker_that_is_stopped_before_its_first_step_counts_anew_too),
+        in_world(a_server_silent_while_the_broker_was_stopped_is_not_lost),
+        in_world(a_pause_of_the_broker_restarts_lost_after),
+        in_world(a_pause_before_the_first_step_restarts_lost_after),
         in_world(no_death_is_inferred_from_how_long_a_job_runs),
-        in_world(the_server_with_attempts_elsewhere_in_time_is_not_confused),
-        in_world(two_servers_may_not_share_a_name_with_a_pool),
+        in_world(a_returning_server_is_told_to_stop_its_superseded_attempt),
+        in_world(a_server_and_a_pool_may_not_share_a_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,9 @@
-/* strays.c - strays: attempts that a server still has and that no longer count.
+/* strays.c - strays: attempts that a server still has but that no longer count.
  *
- * The server is told to end them, with one exception. Of a held run a person decides, and goes by
+ * The server is told to end them, with one exception. A person decides about a held run, judging by
  * what its last attempt does. So that attempt goes on, its result is evidence, and the server that
- * has it is remembered until the decision. Then it is told to end it at once, and again after the
- * HAVE of each later session. */
+ * has it is remembered until the decision. Then that server is told to end it, at once and again
+ * after the HAVE of each later session. */
 #include <stdio.h>
 #include <string.h>
 
@@ -43,11 +43,11 @@ static void remember(const struct peer_state *p, struct run *r, uint64_t attempt
     (*at)->attempt = attempt;
 }
 
-/* After a backup was restored nobody knows which attempt was the last, so all of them go on. Of
- * other runs all attempts but the last end at once and without their `always` steps, because
- * another attempt of the run may be executing, perhaps one that is lost as well, and two must never
- * execute at a time. Only the last attempt of a run that has ended may clean up. The end or release
- * of the run is on disk before any attempt is ended. */
+/* After a backup is restored it is unknown which attempt was the last, so all go on. Of other runs,
+ * all attempts but the last end at once and without their `always` steps, because another attempt
+ * of the run may be executing, perhaps one that is also lost, and two must never execute at the
+ * same time. Only the last attempt of a run that has ended may clean up. The end or release of the
+ * run is on disk before any attempt is ended. */
 void stray_met(struct bcore *c, const struct peer_state *p, struct id run, uint64_t attempt)
 {
     struct run *r = run_find(c, run);

@@ -68,7 +68,7 @@ void table_remove(struct table *t, uintptr_t item)
     for (size_t i = (hole + 1) & mask; t->v[i]; i = (i + 1) & mask) {
         size_t home = home_of(t, t->v[i]);
         if (((i - home) & mask) >= ((i - hole) & mask)) {
-            /* it may lie at the hole: that is not before its home */
+            /* it may move to the hole, which is not before its home */
             t->v[hole] = t->v[i];
             hole = i;
         }

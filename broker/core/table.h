@@ -1,8 +1,8 @@
-/* table.h - a set of items that are found by a hash: open addressing, one word a place. Pure.
+/* table.h - a set of items found by hash: open addressing, one word per place. Pure.
  *
- * uthash costs 56 bytes in each item for each key, and a million waiting runs have two keys. Here
- * the table computes an item's hash when it needs it, so a place holds nothing but the word. Hashes
- * of what peers choose must be keyed (bcore_hash_keyed of inside.h). */
+ * uthash costs 56 bytes per item and key, and a million waiting runs have two keys each. Here the
+ * table computes an item's hash when it needs it, so a place holds nothing but the word. Hashes of
+ * what peers choose must be keyed (bcore_hash_keyed of inside.h). */
 #ifndef LB_BROKER_CORE_TABLE_H
 #define LB_BROKER_CORE_TABLE_H
 
@@ -18,7 +18,7 @@ struct table {
     size_t n, cap; /* cap: a power of two, or 0 */
     table_hash *hash;
     table_same *same;
-    const void *self; /* the first argument of both */
+    const void *self; /* the first argument of both functions */
 };
 
 void table_free(struct table *t); /* leaves the items alone */
@@ -26,7 +26,7 @@ void table_free(struct table *t); /* leaves the items alone */
 uintptr_t table_find(const struct table *t, uint64_t hash, const void *key);
 /* `item` must not be 0, nor in the table. */
 void table_add(struct table *t, uintptr_t item);
-/* Takes out this very item, which must be in. */
+/* Removes exactly this item, which must be in the table. */
 void table_remove(struct table *t, uintptr_t item);
 /* Walks over all items; *place is 0 at first. 0: no more. Nothing may be added or removed during
  * the walk. */

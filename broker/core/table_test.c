@@ -2,7 +2,7 @@
 
 #include "common/testing.h"
 
-/* The hash keeps only few bits, so that things collide and wrap around. */
+/* The hash keeps only a few bits, so that items collide and wrap around. */
 static uint64_t low_bits(const void *self, uintptr_t item)
 {
     (void)self;
@@ -19,7 +19,7 @@ static bool has(const struct table *t, uintptr_t item)
     return table_find(t, low_bits(NULL, item), &item) == item;
 }
 
-static void what_is_added_is_found_until_it_is_removed(void **state)
+static void an_item_is_found_until_it_is_removed(void **state)
 {
     struct table t = {.hash = low_bits, .same = same};
     bool in[200] = {0};
@@ -41,7 +41,7 @@ static void what_is_added_is_found_until_it_is_removed(void **state)
     table_free(&t);
 }
 
-static void a_walk_meets_each_thing_once(void **state)
+static void a_walk_visits_each_item_once(void **state)
 {
     struct table t = {.hash = low_bits, .same = same};
     unsigned met[100] = {0};
@@ -57,7 +57,7 @@ static void a_walk_meets_each_thing_once(void **state)
     table_free(&t);
 }
 
-static void an_emptied_table_gives_its_memory_back(void **state)
+static void an_emptied_table_frees_its_memory(void **state)
 {
     struct table t = {.hash = low_bits, .same = same};
     (void)state;
@@ -73,9 +73,9 @@ static void an_emptied_table_gives_its_memory_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_added_is_found_until_it_is_removed),
-        cmocka_unit_test(a_walk_meets_each_thing_once),
-        cmocka_unit_test(an_emptied_table_gives_its_memory_back),
+        cmocka_unit_test(an_item_is_found_until_it_is_removed),
+        cmocka_unit_test(a_walk_visits_each_item_once),
+        cmocka_unit_test(an_emptied_table_frees_its_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

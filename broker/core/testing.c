@@ -81,7 +81,7 @@ const struct world_logged *world_take_sent(struct core_world *w, uint64_t peer, 
     struct error err = {0};
     if (!l) {
         fail_msg("no %s was sent to peer %d", s->name, (int)peer);
-        abort(); /* fail_msg has left; clang's analyzer does not know */
+        abort(); /* fail_msg does not return; clang's analyzer does not know */
     }
     l->taken = true;
     if (wire_decode(s, l->effect.body, false, ret, &err) < 0)

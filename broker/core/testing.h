@@ -1,5 +1,5 @@
-/* testing.h - a broker's core in the hands of a test: sessions that send encoded messages, a log of
- * the effects, a clock.
+/* testing.h - a broker's core under test: sessions that send encoded messages, a log of the
+ * effects, a clock.
  *
  * All records of a test are kept. At its end, and at world_restart, they are replayed into a second
  * core, whose digest must be equal. For tests only. */
@@ -31,7 +31,7 @@ struct core_world {
     size_t n_log;
     struct buf scratch[8];
     unsigned next_scratch;
-    /* of the events to come */
+    /* for the following events */
     bool window_closed;
     bool looked_up;
     uint64_t asked_at; /* their lsn; 0: the last record */
@@ -46,16 +46,16 @@ struct buf *world_scratch(struct core_world *w);
 /* Appends the records of the last step to the journal, and its effects to the log. */
 void world_took(struct core_world *w);
 
-/* One event, at the time that it is now. */
+/* One event, at the current time of the test. */
 void world_step(struct core_world *w, struct bcore_event ev);
 
-/* Time passes; timers act when they are due. */
+/* Time passes; due timers fire. */
 void world_pass(struct core_world *w, int64_t ms);
 
 /* Forgets the effects so far. */
 void world_log_clear(struct core_world *w);
 
-/* The first effect not taken yet that is this message to this peer. */
+/* The first effect not yet taken that sends this message to this peer. */
 const struct world_logged *world_find_sent(struct core_world *w, uint64_t peer, uint64_t kind);
 
 /* Takes that effect and decodes its message; fails the test if there is none. */
@@ -64,7 +64,7 @@ const struct world_logged *world_take_sent(struct core_world *w, uint64_t peer, 
 #define SENT(w, peer, UP, low, ret) world_take_sent(w, peer, KIND_M_##UP, &m_##low##_schema, ret)
 #define NOT_SENT(w, peer, UP)       assert_null(world_find_sent(w, peer, KIND_M_##UP))
 
-/* How many, taken or not. */
+/* How many such effects, taken or not. */
 unsigned world_count_sent(struct core_world *w, uint64_t peer, uint64_t kind);
 
 /* Takes the first effect of this kind; NULL: there is none. */
@@ -83,7 +83,7 @@ struct span world_called_bytes(const struct core_world *w, struct id run);
 /* A second core, made from the journal; yours to free. */
 struct bcore *world_replayed(struct core_world *w);
 
-/* Fails the test if that one differs. */
+/* Fails the test if the second core differs. */
 void world_check_replay(struct core_world *w);
 
 /* The core begins, `restored` or not. */
@@ -93,7 +93,7 @@ void world_begin(struct core_world *w);
 
 void world_restart_as(struct core_world *w, bool restored);
 
-/* The process dies and another one begins: sessions are gone. */
+/* The process dies and another starts: sessions are gone. */
 void world_restart(struct core_world *w);
 
 /* For cmocka; *state is the world. */
@@ -102,14 +102,14 @@ int world_setup(void **state);
 int world_teardown(void **state);
 #define in_world(test) cmocka_unit_test_setup_teardown(test, world_setup, world_teardown)
 
-/* ---- Documents; nobody verifies them here, so nothing is signed */
+/* ---- Documents; nothing verifies them here, so they are not signed */
 /* A d_signed around `body`. */
 struct span world_wrapped(struct core_world *w, struct span body, const char *signer);
 
 struct span world_certificate(struct core_world *w, const char *name, const char *role,
                               uint64_t serial, const char *const *pools);
 
-/* The serial that the certificate of this name has; the id and the hash of this byte throughout. */
+/* The serial of this name's certificate; an id and a hash made of this byte repeated. */
 uint64_t world_serial(const char *name);
 
 struct id world_id(uint8_t b);
@@ -151,7 +151,7 @@ void world_attest(struct core_world *w, uint64_t peer, const char *name, uint64_
 /* A worker with an open session, not yet HAVE_END. */
 uint64_t world_worker_hello(struct core_world *w, const char *name, uint8_t spool);
 
-/* A worker in pool etl that is ready and has job `load` with hash 1. */
+/* A ready worker in pool etl with the job `load`, hash 1. */
 uint64_t world_worker_up(struct core_world *w, const char *name, uint8_t spool);
 
 /* ---- Calls */

@@ -62,7 +62,7 @@ bool view_run_after(const struct bcore *c, const struct id *after, struct view_r
         r = c->oldest;
     } else if ((r = run_find(c, *after))) {
         r = r->newer;
-    } else { /* it has ended meanwhile; ids follow the time of acceptance */
+    } else { /* it has ended in the meantime; ids follow the time of acceptance */
         for (r = c->oldest; r && id_cmp(r->id, *after) <= 0; r = r->newer)
             ;
     }
@@ -203,7 +203,7 @@ static bool fill_parent(const struct parent *p, struct view_parent *v)
     struct d_parent d = {0};
     struct error err;
     if (d_signed_decode(buf_span(&p->body), &s, &err) < 0 || d_parent_decode(s.body, &d, &err) < 0)
-        return false; /* cannot be: apply has decoded it */
+        return false; /* impossible: apply has decoded it */
     *v = (struct view_parent){.id = p->id,
                               .principal = p->principal->s,
                               .key = d.key,
@@ -236,7 +236,7 @@ bool view_parent_after(const struct bcore *c, const struct id *after, struct vie
     return best && fill_parent(best, ret);
 }
 
-/* ---- What administrators decided */
+/* ---- Administrators' decisions */
 bool view_deployment_after(const struct bcore *c, const char *address, const char *name,
                            struct view_deployment *ret)
 {

@@ -1,9 +1,9 @@
-/* view.h - looks into the core, for its shell: rights, QUERY, statistics. Nothing here changes the
- * core.
+/* view.h - read access to the core, for its shell: rights, QUERY, statistics. Nothing here changes
+ * the core.
  *
  * Pointers and spans in what comes back are lent until the next bcore_step. Listings are walked by
- * name or id: the caller gives the last one that it has seen and gets the next. So a page can end
- * anywhere and go on later, whatever has changed in between. All calls return false if there is
+ * name or id: the caller gives the last one that it has seen and gets the next, so a page can end
+ * anywhere and continue later, whatever has changed in between. All calls return false if there is
  * none, and leave *ret as it was. */
 #ifndef LB_BROKER_CORE_VIEW_H
 #define LB_BROKER_CORE_VIEW_H
@@ -21,16 +21,16 @@ struct view_run {
     int64_t called_at;               /* wall, as the next two */
     int64_t assigned_at, started_at; /* of the current attempt; 0: not yet */
     const char *server;              /* of the current attempt; NULL: none */
-    const char *step;                /* the last that has started; "": none */
+    const char *step;                /* the last one started; "": none */
     uint64_t percent;                /* of the last PROGRESS */
     const char *text;                /* of the last PROGRESS; "" */
     bool cancelled, cancel_forced;
-    const char *cancelled_by; /* "": nobody */
+    const char *cancelled_by; /* "": not cancelled */
     struct id parent;         /* zero: none */
     struct span call;         /* d_signed as received; empty: only in the store, see called_lsn */
     struct span certificate;  /* d_signed of the caller's certificate */
     uint64_t called_lsn;      /* of its r_called */
-    uint64_t lsn;             /* of its last record: what is said about the run rests on it */
+    uint64_t lsn;             /* of its last record: messages about the run rest on it */
     uint64_t followers;
 };
 /* False: the run is unknown, or has ended (view_ended). */
@@ -42,7 +42,7 @@ bool view_run_before(const struct bcore *c, const struct id *before, struct view
 /* Is this a run or parent that has ended and whose key is still in memory? */
 bool view_ended(const struct bcore *c, const struct id *run);
 
-/* What rights ask of a run; cheaper than view_run. */
+/* What a check of rights needs of a run; cheaper than view_run. */
 struct view_owner {
     const char *principal, *job, *address;
 };
@@ -69,7 +69,7 @@ struct view_server {
     int64_t heard_wall, up_since;                     /* wall; 0: not since the broker started */
     struct id spool, boot;                            /* zero: never seen */
     uint64_t slots, live, running; /* live: attempts there; running: those that have started */
-    uint64_t credit;               /* attempts that it would get now of a job never measured */
+    uint64_t credit;               /* how many attempts of an unmeasured job it would get now */
     uint64_t ended;                /* results counted since the broker started */
     unsigned n_jobs, n_packages, n_needs;
     struct span facts; /* the items of the map `facts` of its last ATTEST */
@@ -86,7 +86,7 @@ struct span view_server_package(const struct bcore *c, const char *server, unsig
 /* d_need */
 struct span view_server_need(const struct bcore *c, const char *server, unsigned index);
 
-/* Whose name is it? */
+/* What does this address name? */
 enum view_address {
     VIEW_ADDRESS_UNKNOWN,
     VIEW_ADDRESS_SERVER,
@@ -103,7 +103,7 @@ struct view_parent {
     struct span key, name; /* name: the plan's */
     int64_t begun_at;
     uint64_t epoch;       /* of the last driver; 0: none yet */
-    const char *driver;   /* the principal that drives it now; "": nobody */
+    const char *driver;   /* the principal that drives it now; "": none */
     uint64_t driver_peer; /* the session that drives it now; 0: none */
     struct span parent;   /* d_signed of the d_parent */
     uint64_t lsn;         /* of its last record */
@@ -140,7 +140,7 @@ bool view_certificate(const struct bcore *c, const char *name, uint64_t serial,
 bool view_certificate_after(const struct bcore *c, const char *name, uint64_t serial,
                             struct view_certificate *ret);
 
-/* The signed list (d_signed) and its number; empty and 0: there is none yet. */
+/* The signed list (d_signed) and its number; empty and 0: none yet. */
 struct span view_revocations(const struct bcore *c, uint64_t *ret_number);
 bool view_revoked(const struct bcore *c, uint64_t serial);
 

@@ -12,7 +12,7 @@
 
 #include "common/file.h"
 
-enum { UPLOADS_MAX = 16 /* at a time; each has a file open */ };
+enum { UPLOADS_MAX = 16 /* at a time; each holds a file open */ };
 
 /* ---- Files */
 char *depot_path(const char *folder, const struct hash *hash, const char *ending)
@@ -139,7 +139,7 @@ static struct depot_upload *begin(struct depot *d, const struct hash *hash, uint
                                   struct error *err)
 {
     if (HASH_COUNT(d->uploads) >= UPLOADS_MAX)
-        depot_upload_drop(d, d->uploads); /* the oldest; its sender has to start over */
+        depot_upload_drop(d, d->uploads); /* the oldest; its sender must start over */
     char *part = depot_path(d->folder, hash, ".part");
     int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
@@ -240,7 +240,7 @@ static int by_bytes(const void *a, const void *b)
     return memcmp(a, b, sizeof(struct hash));
 }
 
-/* The packages behind `after` (NULL: all), in order. The caller frees them. */
+/* The packages after `after` (NULL: all), in order. The caller frees them. */
 static struct hash *packages_behind(const struct depot *d, const struct hash *after, size_t *ret_n)
 {
     struct hash *v = NULL, hash;

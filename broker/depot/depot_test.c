@@ -20,7 +20,7 @@ static enum depot_put put(struct depot *d, const char *whole, uint64_t offset, c
     return depot_put(d, &h, offset, strlen(whole), span_str(part), ret, &err);
 }
 
-static void an_upload_goes_on_where_it_broke_off(void **state)
+static void an_interrupted_upload_continues_where_it_stopped(void **state)
 {
     struct error err = {0};
     struct buf out = {0};
@@ -29,12 +29,12 @@ static void an_upload_goes_on_where_it_broke_off(void **state)
     struct depot *d = depot_new(testing_path(state, "depot"), 0, &err);
     assert_int_equal(put(d, "hello, depot", 0, "hello", &at), DEPOT_MORE);
     assert_int_equal(at, 5);
-    assert_int_equal(put(d, "hello, depot", 0, "hello", &at), DEPOT_MORE); /* said again */
+    assert_int_equal(put(d, "hello, depot", 0, "hello", &at), DEPOT_MORE); /* repeated */
     assert_int_equal(at, 5);
     assert_int_equal(put(d, "hello, depot", 9, "pot", &at), DEPOT_MORE); /* a gap */
     assert_int_equal(at, 5);
     assert_int_equal(put(d, "hello, depot", 5, ", depot", &at), DEPOT_WHOLE);
-    assert_false(depot_has(d, &h, &size)); /* it has no name before it is on disk */
+    assert_false(depot_has(d, &h, &size)); /* it is named only once it is on disk */
     assert_int_equal(depot_name(testing_path(state, "depot"), &h, &err), 0);
     assert_true(depot_has(d, &h, &size));
     assert_int_equal(size, 12);
@@ -44,7 +44,7 @@ static void an_upload_goes_on_where_it_broke_off(void **state)
     depot_close(&d);
 }
 
-static void bytes_of_another_hash_are_refused_and_forgotten(void **state)
+static void bytes_with_the_wrong_hash_are_refused_and_deleted(void **state)
 {
     struct error err = {0};
     uint64_t at;
@@ -55,7 +55,7 @@ static void bytes_of_another_hash_are_refused_and_forgotten(void **state)
     depot_close(&d);
 }
 
-static void more_than_the_quota_is_refused(void **state)
+static void an_upload_beyond_the_quota_is_refused(void **state)
 {
     struct error err = {0};
     uint64_t at;
@@ -66,7 +66,7 @@ static void more_than_the_quota_is_refused(void **state)
     depot_close(&d);
 }
 
-static void a_restart_forgets_what_was_not_whole(void **state)
+static void a_restart_discards_incomplete_uploads(void **state)
 {
     struct error err = {0};
     uint64_t at;
@@ -94,7 +94,7 @@ static bool see(void *self, const struct hash *hash, uint64_t size, struct span 
     return ++s->n < s->most;
 }
 
-static void packages_are_listed_in_order_from_where_a_page_ended(void **state)
+static void a_listing_of_packages_continues_where_a_page_ended(void **state)
 {
     enum { PACKAGES = 20 };
     struct error err = {0};
@@ -122,11 +122,11 @@ static void packages_are_listed_in_order_from_where_a_page_ended(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_folder(an_upload_goes_on_where_it_broke_off),
-        in_folder(bytes_of_another_hash_are_refused_and_forgotten),
-        in_folder(more_than_the_quota_is_refused),
-        in_folder(a_restart_forgets_what_was_not_whole),
-        in_folder(packages_are_listed_in_order_from_where_a_page_ended),
+        in_folder(an_interrupted_upload_continues_where_it_stopped),
+        in_folder(bytes_with_the_wrong_hash_are_refused_and_deleted),
+        in_folder(an_upload_beyond_the_quota_is_refused),
+        in_folder(a_restart_discards_incomplete_uploads),
+        in_folder(a_listing_of_packages_continues_where_a_page_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

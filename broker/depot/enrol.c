@@ -17,7 +17,7 @@ static void malformed(struct shell *sh, struct shell_peer *p, const struct error
     shell_drop(sh, p, err->code == -EMSGSIZE ? REFUSAL_TOO_LARGE : REFUSAL_MALFORMED, err->text);
 }
 
-/* A name belongs to the key that has it until that certificate is revoked or expires. */
+/* A name belongs to its key until that certificate is revoked or expires. */
 static bool name_is_taken(const struct shell *sh, const struct certificate *c)
 {
     const struct certificate *now = known_by_name(sh->known, c->name);
@@ -60,7 +60,7 @@ void enrol_take(struct shell *sh, struct shell_peer *p, struct span message)
     if (code != REFUSAL_NONE)
         shell_error(sh, p->handle, m.req, code, "%s", err.text);
     else
-        /* the record of it makes the certificate known: enrol_record */
+        /* its record makes the certificate known: enrol_record */
         turn_step_message(sh, p, message);
 }
 

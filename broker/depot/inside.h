@@ -24,9 +24,9 @@ struct depot {
 
 /* FOLDER/<hash>ENDING. Yours. */
 char *depot_path(const char *folder, const struct hash *hash, const char *ending);
-/* The upload of this hash that has no name yet. NULL: none. */
+/* The unfinished upload of this hash. NULL: none. */
 struct depot_upload *depot_upload(struct depot *d, const struct hash *hash);
 void depot_upload_free(struct depot *d, struct depot_upload *u); /* its file stays */
-void depot_upload_drop(struct depot *d, struct depot_upload *u); /* with its file */
+void depot_upload_drop(struct depot *d, struct depot_upload *u); /* and its file */
 
 #endif

@@ -165,8 +165,7 @@ static void take_get(struct depot *d, struct shell_peer *p, struct span message)
         shell_error(d->shell, p->handle, m.req, REFUSAL_NOT_FOUND, "%s", err.text);
     } else {
         char *path = depot_path(d->folder, &m.package, ".sig");
-        /* With every piece, so that a download that continues after a break has it. Plans have
-         * none. */
+        /* With every piece, so that a resumed download has it. Plans have none. */
         file_read(path, LIMIT_SIGNATURE, &signature, NULL);
         mem_free(&path);
         struct m_chunk c = {.req = m.req,
@@ -181,7 +180,7 @@ static void take_get(struct depot *d, struct shell_peer *p, struct span message)
     buf_free(&signature);
 }
 
-/* A parent begins only when its plan is here: another driver may have to continue it. */
+/* A parent starts only if its plan is here: another driver may have to continue it. */
 static void take_begin(struct depot *d, struct shell_peer *p, struct span message)
 {
     struct m_parent_begin m;

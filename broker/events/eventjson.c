@@ -29,7 +29,7 @@ static void outcome_is(struct feed_event *e, json_t *o, struct span bytes,
         return;
     e->status = (int)outcome.status;
     json_set_outcome(o, &outcome);
-    /* the broker took the call then; the outcome knows only when its server got it */
+    /* the broker accepted the call then; the outcome knows only when its server got it */
     if (about->begun_at)
         json_set_time(o, "called_at", about->begun_at);
     if (!outcome.ended_at)

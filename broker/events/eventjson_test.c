@@ -80,7 +80,7 @@ static struct feed_event *result(void)
     return eventjson_make(1042, buf_span(&ended), &about);
 }
 
-static void a_result_tells_all_three_layers_and_what_was_called(void **state)
+static void a_result_has_all_three_layers_and_the_call(void **state)
 {
     (void)state;
     struct feed_event *e = result();
@@ -112,7 +112,7 @@ static void a_result_tells_all_three_layers_and_what_was_called(void **state)
     eventjson_free(&e);
 }
 
-static void an_event_without_its_beginning_is_still_one(void **state)
+static void an_event_without_its_first_record_is_still_valid(void **state)
 {
     (void)state;
     struct about nothing;
@@ -141,7 +141,7 @@ static bool matches(const char *key, const char *value, const char *other)
     return yes;
 }
 
-static void events_are_filtered_by_what_they_say(void **state)
+static void events_are_filtered_by_their_fields(void **state)
 {
     (void)state;
     assert_true(matches("job", "lo*", NULL));
@@ -159,7 +159,7 @@ static void events_are_filtered_by_what_they_say(void **state)
     assert_false(matches("run", "not an id", NULL));
 }
 
-static void a_filter_that_nobody_knows_is_refused_with_what_was_meant(void **state)
+static void an_unknown_filter_is_refused_with_a_suggestion(void **state)
 {
     (void)state;
     struct buf items = {0};
@@ -175,10 +175,10 @@ static void a_filter_that_nobody_knows_is_refused_with_what_was_meant(void **sta
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_result_tells_all_three_layers_and_what_was_called),
-        cmocka_unit_test(an_event_without_its_beginning_is_still_one),
-        cmocka_unit_test(events_are_filtered_by_what_they_say),
-        cmocka_unit_test(a_filter_that_nobody_knows_is_refused_with_what_was_meant),
+        cmocka_unit_test(a_result_has_all_three_layers_and_the_call),
+        cmocka_unit_test(an_event_without_its_first_record_is_still_valid),
+        cmocka_unit_test(events_are_filtered_by_their_fields),
+        cmocka_unit_test(an_unknown_filter_is_refused_with_a_suggestion),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -120,7 +120,7 @@ static const struct feed_calls CALLS = {.make = make,
                                         .ask = ask,
                                         .forget = forget};
 
-/* ---- What it hears */
+/* ---- What it is told */
 static void on_record(void *self, uint64_t lsn, struct span record)
 {
     feed_record(((struct events *)self)->feed, lsn, record);

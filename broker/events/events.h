@@ -1,5 +1,5 @@
-/* events.h - the service that sends events: it gives the feed (broker/core/feed.h), which decides
- * what is sent to whom, JSON, rights, sessions and the store. */
+/* events.h - the service that sends events: it supplies JSON, rights, sessions and the store to the
+ * feed (broker/core/feed.h), which decides what is sent to whom. */
 #ifndef LB_BROKER_EVENTS_EVENTS_H
 #define LB_BROKER_EVENTS_EVENTS_H
 

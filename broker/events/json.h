@@ -1,9 +1,8 @@
-/* json.h - the fields that events and the rows of queries have in common: each is named, and left
- * out, in one place. Pure.
+/* json.h - the fields that events and the rows of queries have in common: each is named, and
+ * omitted, in one place. Pure.
  *
- * A field that has nothing to say is left out: an empty text, time 0, an id or hash of zeros. Times
- * are RFC 3339 in UTC; hashes begin with "blake2b:". Sealed parameters are bytes, which are shown
- * as "(sealed)". */
+ * An empty field is left out: an empty text, time 0, an id or hash of zeros. Times are RFC 3339 in
+ * UTC; hashes begin with "blake2b:". Sealed parameters are bytes, which are shown as "(sealed)". */
 #ifndef LB_BROKER_EVENTS_JSON_H
 #define LB_BROKER_EVENTS_JSON_H
 
@@ -24,8 +23,8 @@ void json_set_id(json_t *o, const char *name, const struct id *id);
 void json_set_hash(json_t *o, const char *name, const struct hash *h);
 void json_set_map(json_t *o, const char *name, const struct wire_list *map); /* an object */
 
-/* task, index, item, child and try of a parent's child; nothing without a task. `child` is what
- * people call it: the task, or task[item] in a for_each. */
+/* task, index, item, child and try of a parent's child; nothing without a task. `child` is its name
+ * for people: the task, or task[item] in a for_each. */
 void json_set_child(json_t *o, struct span task, struct span item, uint64_t index, uint64_t try);
 /* job, job_hash, address, key, parent, parent_name, the child's fields, priority, as_of,
  * parameters */

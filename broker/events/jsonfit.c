@@ -8,7 +8,7 @@
 
 /* Parts whose length a caller, a child or a worker chooses. */
 static const struct part {
-    const char *of, *name; /* of: the member it is in; NULL: the object itself */
+    const char *of, *name; /* of: the member that contains it; NULL: the object itself */
 } PARTS[] = {{NULL, "parameters"}, {NULL, "outputs"},  {"job_outcome", "steps"}, {NULL, "report"},
              {NULL, "events"},     {NULL, "packages"}, {NULL, "jobs"},           {NULL, "needs"},
              {NULL, "facts"},      {NULL, "unmet"},    {NULL, "deployed"},       {NULL, "grants"}};
@@ -26,7 +26,7 @@ static json_t *holder_of(json_t *o, const struct part *p)
     return p->of ? json_object_get(o, p->of) : o;
 }
 
-/* The longest part that is left. NULL: none. */
+/* The longest remaining part. NULL: none. */
 static const struct part *longest(json_t *o)
 {
     const struct part *best = NULL;

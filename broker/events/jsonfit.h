@@ -1,4 +1,4 @@
-/* jsonfit.h - makes JSON that contains what others have said fit into a frame. Pure. */
+/* jsonfit.h - makes JSON that contains text of others fit into a frame. Pure. */
 #ifndef LB_BROKER_EVENTS_JSONFIT_H
 #define LB_BROKER_EVENTS_JSONFIT_H
 

@@ -65,7 +65,7 @@ struct logfile {
     sqlite3 *db;
     sqlite3_stmt *st[QUERIES];
     int fd;
-    uint64_t segment, length; /* the one that grows */
+    uint64_t segment, length; /* the one being written */
     uint64_t bytes, most_bytes, segment_bytes;
     bool writing;
 };
@@ -331,7 +331,7 @@ uint64_t logfile_reached(struct logfile *f, const struct id *run_id)
     return n;
 }
 
-/* The bytes of a piece, without those that a crash has cut from its segment. */
+/* The bytes of a piece, without those that its segment lost in a crash. */
 static void read_data(struct logfile *f, uint64_t segment, uint64_t place, size_t n,
                       struct buf *out)
 {

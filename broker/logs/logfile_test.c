@@ -55,7 +55,7 @@ static void assert_output(struct logfile *f, uint8_t run, const char *step, size
     buf_free(&text);
 }
 
-static void output_is_read_as_it_was_written_in_pages(void **state)
+static void output_is_read_back_in_pages_as_written(void **state)
 {
     struct logfile *f = open_logs(state, 0, 0);
     assert_int_equal(add(f, "etl1", 1, "extract", 0, "one "), 1);
@@ -71,7 +71,7 @@ static void output_is_read_as_it_was_written_in_pages(void **state)
     logfile_close(&f);
 }
 
-static void a_piece_that_is_said_again_is_kept_once(void **state)
+static void a_repeated_piece_is_kept_once(void **state)
 {
     struct logfile *f = open_logs(state, 0, 0);
     assert_int_equal(add(f, "etl1", 1, "extract", 0, "one"), 1);
@@ -81,7 +81,7 @@ static void a_piece_that_is_said_again_is_kept_once(void **state)
     logfile_close(&f);
 }
 
-static void another_server_cannot_write_to_a_run(void **state)
+static void only_the_server_of_a_run_can_write_its_log(void **state)
 {
     struct logfile *f = open_logs(state, 0, 0);
     assert_int_equal(add(f, "etl1", 1, "extract", 0, "one"), 1);
@@ -90,7 +90,7 @@ static void another_server_cannot_write_to_a_run(void **state)
     logfile_close(&f);
 }
 
-static void beyond_the_quota_the_oldest_segment_goes(void **state)
+static void beyond_the_quota_the_oldest_segment_is_deleted(void **state)
 {
     struct logfile *f = open_logs(state, 25, 10);
     struct error err = {0};
@@ -104,7 +104,7 @@ static void beyond_the_quota_the_oldest_segment_goes(void **state)
     logfile_close(&f);
 }
 
-static void a_damaged_index_is_put_aside(void **state)
+static void a_damaged_index_is_set_aside(void **state)
 {
     struct error err = {0};
     struct logfile *f = open_logs(state, 0, 0);
@@ -123,7 +123,7 @@ static void a_damaged_index_is_put_aside(void **state)
     logfile_close(&f);
 }
 
-static void a_read_that_fails_is_not_the_end_of_the_output(void **state)
+static void a_failed_read_is_not_the_end_of_the_output(void **state)
 {
     struct logfile *f = open_logs(state, 0, 0);
     struct id id = {{1}};
@@ -132,7 +132,7 @@ static void a_read_that_fails_is_not_the_end_of_the_output(void **state)
     uint64_t next = 0;
     sqlite3 *db;
     add(f, "etl1", 1, "extract", 0, "one");
-    logfile_close(&f); /* what was added in one turn is committed later */
+    logfile_close(&f); /* what one turn adds is committed later */
     f = open_logs(state, 0, 0);
     assert_output(f, 1, "", 1000, "one");
     assert_int_equal(sqlite3_open(testing_path(state, "logs/index.db"), &db), SQLITE_OK);
@@ -149,12 +149,12 @@ static void a_read_that_fails_is_not_the_end_of_the_output(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_folder(output_is_read_as_it_was_written_in_pages),
-        in_folder(a_piece_that_is_said_again_is_kept_once),
-        in_folder(another_server_cannot_write_to_a_run),
-        in_folder(beyond_the_quota_the_oldest_segment_goes),
-        in_folder(a_damaged_index_is_put_aside),
-        in_folder(a_read_that_fails_is_not_the_end_of_the_output),
+        in_folder(output_is_read_back_in_pages_as_written),
+        in_folder(a_repeated_piece_is_kept_once),
+        in_folder(only_the_server_of_a_run_can_write_its_log),
+        in_folder(beyond_the_quota_the_oldest_segment_is_deleted),
+        in_folder(a_damaged_index_is_set_aside),
+        in_folder(a_failed_read_is_not_the_end_of_the_output),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,7 +16,7 @@ struct logs_reader {
     struct id run;
     char step[LIMIT_NAME + 1];
     bool follow;
-    bool judging; /* the store is asked whether it may, and how much there is */
+    bool judging; /* the store is asked whether it may read, and how much there is */
     bool over;    /* the run has ended: `expected` bytes in all, or until `deadline` */
     uint64_t expected;
     int64_t deadline;
@@ -50,8 +50,8 @@ static void reader_free(struct logs *l, struct logs_reader **link)
 }
 
 /* ---- In */
-/* May this server write to the run's log? A live run says at which server it is; for another the
- * first piece of its output does. */
+/* May this server write to the run's log? A live run names its server; for an ended one the first
+ * piece of its output does. */
 static bool is_its_run(const struct logs *l, const struct shell_peer *p, const struct m_log_data *m)
 {
     struct view_run r;
@@ -78,7 +78,7 @@ static void take_data(struct logs *l, struct shell_peer *p, struct span message)
     if (!is_its_run(l, p, &m))
         log_warn("logs: dropped output that '%s' sent for another server's run", p->who.name);
     else if (logfile_add(l->file, p->who.name, &m, &err) < 0)
-        /* a log is not worth a job: the worker continues */
+        /* a log must not fail a job: the worker continues */
         log_warn("%s; the piece is dropped", err.text);
     l->dirty = l->owe = true;
     p->log_bytes += m.data.n;
@@ -93,7 +93,7 @@ static bool is_live(const struct logs *l, const struct id *run)
     return view_owner(l->shell->core, run, &o);
 }
 
-/* Sends a page. True: the reader has moved on. */
+/* Sends a page. True: the reader has advanced. */
 static bool send_page(struct logs *l, struct logs_reader *r, bool *ret_end)
 {
     struct buf items = {0};
@@ -122,7 +122,7 @@ static bool send_page(struct logs *l, struct logs_reader *r, bool *ret_end)
 
 static void ask_about(struct logs *l, struct logs_reader *r);
 
-/* False: the reader has heard the end. */
+/* False: the reader has been sent the end. */
 static bool pump(struct logs *l, struct logs_reader *r)
 {
     bool end = false;
@@ -166,7 +166,7 @@ static uint64_t bytes_of(struct span record)
     return n;
 }
 
-/* ---- A run without output: why, instead of a log without a word */
+/* ---- A run without output: the reason, instead of an empty log */
 static void refuse(struct logs *l, const struct logs_reader *r, enum refusal code, const char *text)
 {
     char id[ID_TEXT];
@@ -199,7 +199,7 @@ static bool has_step(const struct d_outcome *o, const char *name)
     return false;
 }
 
-/* True: it has ended, nothing of its output was kept, and the reader has been told why. */
+/* True: it has ended, none of its output was kept, and the reader has been told why. */
 static bool refuse_ended(struct logs *l, const struct logs_reader *r, struct span record)
 {
     struct r_ended ended;
@@ -221,7 +221,7 @@ static bool refuse_ended(struct logs *l, const struct logs_reader *r, struct spa
     return true;
 }
 
-/* The same for a run that has not begun; who follows it waits. */
+/* The same for a run that has not started; a follower waits. */
 static bool refuse_live(struct logs *l, const struct logs_reader *r)
 {
     struct view_run run;
@@ -302,7 +302,7 @@ static void take_logs(struct logs *l, struct shell_peer *p, struct span message)
     }
     for (struct logs_reader **link = &l->readers; *link;) {
         if ((*link)->peer == p->handle && (*link)->req == m.req)
-            reader_free(l, link); /* the same request again */
+            reader_free(l, link); /* a repeated request */
         else
             link = &(*link)->next;
     }
@@ -336,7 +336,7 @@ void logs_take(struct logs *l, struct shell_peer *p, uint64_t kind, struct span 
         take_logs(l, p, message);
 }
 
-/* ---- What it hears; beginning and end */
+/* ---- What it is told; start and end */
 static void on_peer_gone(void *self, uint64_t peer)
 {
     struct logs *l = self;

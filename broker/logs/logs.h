@@ -23,7 +23,7 @@ enum {
 
 struct logs;
 
-/* Opens the folder, which is made if need be. Listens to the shell from now on. */
+/* Opens the folder, making it if necessary. Listens to the shell from now on. */
 int logs_open(struct logs **ret, struct shell *sh, const char *folder, uint64_t most_bytes,
               struct error *err);
 void logs_close(struct logs **l);

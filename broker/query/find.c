@@ -11,7 +11,7 @@
 #include "broker/query/inside.h"
 #include "trust/certificate.h"
 
-enum { ASK_MAX = 100 /* rows of the store at a time: most often the first is the one */ };
+enum { ASK_MAX = 100 /* rows of the store at a time: usually the first is the one */ };
 static const char LIVE[] = "live ", ENDED[] = "ended ";
 
 /* ---- Rows */
@@ -21,7 +21,7 @@ static json_t *run_row(const struct view_run *r)
     struct d_signed s;
     struct d_call call;
     json_set_word(o, "name", r->job);
-    /* a call whose bytes are in the store only does not say which child it is */
+    /* a call whose bytes are only in the store does not tell which child it is */
     if (d_signed_decode(r->call, &s, NULL) == 0 && d_call_decode(s.body, &call, NULL) == 0)
         json_set_child(o, call.task, call.item, call.index, call.try_no);
     json_set_time(o, "at", r->called_at);
@@ -51,7 +51,7 @@ static json_t *ended_row(const struct store_ended *r)
 /* ---- Ended */
 static void ask_ended(struct query *q);
 
-/* One that ended while the store was asked may be in both. */
+/* A run that ended during the question may be in both. */
 static bool is_found(const struct query *q, const struct id *run)
 {
     for (unsigned i = 0; i < q->n; i++)
@@ -144,7 +144,7 @@ static void find_tail(struct query *q)
         query_answer(q);
 }
 
-/* ---- The asker's last */
+/* ---- The caller's last */
 static void hear_last(void *self, const struct store_answer *a)
 {
     struct query *q = self;

@@ -1,6 +1,6 @@
-/* inside.h - what the files of QUERY share. Each row is judged by the asker's grants before it is
- * written. A listing continues from a cursor, the key of the last row, for as long as rows fit a
- * page. */
+/* inside.h - what the files of QUERY share. Each row is judged by the grants of the principal that
+ * asks before it is written. A listing continues from a cursor, the key of the last row, and a page
+ * takes rows while they fit. */
 #ifndef LB_BROKER_QUERY_INSIDE_H
 #define LB_BROKER_QUERY_INSIDE_H
 
@@ -10,7 +10,7 @@
 
 enum {
     QUERY_PAGE_BYTES = 512 << 10, /* of rows; a frame holds them with room to spare */
-    QUERY_SCAN_MAX = 20000,       /* things looked at for one page */
+    QUERY_SCAN_MAX = 20000,       /* items looked at for one page */
     QUERY_FOUND_MAX = 10          /* rows of `find`: enough to see that it is ambiguous */
 };
 
@@ -29,7 +29,8 @@ struct query {
     /* of `runs` and `find`: the last run looked at; the run whose call the store is asked for */
     struct id at, asked;
     unsigned scanned;
-    /* of `find`: what is asked of the store; the runs of the page; the newest of the asker's */
+    /* of `find`: the question to the store; the runs of the page; the newest of the principal that
+     * asks */
     struct store_find find;
     struct id found[QUERY_FOUND_MAX];
     json_t *newest;
@@ -51,14 +52,14 @@ void query_refuse(struct query *q, enum refusal code, const char *text);
 bool query_may_see(const struct query *q, const char *owner, const char *job, const char *address,
                    const char *server);
 
-/* The asker may have gone, or its certificate have been revoked, while the store was asked: false,
- * and the query is freed. */
+/* False, and the query is freed: while the store was asked, the peer has gone or its certificate
+ * was revoked. */
 bool query_still_there(struct query *q, const struct store_answer *a);
 
 /* A question to the store for the next page of ended runs or parents, with the filters that both
- * have. False: `after` was no cursor, and the query is refused and freed. */
+ * have. False: `after` was not a cursor, and the query is refused and freed. */
 bool query_question(struct query *q, enum store_what what, struct store_question *ret);
-/* A cursor that is a number; empty: 0, the beginning. False: it is none. */
+/* A cursor that is a number; empty: 0, the start. False: not a number. */
 bool query_number_of(const char *cursor, uint64_t *ret);
 /* The store's page becomes rows, each judged, and is sent. */
 void query_hear_page(struct query *q, const struct store_answer *a,

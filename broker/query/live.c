@@ -72,7 +72,7 @@ static json_t *needs_json(const struct query *q, const struct view_server *s)
     return a;
 }
 
-/* `whole`: with all that it attests; otherwise with the counts, and what is wrong. */
+/* `whole`: with all that it attests; otherwise with the counts, and any faults. */
 static json_t *server_json(const struct query *q, const struct view_server *s, bool whole)
 {
     json_t *o = json_row(), *pools = json_array();
@@ -184,7 +184,7 @@ static bool add_package(void *self, const struct hash *hash, uint64_t size, stru
     json_decref(deployed);
     json_decref(m);
     if (fits)
-        hex_format(hash->b, sizeof hash->b, q->after); /* of the last that was looked at */
+        hex_format(hash->b, sizeof hash->b, q->after); /* of the last one examined */
     else
         strcpy(q->next, q->after);
     return fits;
@@ -201,8 +201,8 @@ void query_packages(struct query *q)
     query_answer(q);
 }
 
-/* ---- Certificates: each can be asked for by name; the listing is for those who watch the cluster
- */
+/* ---- Certificates: each can be requested by name; the listing is for those who watch the
+ * cluster */
 static json_t *certificate_json(const struct query *q, const struct view_certificate *v)
 {
     struct d_signed s;
@@ -389,7 +389,7 @@ void query_explain(struct query *q)
     for (unsigned i = 0; i < e.n_servers; i++)
         if ((!to_server || strcmp(e.servers[i].server, owner.address) == 0) &&
             !query_row(q, explain_row(&e, &e.servers[i])))
-            break; /* some 500 servers are enough to understand it */
+            break; /* some 500 servers are enough to explain it */
     explain_free(&e);
     query_answer(q);
 }

@@ -1,4 +1,4 @@
-/* parents.c - rows of parents: those that the core has, then those that the store has. */
+/* parents.c - rows of parents: those in the core, then those in the store. */
 #include <stdio.h>
 #include <string.h>
 
@@ -20,7 +20,7 @@ void query_parent_of(const struct view_parent *p, struct d_parent *ret)
     struct d_signed s;
     memset(ret, 0, sizeof *ret);
     if (d_signed_decode(p->parent, &s, NULL) == 0)
-        d_parent_decode(s.body, ret, NULL); /* the core has let it through */
+        d_parent_decode(s.body, ret, NULL); /* the core has already decoded it */
 }
 
 json_t *query_parent_json(const struct view_parent *p)
@@ -65,7 +65,7 @@ static bool add_live(struct query *q)
     if (*q->after && (strncmp(q->after, MARK, strlen(MARK)) != 0 ||
                       id_parse(q->after + strlen(MARK), &at, NULL) < 0))
         return true;
-    q->after[0] = 0; /* the history begins at its own beginning */
+    q->after[0] = 0; /* the history starts from its own first page */
     while (view_parent_after(q->shell->core, &at, &p)) {
         bool taken = !live_matches(q, &p) || !query_may_see(q, p.principal, "", "all", NULL) ||
                      query_row(q, query_parent_json(&p));
@@ -110,7 +110,7 @@ static void ask_ended(struct query *q)
     store_ask(q->shell->store, &ask, hear_ended, q);
 }
 
-/* A live parent has no status: who asks for one sees those that ended. */
+/* A live parent has no status, so that filter gives only ended ones. */
 void query_parents(struct query *q)
 {
     bool live = !q->status && (!*q->state || strcmp(q->state, "running") == 0),

@@ -1,4 +1,4 @@
-/* past.c - rows from the store: history, and all there is to say about one run. */
+/* past.c - rows from the store: history, and everything about one run. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,7 +87,7 @@ static json_t *head_of(struct query *q, const struct about *about)
     return o;
 }
 
-/* What the record of its end says: the outcome of a run, the report of a parent. */
+/* The record of its end: the outcome of a run, the report of a parent. */
 static void add_end(json_t *o, struct span record, const struct about *about)
 {
     struct r_ended ended;
@@ -100,7 +100,7 @@ static void add_end(json_t *o, struct span record, const struct about *about)
     if (kind == KIND_R_ENDED && r_ended_decode(record, &ended, NULL) == 0 &&
         d_outcome_decode(ended.outcome, &outcome, NULL) == 0) {
         json_set_outcome(o, &outcome);
-        /* the broker took the call then; the outcome knows only when its server got it */
+        /* the broker accepted the call then; the outcome knows only when its server got it */
         json_set_time(o, "called_at", about->begun_at);
         if (!outcome.ended_at)
             json_set_time(o, "ended_at", ended.at);

@@ -1,4 +1,4 @@
-/* query.c - QUERY: reads what is asked and from where on, and answers with a page of rows. */
+/* query.c - QUERY: reads the question and its cursor, and answers with a page of rows. */
 #include "broker/query/query.h"
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include "common/suggest.h"
 #include "proto/state.h"
 
-/* ---- What is asked, and by which filters each listing may be narrowed */
+/* ---- The questions, and the filters that each listing has */
 enum {
     BY_JOB = 1 << 0,
     BY_SERVER = 1 << 1,
@@ -23,7 +23,7 @@ enum {
     BY_PARENT = 1 << 7,
     BY_RUN = 1 << 8,
     BY_TIME = 1 << 9,
-    RUN_IS_TEXT = 1 << 10 /* `run` is what a person types for one */
+    RUN_IS_TEXT = 1 << 10 /* `run` is text as a person types it */
 };
 
 /* clang-format off */
@@ -37,7 +37,7 @@ static const struct query_filter {
     {"since", BY_TIME},      {"until", BY_TIME},
 };
 
-/* Each answers, at once or when the store has. */
+/* Each answers, at once or when the store has answered. */
 static const struct query_listing {
     const char *what;
     unsigned filters;
@@ -130,7 +130,7 @@ static int take_text(struct query *q, bool run_is_text, struct span key, struct 
     return id_parse_span(v, span_eq_str(key, "parent") ? &q->parent : &q->run, err);
 }
 
-/* Narrowing a listing by what its rows do not have would silently give all of them. */
+/* A filter on a field that the rows lack would silently give all of them. */
 static int check_filter(const struct query_listing *l, const char *name, struct error *err)
 {
     const char *words[sizeof FILTERS / sizeof *FILTERS + 1] = {0};

@@ -1,5 +1,5 @@
 /* query.h - QUERY: what people and programs ask of the broker. Rows are JSON objects, each judged
- * by the grants of whoever asks before it is written. */
+ * before it is written by the grants of the principal that asks. */
 #ifndef LB_BROKER_QUERY_QUERY_H
 #define LB_BROKER_QUERY_QUERY_H
 
@@ -7,7 +7,7 @@
 #include "broker/events/events.h"
 #include "broker/logs/logs.h"
 
-/* Lent for as long as queries are taken. */
+/* Lent while queries are taken. */
 struct query_sources {
     struct shell *shell;
     const struct events *events;

@@ -1,5 +1,5 @@
-/* runs.c - rows of live runs. The page waits for calls whose bytes are in the store only, one after
- * the other. */
+/* runs.c - rows of live runs. The page waits for calls whose bytes are only in the store, one after
+ * another. */
 #include <string.h>
 
 #include "broker/events/json.h"
@@ -56,7 +56,7 @@ static bool add_run(struct query *q, const struct view_run *r, struct span bytes
     struct d_signed s;
     struct d_call call = {0};
     if (d_signed_decode(bytes, &s, NULL) == 0)
-        d_call_decode(s.body, &call, NULL); /* the core has let it through */
+        d_call_decode(s.body, &call, NULL); /* the core has already decoded it */
     return query_row(q, query_run_json(r, &call));
 }
 

@@ -1,4 +1,4 @@
-/* gate.c - see gate.h. A peer has an entry only while something of it waits. */
+/* gate.c - see gate.h. A peer has an entry only while an effect of it waits. */
 #include "broker/shell/gate.h"
 
 #include "common/hashtable.h"
@@ -7,9 +7,9 @@
 struct gate_item {
     struct gate_item *next;
     struct bcore_effect effect;
-    uint64_t number;   /* by which gate_filled names it; 0: it is complete */
-    bool dropped;      /* when its turn comes */
-    struct buf filled; /* the body, once gate_filled has brought it */
+    uint64_t number;   /* its name for gate_filled; 0: it is complete */
+    bool dropped;      /* takes effect in its turn */
+    struct buf filled; /* the body, once gate_filled has supplied it */
     uint8_t bytes[];   /* body, then key */
 };
 

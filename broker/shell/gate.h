@@ -11,11 +11,11 @@
 #include "broker/core/core.h"
 
 struct gate;
-/* Called for each effect when it may leave; its spans are lent for the call. It may call gate_put
+/* Called for each effect once it may leave; its spans are lent for the call. It may call gate_put
    and gate_forget. */
 typedef void gate_leave(void *self, const struct bcore_effect *e);
 /* Called once for each effect that must be filled, when it is put. Fetches the record e->called_lsn
- * and calls gate_filled later, never from here. */
+ * and calls gate_filled later, never from within. */
 typedef void gate_fetch(void *self, const struct bcore_effect *e, uint64_t number);
 
 struct gate *gate_new(gate_leave *leave, gate_fetch *fetch, void *self);
@@ -24,8 +24,8 @@ void gate_free(struct gate **g);
 void gate_put(struct gate *g, const struct bcore_effect *e);
 /* Everything up to lsn is on disk. */
 void gate_committed(struct gate *g, uint64_t lsn);
-/* Makes the effect of this number a BCORE_FX_SEND of this message; an empty message drops it. A
- * number that is unknown, because its peer is gone, is ignored. */
+/* Turns the effect of this number into a BCORE_FX_SEND of this message; an empty message drops it.
+ * A number that is unknown, because its peer is gone, is ignored. */
 void gate_filled(struct gate *g, uint64_t peer, uint64_t number, struct span message);
 /* Drops the queue of a peer that is gone. */
 void gate_forget(struct gate *g, uint64_t peer);

@@ -42,7 +42,7 @@ static void put(struct left *l, uint64_t peer, uint64_t rests_on, const char *bo
              &(struct bcore_effect){.peer = peer, .rests_on = rests_on, .body = span_str(body)});
 }
 
-static void an_effect_leaves_when_its_record_is_on_disk(void **state)
+static void an_effect_leaves_once_its_record_is_on_disk(void **state)
 {
     (void)state;
     struct left l = {0};
@@ -61,7 +61,7 @@ static void an_effect_leaves_when_its_record_is_on_disk(void **state)
     gate_free(&l.gate);
 }
 
-static void an_effect_behind_a_later_record_waits_for_that(void **state)
+static void an_effect_waits_for_those_put_before_it(void **state)
 {
     (void)state;
     struct left l = {0};
@@ -76,7 +76,7 @@ static void an_effect_behind_a_later_record_waits_for_that(void **state)
     gate_free(&l.gate);
 }
 
-static void nothing_leaves_for_a_peer_that_is_gone(void **state)
+static void nothing_leaves_for_a_peer_that_has_gone(void **state)
 {
     (void)state;
     struct left l = {0};
@@ -88,14 +88,14 @@ static void nothing_leaves_for_a_peer_that_is_gone(void **state)
     assert_string_equal(l.text, "");
     put(&l, 2, 4, "c");
     put(&l, 2, 4, "d");
-    l.forget = 2; /* while its effects leave */
+    l.forget = 2; /* while its effects are leaving */
     gate_committed(l.gate, 4);
     assert_string_equal(l.text, "2:c ");
     assert_int_equal(gate_waiting(l.gate), 0);
     gate_free(&l.gate);
 }
 
-static void what_is_to_be_fetched_is_asked_for_at_once_and_leaves_in_its_turn(void **state)
+static void a_fetch_starts_at_once_and_its_effect_leaves_in_turn(void **state)
 {
     (void)state;
     struct left l = {0};
@@ -104,7 +104,7 @@ static void what_is_to_be_fetched_is_asked_for_at_once_and_leaves_in_its_turn(vo
     put_execute(&l, 1, 6);
     put(&l, 1, 6, "stop");
     put(&l, 2, 0, "other");
-    assert_int_equal(l.n_asked, 2); /* side by side, and before the commit */
+    assert_int_equal(l.n_asked, 2); /* both at the same time, before the commit */
     gate_filled(l.gate, 1, l.asked[1], span_str("b"));
     gate_committed(l.gate, 6);
     assert_string_equal(l.text, "2:other "); /* the second does not overtake the first */
@@ -114,7 +114,7 @@ static void what_is_to_be_fetched_is_asked_for_at_once_and_leaves_in_its_turn(vo
     gate_free(&l.gate);
 }
 
-static void what_is_filled_early_waits_for_its_record(void **state)
+static void an_effect_filled_early_waits_for_its_record(void **state)
 {
     (void)state;
     struct left l = {0};
@@ -125,14 +125,14 @@ static void what_is_filled_early_waits_for_its_record(void **state)
     assert_string_equal(l.text, "");
     gate_committed(l.gate, 5);
     assert_string_equal(l.text, "1:a ");
-    put_execute(&l, 1, 5); /* on disk already: the call is missing still */
+    put_execute(&l, 1, 5); /* already on disk, but without the call */
     assert_string_equal(l.text, "1:a ");
     gate_filled(l.gate, 1, l.asked[1], span_str("b"));
     assert_string_equal(l.text, "1:a 1:b ");
     gate_free(&l.gate);
 }
 
-static void an_answer_for_a_peer_that_is_gone_finds_nobody_and_an_empty_one_drops(void **state)
+static void a_fetch_for_a_gone_peer_is_ignored_and_an_empty_one_drops(void **state)
 {
     (void)state;
     struct left l = {0};
@@ -147,7 +147,7 @@ static void an_answer_for_a_peer_that_is_gone_finds_nobody_and_an_empty_one_drop
     assert_string_equal(l.text, "2:b ");
     put_execute(&l, 3, 0);
     put(&l, 3, 0, "d");
-    l.forget = 3; /* while it leaves */
+    l.forget = 3; /* while it is leaving */
     gate_filled(l.gate, 3, l.asked[2], span_str("c"));
     assert_string_equal(l.text, "2:b 3:c ");
     assert_int_equal(gate_waiting(l.gate), 0);
@@ -157,12 +157,12 @@ static void an_answer_for_a_peer_that_is_gone_finds_nobody_and_an_empty_one_drop
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_effect_leaves_when_its_record_is_on_disk),
-        cmocka_unit_test(an_effect_behind_a_later_record_waits_for_that),
-        cmocka_unit_test(nothing_leaves_for_a_peer_that_is_gone),
-        cmocka_unit_test(what_is_to_be_fetched_is_asked_for_at_once_and_leaves_in_its_turn),
-        cmocka_unit_test(what_is_filled_early_waits_for_its_record),
-        cmocka_unit_test(an_answer_for_a_peer_that_is_gone_finds_nobody_and_an_empty_one_drops),
+        cmocka_unit_test(an_effect_leaves_once_its_record_is_on_disk),
+        cmocka_unit_test(an_effect_waits_for_those_put_before_it),
+        cmocka_unit_test(nothing_leaves_for_a_peer_that_has_gone),
+        cmocka_unit_test(a_fetch_starts_at_once_and_its_effect_leaves_in_turn),
+        cmocka_unit_test(an_effect_filled_early_waits_for_its_record),
+        cmocka_unit_test(a_fetch_for_a_gone_peer_is_ignored_and_an_empty_one_drops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,9 +10,9 @@
 
 /* Judges the certificate that HELLO brings before it is kept. Keeping it (known_add) admits its
  * key, and only ENROL and an administrator's PUBLISH may admit a new key. So a certificate is kept
- * only if its key is known and its serial is greater than that of ours, which happens when our
- * store is a backup. The holder of a one-time key can make any number of others with our serial;
- * they say nothing new. */
+ * only if its key is known and its serial is higher than ours, which happens after a restored
+ * backup. The holder of a one-time key can make any number of others with our serial; they add
+ * nothing. */
 static enum refusal judge_brought(const struct hash *key, const struct certificate *c,
                                   const struct certificate *have, struct error *why)
 {
@@ -33,7 +33,7 @@ static enum refusal take_brought(struct shell *sh, const struct hash *key, struc
     struct certificate c = {0};
     enum refusal code = REFUSAL_NONE;
     const int64_t now = loop_now_wall(sh->loop);
-    /* one that is known has been verified */
+    /* a known one has already been verified */
     const struct certificate *brought = known_by_bytes(sh->known, bytes);
     if (!brought && certificate_verify(bytes, sh->anchors, now, &c, &code, why) < 0)
         return code;
@@ -45,7 +45,7 @@ static enum refusal take_brought(struct shell *sh, const struct hash *key, struc
     return code;
 }
 
-/* The certificate of this key: the newest that is known, or the one in HELLO if that is newer. */
+/* The certificate of this key: the newest known, or the one in HELLO if that is newer. */
 static enum refusal find_certificate(struct shell *sh, const struct hash *key,
                                      const struct m_hello *m, const struct certificate **ret,
                                      struct error *why)
@@ -145,7 +145,7 @@ enum refusal hello_take(void *shell, uint64_t handle, const struct hash *key, co
         return code;
     }
     struct shell_peer *p = add_peer(sh, handle, key, address, c);
-    if (invited) { /* it may only send ENROL; its name is the one it asks for */
+    if (invited) { /* it may only send ENROL, and has the name that it asks for */
         span_copy_str(invitation.name, p->invited, sizeof p->invited);
         p->who.name = p->invited;
     }

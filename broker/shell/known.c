@@ -25,7 +25,7 @@ struct known_by_key {
 
 struct known_by_name {
     char name[LIMIT_NAME + 1];
-    const struct certificate *certificate; /* of the greatest serial */
+    const struct certificate *certificate; /* of the highest serial */
     UT_hash_handle hh;
 };
 
@@ -334,7 +334,7 @@ void known_uninvite(struct known *k, const char *folder, const struct hash *tran
     if (!i)
         return;
     char *path = path_of(folder, &key);
-    unlink(path); /* if that fails, the restart sees that it was used or has expired */
+    unlink(path); /* if that fails, the next start finds that it was used or has expired */
     mem_free(&path);
     drop_invited(k, i);
     k->allow(k->self, &key, false);

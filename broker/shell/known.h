@@ -1,10 +1,10 @@
 /* known.h - the certificates that the broker has verified, by transport key and by name, and the
- * invitations that have not been used.
+ * unused invitations.
  *
  * Certificates come from etc/trust/known/, from enrolments in the journal and from HELLO. Each
- * lives until known_free, so a session may point to it; a newer one of the same key or name takes
- * its place in later sessions. The one-time key of an open invitation may connect, but only to send
- * ENROL. */
+ * lives until known_free, so a session may point to it; a newer one of the same key or name
+ * replaces it in later sessions. The one-time key of an open invitation may connect, but only to
+ * send ENROL. */
 #ifndef LB_BROKER_SHELL_KNOWN_H
 #define LB_BROKER_SHELL_KNOWN_H
 
@@ -12,19 +12,19 @@
 
 struct known;
 
-/* Called when a transport key is admitted, and when it no longer is: for the ZAP handler. */
+/* Called when a transport key is admitted or no longer admitted: for the ZAP handler. */
 typedef void known_allow(void *self, const struct hash *transport, bool allowed);
 
 /* The anchors are lent until known_free. */
 struct known *known_new(const struct trust_anchors *anchors, known_allow *allow, void *self);
 void known_free(struct known **k);
 
-/* Verifies and keeps a certificate; one that is known already is found without verifying it again.
- * On failure *ret_code and err say why. */
+/* Verifies and keeps a certificate; a known one is not verified again. On failure *ret_code and err
+ * say why. */
 int known_add(struct known *k, struct span signed_bytes, int64_t now,
               const struct certificate **ret, enum refusal *ret_code, struct error *err);
-/* Adds the files of a folder. One that is refused is reported to `warn` and ignored; a folder that
- * does not exist is empty. */
+/* Adds the files of a folder. A refused one is reported to `warn` and ignored; a missing folder
+ * counts as empty. */
 void known_add_folder(struct known *k, const char *folder, int64_t now,
                       void (*warn)(const char *text));
 /* Each returns NULL if there is none. */
@@ -33,10 +33,10 @@ const struct certificate *known_by_bytes(const struct known *k, struct span sign
 const struct certificate *known_by_name(const struct known *k, const char *name);
 const struct certificate *known_by_serial(const struct known *k, const char *name, uint64_t serial);
 
-/* Calls `take` for each key that is admitted now. */
+/* Calls `take` for each key admitted now. */
 void known_each_key(const struct known *k, known_allow *take, void *self);
 
-/* ---- Invitations. They are kept in `folder` over a restart. */
+/* ---- Invitations. `folder` keeps them across restarts. */
 /* Verifies and keeps one. -EALREADY: it has been used; -ETIME: it has expired. */
 int known_invite(struct known *k, const char *folder, struct span invitation, int64_t now,
                  enum refusal *ret_code, struct error *err);
@@ -45,9 +45,9 @@ void known_load_invitations(struct known *k, const char *folder, int64_t now,
 /* Is this the one-time key of an open invitation? *ret points into memory of `k`. */
 bool known_invited(const struct known *k, const struct hash *transport, int64_t now,
                    struct d_invitation *ret);
-/* Removes one that has been used or has expired. */
+/* Removes one that was used or has expired. */
 void known_uninvite(struct known *k, const char *folder, const struct hash *transport);
-/* Removes those that have expired. */
+/* Removes the expired ones. */
 void known_expire(struct known *k, const char *folder, int64_t now);
 
 #endif

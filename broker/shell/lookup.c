@@ -34,7 +34,7 @@ static const struct store_record *record_of(const struct store_answer *a, uint64
     return NULL;
 }
 
-/* A parent has no outcome of its own, only the status that its driver reported: these layers give
+/* A parent has no outcome of its own, only the status that its driver reported; these layers yield
  * that status. */
 static const struct {
     enum delivery delivery;
@@ -167,7 +167,7 @@ void lookup_key(struct shell *sh, const struct bcore_effect *e)
 /* ---- Calls whose bytes are in the store only */
 static void ask_call(struct lookup *l);
 
-/* The first record is missing. If the run has ended, nobody waits for its call any more. */
+/* The first record is missing. If the run has ended, its call is no longer needed. */
 static void has_no_call(const struct lookup *l)
 {
     struct view_owner owner;
@@ -188,7 +188,7 @@ static void hear_call(void *self, const struct store_answer *a)
 {
     struct lookup *l = self;
     struct buf message = {0};
-    if (a->rc == -EBUSY) { /* somebody's shell has the file */
+    if (a->rc == -EBUSY) { /* someone's shell has the file locked */
         ask_call(l);
         return;
     }

@@ -1,5 +1,5 @@
-/* lookup.h - what the core asks of the store: the end of a run that has left its memory, whether a
- * key was ever used, and the bytes of a call that are in the store only. */
+/* lookup.h - what the core asks the store: the end of a run no longer in memory, whether a key was
+ * ever used, and the bytes of a call kept only in the store. */
 #ifndef LB_BROKER_SHELL_LOOKUP_H
 #define LB_BROKER_SHELL_LOOKUP_H
 
@@ -9,7 +9,7 @@
  */
 void lookup_run(struct shell *sh, const struct bcore_effect *e);
 void lookup_key(struct shell *sh, const struct bcore_effect *e);
-/* For the gate: fills the EXECUTE of this number, whose call is in the store only. */
+/* For the gate: fills the EXECUTE of this number, whose call is only in the store. */
 void lookup_call(struct shell *sh, const struct bcore_effect *e, uint64_t number);
 
 #endif

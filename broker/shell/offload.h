@@ -1,8 +1,8 @@
 /* offload.h - one thread beside the loop for work that waits for a disk: syncing packages, backups,
  * checks.
  *
- * Jobs run one after the other; `done` is called on the loop's thread. offload_free waits for the
- * job that is running and hands back the others as cancelled. */
+ * Jobs run one after another; `done` is called on the loop's thread. offload_free waits for the
+ * running job and returns the others as cancelled. */
 #ifndef LB_BROKER_SHELL_OFFLOAD_H
 #define LB_BROKER_SHELL_OFFLOAD_H
 

@@ -14,8 +14,8 @@ enum operate_how {
     OPERATE_INVITE,
     OPERATE_BACKUP,
     OPERATE_CHECK,
-    /* a message of its own (REVOKE, PUBLISH) has done it, but has no field for the reason, so this
-     * only records why */
+    /* its own message (REVOKE, PUBLISH) has done it, but has no field for the reason, so this only
+     * records the reason */
     OPERATE_NOTE
 };
 /* clang-format off */
@@ -119,7 +119,7 @@ static void note(struct shell *sh, const struct shell_peer *p, const struct m_op
     mem_free(&reason);
 }
 
-/* Those that are done here, after they have been noted. */
+/* The verbs that are done here, after they have been noted. */
 static void operate_here(struct shell *sh, const struct shell_peer *p, const struct m_operate *m,
                          enum operate_how how)
 {

@@ -184,7 +184,7 @@ static enum rights_verdict judge_operate(struct rights_judging *j, struct span m
     if (span_eq_str(m.verb, "release"))
         return id_parse_span(m.target, &run, j->err) < 0 ? denied(j, REFUSAL_BAD_ARGUMENT)
                                                          : judge_run_id(j, &run);
-    j->verb = VERB_ADMIN; /* invite, backup, check, and whatever comes */
+    j->verb = VERB_ADMIN; /* invite, backup, check, and any unknown verb */
     return grant(j, "", "all");
 }
 

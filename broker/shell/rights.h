@@ -1,9 +1,9 @@
 /* rights.h - may this principal send this message?
  *
- * A rule names a message, the roles that may send it, the verb that a grant must give, and what of
- * the message the grant must cover. The rules of all messages stand in broker/dispatch.c; a message
- * without a rule is denied. Administrators hold every verb. Pure: (certificate, rule, message,
- * core) -> verdict. */
+ * A rule names a message, the roles that may send it, the verb that a grant must give, and the part
+ * of the message that the grant must cover. The rules of all messages are in broker/dispatch.c; a
+ * message without a rule is denied. Administrators hold every verb. Pure: (certificate, rule,
+ * message, core) -> verdict. */
 #ifndef LB_BROKER_SHELL_RIGHTS_H
 #define LB_BROKER_SHELL_RIGHTS_H
 
@@ -14,7 +14,7 @@
 /* What the grant must cover. */
 enum rights_target {
     RIGHTS_NOTHING,    /* the role is enough */
-    RIGHTS_SOMEWHERE,  /* some grant of the verb: the exact thing is judged where it is named */
+    RIGHTS_SOMEWHERE,  /* any grant of the verb: the object itself is judged where it is named */
     RIGHTS_EVERYTHING, /* every job at every address */
     RIGHTS_CALL,       /* job@address of the signed call, whose caller must be the sender */
     RIGHTS_RESOLVE,    /* job@address */
@@ -45,7 +45,8 @@ struct rights_rule {
 
 enum rights_verdict {
     RIGHTS_ALLOWED,
-    /* The run is not in memory: who answers from the history judges with rights_may_see. */
+    /* The run is not in memory: the code that answers from the history judges with
+     * rights_may_see. */
     RIGHTS_LATER,
     RIGHTS_DENIED /* *ret_code and err say why */
 };
@@ -57,11 +58,10 @@ enum rights_verdict rights_judge(const struct bcore *core, const struct certific
 unsigned rights_role(const struct certificate *who);
 
 /* May this principal see something of `owner`, about `job` called at `address` and (unless empty)
- * at `server`? Its own things always; others by `watch`. */
+ * at `server`? Its own always; those of others by `watch`. */
 bool rights_may_see(const struct bcore *core, const struct certificate *who, const char *owner,
                     const char *job, const char *address, const char *server);
-/* The same for a run or parent of which the first record is at hand; of one that is not known: no.
- */
+/* The same for a run or parent whose first record is at hand; false if it is unknown. */
 bool rights_may_see_about(const struct bcore *core, const struct certificate *who,
                           const struct about *about);
 /* Does a grant cover the verb on job@address? Fills in the pools if the address is a server. */

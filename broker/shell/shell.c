@@ -27,11 +27,11 @@ void shell_send(struct shell *sh, uint64_t peer, const struct wire_schema *schem
 {
     buf_clear(&sh->scratch);
     wire_encode(schema, message, &sh->scratch);
-    /* A peer that is gone, or dropped because it does not read: `down` has said so or will. */
+    /* The peer is gone, or dropped because it does not read: `down` has reported it or will. */
     net_server_send(sh->net, peer, buf_span(&sh->scratch));
 }
 
-/* A sentence cut to what a field takes, at a character. */
+/* A sentence cut to the length of a field, between characters. */
 static struct span sentence(char text[LIMIT_TEXT + 1], const char *fmt, va_list ap)
 {
     int n = vsnprintf(text, LIMIT_TEXT + 1, fmt, ap);

@@ -2,8 +2,8 @@
  * services around the core need for both.
  *
  * A service (events, depot, logs, queries) keeps a pointer to the shell. It reads core, store and
- * known, answers with the calls below, and steps the core with shell/turn.h. What it wants to hear
- * it says once with shell_listen; the shell itself calls no service by name.
+ * known, answers with the calls below, and steps the core with shell/turn.h. It registers once for
+ * what it wants to hear, with shell_listen; the shell itself calls no service by name.
  *
  * One thread: all of it runs in the callbacks of `loop`. */
 #ifndef LB_BROKER_SHELL_SHELL_H
@@ -23,15 +23,14 @@ struct shell_peer {
     struct hash key;                       /* transport */
     const struct certificate *certificate; /* NULL: a one-time key */
     char address[64];
-    char invited[LIMIT_NAME + 1]; /* what the holder of a one-time key is to become */
-    bool told_full;               /* the core knows that its window is full */
+    char invited[LIMIT_NAME + 1]; /* the name that the holder of a one-time key asks for */
+    bool told_full;               /* the core has been told that its window is full */
     struct bcore_peer who;
-    uint64_t log_bytes, log_acked; /* LOG_DATA taken in this session, and of it acknowledged */
+    uint64_t log_bytes, log_acked; /* LOG_DATA taken in this session, and acknowledged */
     UT_hash_handle hh;
 };
 
-/* What a service hears. A NULL is not called; listeners are called in the order in which they came.
- */
+/* What a service hears. A NULL is not called; listeners are called in the order of registration. */
 struct shell_listener {
     void *self;
     /* The core has emitted this record; it is not yet on disk. */
@@ -39,14 +38,14 @@ struct shell_listener {
     void (*committed)(void *self, uint64_t lsn);  /* everything up to lsn is on disk */
     void (*window)(void *self, uint64_t peer);    /* it was full and is open again */
     void (*turn_end)(void *self);                 /* the records of this turn are with the store */
-    void (*peer_gone)(void *self, uint64_t peer); /* its session is over */
+    void (*peer_gone)(void *self, uint64_t peer); /* its session has ended */
 };
 
-/* Filled in by broker.c, which owns what the pointers lead to unless another file is named. */
+/* Filled in by broker.c, which owns what the pointers point to unless another file is named. */
 struct shell {
     const char *cluster, *name; /* of this broker */
     char *store_path;
-    char *invitations; /* the folder that keeps them over a restart */
+    char *invitations; /* the folder that keeps them across restarts */
     struct loop *loop;
     struct net_server *net;
     struct store *store;
@@ -64,22 +63,21 @@ struct shell {
     uint64_t messages, denials; /* counted by dispatch.c, shown by QUERY stats */
 };
 
-/* Copied. For the time in which the broker opens. */
+/* Copied. To be called while the broker opens. */
 void shell_listen(struct shell *sh, const struct shell_listener *listener);
 struct shell_peer *shell_find_peer(const struct shell *sh, uint64_t handle); /* NULL: gone */
 
-/* Each sends one answer. A peer that is gone, or is dropped because it does not read, hears
- * nothing; that is not the caller's concern. Texts longer than LIMIT_TEXT are cut at a character.
- */
+/* Each sends one answer. A peer that is gone, or is dropped because it does not read, gets nothing;
+ * that is not the caller's concern. Texts longer than LIMIT_TEXT are cut between characters. */
 void shell_send(struct shell *sh, uint64_t peer, const struct wire_schema *schema,
                 const void *message);
 void shell_error(struct shell *sh, uint64_t peer, uint64_t req, enum refusal code, const char *fmt,
                  ...) __attribute__((format(printf, 5, 6)));
 void shell_done(struct shell *sh, uint64_t peer, uint64_t req, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-/* Ends the session: REFUSED is the last that it hears. Frees p. */
+/* Ends the session: REFUSED is the last message. Frees p. */
 void shell_drop(struct shell *sh, struct shell_peer *p, enum refusal code, const char *text);
-/* Adds a line to the view `events` that is no record of the core: a denial, an invitation, a
+/* Adds a line to the view `events` that is not a record of the core: a denial, an invitation, a
  * backup. */
 void shell_note(struct shell *sh, const char *by, const char *verb, const char *target,
                 const char *text);

@@ -27,7 +27,7 @@ static void gather(struct turn *t, const struct bcore_record *r)
         t->cap_records = t->cap_records ? t->cap_records * 2 : 64;
         t->records = mem_realloc(t->records, t->cap_records, sizeof *t->records);
     }
-    /* the bytes may move while more gather: spans are made when the turn ends */
+    /* the bytes may move as more are added, so spans are made when the turn ends */
     t->records[t->n_records++] =
         (struct bcore_record){r->lsn, {(const uint8_t *)(uintptr_t)t->pending.n, r->body.n}};
     buf_add(&t->pending, r->body.p, r->body.n);
@@ -115,7 +115,7 @@ static void leave(void *self, const struct bcore_effect *e)
     case BCORE_FX_LOOKUP_KEY:
         lookup_key(sh, e);
         break;
-    case BCORE_FX_EXECUTE: /* the gate makes a SEND of it */
+    case BCORE_FX_EXECUTE: /* the gate turns it into a SEND */
         break;
     }
 }
@@ -138,8 +138,8 @@ static void flush_records(struct shell *sh)
     buf_clear(&t->pending);
 }
 
-/* The core learns which windows became full in this turn, so that it remembers instead of sending.
- */
+/* The core learns which windows became full in this turn, so that it takes notes instead of
+ * sending. */
 static void tell_full_windows(struct shell *sh)
 {
     struct turn *t = sh->turn;
@@ -176,7 +176,7 @@ static void on_turn_end(struct loop *l, void *arg)
         loop_timer_stop(l, &sh->turn->tick);
 }
 
-/* ---- What the store and the sessions tell */
+/* ---- What the store and the sessions report */
 void turn_committed(void *shell, uint64_t lsn)
 {
     struct shell *sh = shell;
@@ -220,7 +220,7 @@ void turn_window(void *shell, uint64_t peer)
             sh->listeners[i].window(sh->listeners[i].self, peer);
 }
 
-/* ---- Beginning and end */
+/* ---- Start and end */
 void turn_new(struct shell *sh)
 {
     sh->turn = mem_zalloc(1, sizeof *sh->turn);
@@ -233,7 +233,7 @@ void turn_begin(struct shell *sh, uint64_t last_lsn, bool restored)
         .now = clock_boot_ms(), .wall = clock_wall_ms(), .lsn = last_lsn, .restored = restored};
     randombytes_buf(ev.random, sizeof ev.random);
     sh->turn->last_lsn = last_lsn;
-    /* before anybody can ask for what is behind it */
+    /* before anyone can ask for what follows it */
     for (unsigned i = 0; i < sh->n_listeners; i++)
         if (sh->listeners[i].committed)
             sh->listeners[i].committed(sh->listeners[i].self, last_lsn);

@@ -1,7 +1,6 @@
-/* bitflip_test.c - a bit of the file has turned over. The broker refuses to start, or ends with
- * EXIT_STORE, and then the file is as it was, nothing repaired; or it goes on. It never crashes.
- * SQLite keeps no checksums of pages: a bit within a value may go unseen; the counts printed say
- * how often. */
+/* bitflip_test.c - one bit of the file has flipped. The broker refuses to start or ends with
+ * EXIT_STORE, and leaves the file unrepaired; or it goes on. It never crashes. SQLite keeps no
+ * checksums of pages: a bit within a value may go unseen; the printed counts say how often. */
 #include "broker/store/testing.h"
 
 enum { RUNS = 60, FLIPS_A_PAGE = 6, PAGE = 4096, REFUSED = 3, OTHER = 4 };
@@ -49,7 +48,7 @@ static void read_answer(void *self, const struct store_answer *a)
         add_record(&r->all, a->records[i].lsn, a->records[i].body, NULL);
 }
 
-/* All that the store says of itself; in a child, which may end with EXIT_STORE. */
+/* Everything that the store returns; in a child, which may end with EXIT_STORE. */
 static int read_all(void **state, struct bitflip_reading *ret)
 {
     struct store *s = NULL;
@@ -111,7 +110,7 @@ static void a_flipped_bit_never_crashes_the_broker_and_is_never_repaired(void **
     for (size_t page = 0; page < whole.n; page += PAGE)
         for (unsigned i = 0; i < FLIPS_A_PAGE; i++, n++) {
             chance ^= chance << 13, chance ^= chance >> 7, chance ^= chance << 17;
-            /* half of them where the page says what is where */
+            /* half of them in the page's header, which describes its layout */
             size_t at = page + (i % 2 ? chance % PAGE : chance % 64);
             uint8_t bit = (uint8_t)(1u << (chance >> 40) % 8);
             whole.p[at] ^= bit;

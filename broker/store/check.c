@@ -8,7 +8,7 @@
 #include "common/file.h"
 
 /* clang-format off */
-/* Each counts what must not be there. */
+/* Each counts what must not exist. */
 static const struct {
     const char *sql, *trouble;
 } MUST_BE_ZERO[] = {
@@ -131,8 +131,8 @@ static int mark(const char *path, struct error *err)
     return result;
 }
 
-/* Removes a copy, and what SQLite may have left beside it: it would be played into a later backup
- * of that name. */
+/* Removes a copy and the files that SQLite may have left beside it, which would be replayed into a
+ * later backup of that name. */
 static void remove_copy(const char *path)
 {
     char *journal = mem_printf("%s-journal", path);
@@ -163,7 +163,7 @@ static int not_overwritten(const char *to, struct error *err)
                      to);
 }
 
-/* The copy gets its name when it is whole and marked. Leftovers of a backup that was killed are
+/* The copy gets its name once it is complete and marked. Leftovers of a backup that was killed are
  * removed first. */
 int store_backup(const char *path, const char *to, struct error *err)
 {
@@ -173,7 +173,7 @@ int store_backup(const char *path, const char *to, struct error *err)
     if (result == 0) {
         remove_copy(part);
         result = copy_into(db, part, err);
-        if (result == 0 && access(to, F_OK) == 0) /* meanwhile */
+        if (result == 0 && access(to, F_OK) == 0) /* created in the meantime */
             result = not_overwritten(to, err);
         if (result == 0 && rename(part, to) < 0)
             result = error_errno(err, errno, "backup '%s'", to);

@@ -5,7 +5,7 @@
 
 #include "broker/store/inside.h"
 
-/* ---- SQLite gets memory, or the process ends: mem.h's rule. */
+/* ---- When memory is out, the process ends: mem.h's rule. */
 static sqlite3_mem_methods plain_memory;
 
 static void *alloc_or_die(int n)
@@ -57,7 +57,7 @@ static int code_of(sqlite3 *db, int rc)
         mem_die();
     case SQLITE_CANTOPEN:
         return -ENOENT;
-    case SQLITE_IOERR: /* a failed fsync is never "full": what it had taken is lost */
+    case SQLITE_IOERR: /* a failed fsync is never "full": its pages are lost */
         return rc != SQLITE_IOERR_FSYNC && rc != SQLITE_IOERR_DIR_FSYNC &&
                        (os == ENOSPC || os == EDQUOT)
                    ? -ENOSPC

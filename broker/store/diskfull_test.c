@@ -29,7 +29,7 @@ static uint64_t free_bytes(void **state)
     return v.f_bavail * v.f_frsize;
 }
 
-static void below_the_reserve_results_are_taken_and_a_full_disk_is_waited_for(void **state)
+static void results_fit_below_the_reserve_and_a_full_disk_is_retried(void **state)
 {
     struct store_heard h;
     struct buf text = {0};
@@ -44,14 +44,14 @@ static void below_the_reserve_results_are_taken_and_a_full_disk_is_waited_for(vo
         testing_called(s, lsn, (unsigned)lsn, "load");
         testing_wait_committed(s, &h, lsn);
     }
-    while (!h.full) /* calls are to be refused from here on */
+    while (!h.full) /* from here on calls are refused */
         testing_hear(s);
     assert_true(free_bytes(state) > 0);
-    for (unsigned run = 1; run <= 50; run++) /* results have their room */
+    for (unsigned run = 1; run <= 50; run++) /* results fit in the reserve */
         testing_ended(s, ++lsn, run, STATUS_FAILED);
     testing_wait_committed(s, &h, lsn);
     assert_true(h.full);
-    for (unsigned i = 0; i < CROWD; i++, lsn++) /* more than there is room for */
+    for (unsigned i = 0; i < CROWD; i++, lsn++) /* more than fits */
         testing_called(s, lsn + 1, (unsigned)lsn + 1, "load");
     while (free_bytes(state) > 65536)
         poll(NULL, 0, 5);
@@ -74,7 +74,7 @@ static void below_the_reserve_results_are_taken_and_a_full_disk_is_waited_for(vo
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_folder(below_the_reserve_results_are_taken_and_a_full_disk_is_waited_for),
+        in_folder(results_fit_below_the_reserve_and_a_full_disk_is_retried),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

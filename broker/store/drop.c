@@ -1,6 +1,6 @@
 /* drop.c - retention: drops the oldest history, a few rows at a time. Live records stay whatever
- * their age, and so do the records of a run that has a row of history: without the first one nobody
- * knows to whom the run belongs. */
+ * their age, and so do the records of a run that has a row of history: without the first one the
+ * run's owner is unknown. */
 #include <errno.h>
 
 #include "broker/store/inside.h"
@@ -57,8 +57,8 @@ static int ask(sqlite3 *db, const char *sql, int64_t a, int64_t b, uint64_t *ret
     return result;
 }
 
-/* Up to which lsn to drop in this step: the DROP_STEP-th record after `from` or an earlier one; 0:
- * not even the oldest is due. Live records among them are stepped over. */
+/* The lsn up to which this step drops: the DROP_STEP-th record after `from` or an earlier one; 0:
+ * not even the oldest is due. Live records among them are skipped. */
 static int choose(sqlite3 *db, uint64_t from, bool all, int64_t before, uint64_t *ret,
                   struct error *err)
 {

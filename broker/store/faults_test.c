@@ -6,7 +6,7 @@ static void a_second_broker_is_refused(void **state)
 {
     struct store *s = testing_open(state, NULL), *second = NULL;
     struct error err = {0};
-    /* a lock of one process does not hold against itself, so the second one is another process */
+    /* a lock does not exclude its own process, so the second broker is another process */
     pid_t pid = fork();
     if (pid == 0)
         _exit(store_open(&second, &(struct store_options){.path = testing_path(state, "broker.db")},
@@ -37,7 +37,7 @@ static void a_newer_schema_is_refused(void **state)
     assert_refused(state, -ENOTSUP, "newer Longboat (schema 99");
 }
 
-static void a_file_of_something_else_is_refused(void **state)
+static void a_file_of_another_program_is_refused(void **state)
 {
     mem_free(&(char *){testing_shell(state, "CREATE TABLE mine (x)")});
     assert_refused(state, -EBADMSG, "not a Longboat store");
@@ -51,8 +51,8 @@ static void a_file_of_something_else_is_refused(void **state)
     assert_refused(state, -EBADMSG, "not a database");
 }
 
-/* Somebody's shell has the file open for reading, so not all of the WAL can be written back. */
-static void a_file_whose_end_is_still_in_the_wal_is_not_truncated(void **state)
+/* A shell has the file open for reading, so the WAL cannot be written back completely. */
+static void a_file_whose_end_is_still_in_the_wal_is_accepted(void **state)
 {
     struct store_heard h;
     struct error err = {0};
@@ -122,7 +122,7 @@ static void a_missing_record_is_refused(void **state)
     buf_free(&text);
 }
 
-static void a_gap_in_what_is_not_yet_folded_is_refused(void **state)
+static void a_gap_in_the_unfolded_records_is_refused(void **state)
 {
     testing_filled(state, 3);
     mem_free(&(char *){testing_shell(state, "DELETE FROM journal WHERE lsn = 2")});
@@ -161,7 +161,7 @@ static int open_counting(sqlite3_vfs *v, sqlite3_filename name, sqlite3_file *f,
     return rc;
 }
 
-static void committed_means_that_the_disk_was_told_to_keep_it(void **state)
+static void committed_means_synced(void **state)
 {
     counting = *sqlite3_vfs_find(NULL);
     plain_open = counting.xOpen;
@@ -176,7 +176,7 @@ static void committed_means_that_the_disk_was_told_to_keep_it(void **state)
         testing_called(s, lsn, (unsigned)lsn, "load");
         testing_wait_committed(s, &h, lsn);
         assert_true(syncs > before);
-        if (lsn % 5 == 0) /* folding goes without a sync, the next commit must not */
+        if (lsn % 5 == 0) /* folding is not synced, but the next commit must be */
             testing_ask(s, (struct store_question){.what = STORE_HISTORY, .most = 1});
     }
     store_close(&s);
@@ -189,7 +189,7 @@ static void a_full_disk_holds_the_batch_until_there_is_room(void **state)
     struct store *s = testing_open(state, &(struct store_options){.most_bytes = 400 << 10});
     uint64_t lsn = 0;
     testing_start(s, &h);
-    for (unsigned i = 0; i < 3000; i++) { /* well beyond what fits */
+    for (unsigned i = 0; i < 3000; i++) { /* far more than fits */
         lsn++;
         testing_called(s, lsn, (unsigned)lsn, "load");
     }
@@ -207,7 +207,7 @@ static void a_full_disk_holds_the_batch_until_there_is_room(void **state)
     store_close(&s);
 }
 
-static void a_store_that_is_full_can_be_closed(void **state)
+static void a_full_store_can_be_closed(void **state)
 {
     struct store_heard h;
     struct store *s = testing_open(state, &(struct store_options){.most_bytes = 300 << 10});
@@ -238,7 +238,7 @@ static void another_brokers_epoch_ends_the_process(void **state)
     assert_int_equal(WEXITSTATUS(status), EXIT_STORE);
 }
 
-static void what_was_committed_survives_kill_9(void **state)
+static void committed_records_survive_kill_9(void **state)
 {
     int tell[2];
     assert_int_equal(pipe(tell), 0);
@@ -288,17 +288,17 @@ int main(void)
     const struct CMUnitTest tests[] = {
         in_folder(a_second_broker_is_refused),
         in_folder(a_newer_schema_is_refused),
-        in_folder(a_file_of_something_else_is_refused),
+        in_folder(a_file_of_another_program_is_refused),
         in_folder(a_truncated_file_is_refused),
-        in_folder(a_file_whose_end_is_still_in_the_wal_is_not_truncated),
+        in_folder(a_file_whose_end_is_still_in_the_wal_is_accepted),
         in_folder(a_corrupt_file_is_refused_at_open_or_load),
         in_folder(a_missing_record_is_refused),
-        in_folder(a_gap_in_what_is_not_yet_folded_is_refused),
-        in_folder(committed_means_that_the_disk_was_told_to_keep_it),
+        in_folder(a_gap_in_the_unfolded_records_is_refused),
+        in_folder(committed_means_synced),
         in_folder(a_full_disk_holds_the_batch_until_there_is_room),
-        in_folder(a_store_that_is_full_can_be_closed),
+        in_folder(a_full_store_can_be_closed),
         in_folder(another_brokers_epoch_ends_the_process),
-        in_folder(what_was_committed_survives_kill_9),
+        in_folder(committed_records_survive_kill_9),
         in_folder(the_wal_is_written_in_advance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,15 +10,14 @@ enum {
     TAIL_BYTES = STORE_TAIL_MIN / 2
 }; /* of an id, in the index; the other digits are compared */
 
-/* The statements below have these as digits. */
+/* The statements below contain these numbers as literals. */
 _Static_assert(STATUS_SUCCEEDED == 7, "the index ended_run_failed leaves this status out");
 _Static_assert(TAIL_BYTES == 3 && sizeof(struct id) == 16, "the indexes on substr(run, 14, 3)");
 
 /* clang-format off */
-/* Ids end with random bytes, so each entry of a plain index on their ends would be written to a
- * page of its own. The index is cut into segments of 65,536 records instead: entries of one time
- * lie together, and a look-up probes each segment (some 60 for a million runs, a few microseconds
- * each). */
+/* Ids end with random bytes, so a plain index on their ends would write each entry to a different
+ * page. The index is cut into segments of 65,536 records instead: entries of one time lie together,
+ * and a look-up probes each segment (some 60 for a million runs, a few microseconds each). */
 #define SEGMENTS \
     "WITH RECURSIVE segment (n) AS ( " \
     "  SELECT max(lsn) >> 16 FROM journal " \
@@ -61,7 +60,7 @@ static const char *const SQL[FIND_STATEMENTS] = {
 };
 /* clang-format on */
 
-/* ---- What was typed */
+/* ---- The text */
 static bool is_digit_of_hex(uint8_t c)
 {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
@@ -114,12 +113,12 @@ bool store_find_is(const struct store_find *f, struct id run)
     return n >= STORE_TAIL_MIN && !strcmp(digits + strlen(digits) - n, f->tail);
 }
 
-/* ---- What it may mean */
+/* ---- The search */
 static bool bind(sqlite3_stmt *st, const struct store_find *f, unsigned most, uint8_t *last_bytes)
 {
     size_t n = strlen(f->tail);
     uint64_t lsn = f->after.lsn;
-    static const struct id greatest = {{0xff}}; /* ids begin with their time, which is less */
+    static const struct id greatest = {{0xff}}; /* ids begin with their time, which is lower */
     switch (f->by) {
     case STORE_FIND_TAIL:
         if (n < STORE_TAIL_MIN || hex_parse(f->tail + n - STORE_TAIL_MIN, last_bytes, TAIL_BYTES))

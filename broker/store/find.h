@@ -6,18 +6,18 @@
  *         store_ask(store, &q, hear, self);
  *
  * The answer has `most` rows or fewer, newest first, runs and parents in one list (`is_parent` says
- * which). Rights are the caller's to judge: if it may show none of a full page it sets `after` from
- * the last row and asks again; a page with fewer than `most` rows is the last one. What has not
- * ended is not here: ask the core (view.h), with store_find_is for a short id.
+ * which). The caller judges rights: if it may show none of a full page, it sets `after` from the
+ * last row and asks again; a page with fewer than `most` rows is the last one. Live runs and
+ * parents are not here: ask the core (view.h), with store_find_is for a short id.
  *
- * Each answer is found by an index of its own; none reads the history through. What the indexes
- * cost for each row of history, when it is folded:
+ * Each answer is found by an index of its own; none scans the history. The cost of the indexes for
+ * each row of history, when it is folded:
  *     TAIL    every run and parent: one entry of about 14 bytes among those of the same time
  *             (3 microseconds, a sixth of a page written)
- *     LAST    every single call, and every parent that is no child: one entry of about 25 bytes
+ *     LAST    every single call, and every parent that is not a child: one entry of about 25 bytes
  *             and the principal's name, after that principal's last (1.5 microseconds)
- *     FAILED  every run that has not succeeded: one entry of about 6 bytes, at the end
- * A look-up by TAIL costs a few microseconds for each 65,536 records that the store has kept. */
+ *     FAILED  every ended run without success: one entry of about 6 bytes, at the end
+ * A look-up by TAIL costs a few microseconds for each 65,536 records in the store. */
 #ifndef LB_BROKER_STORE_FIND_H
 #define LB_BROKER_STORE_FIND_H
 
@@ -31,8 +31,8 @@ enum {
 
 enum store_find_by {
     STORE_FIND_TAIL,  /* the id ends with `tail`; newest end first */
-    STORE_FIND_LAST,  /* `principal` started it, and it is no parent's child; newest start first */
-    STORE_FIND_FAILED /* a run (no parent, perhaps a child) without success; newest end first */
+    STORE_FIND_LAST,  /* `principal` started it, and it is not a child; newest start first */
+    STORE_FIND_FAILED /* a run (not a parent, perhaps a child) without success; newest end first */
 };
 
 struct store_find {
@@ -41,7 +41,7 @@ struct store_find {
     char principal[LIMIT_NAME + 1]; /* LAST: exactly this one; store_find_parse leaves it empty */
     struct {
         uint64_t lsn;  /* TAIL, FAILED: only what ended before this; 0: from the newest */
-        struct id run; /* LAST: only what began before this; zero: from the newest */
+        struct id run; /* LAST: only what started before this; zero: from the newest */
     } after;
 };
 

@@ -1,4 +1,4 @@
-/* find_test.c - short ids, `last` and `last-failed` among what has ended. */
+/* find_test.c - short ids, `last` and `last-failed` among ended runs and parents. */
 #include "broker/store/testing.h"
 
 #include "broker/store/find.h"
@@ -32,7 +32,7 @@ static void give(struct find_past *p, struct buf *body)
     testing_add(p->store, ++p->lsn, body);
 }
 
-/* A call of `by`, a child's if `parent` is not zero, that has ended. */
+/* An ended call of `by`; a child if `parent` is not zero. */
 static void run_ended(struct find_past *p, struct id run, const char *by, struct id parent,
                       uint64_t status)
 {
@@ -130,7 +130,7 @@ static void assert_found(struct find_past *p, const char *text, const char *by,
     assert_string_equal(r.text, expected);
 }
 
-static void a_short_id_finds_the_runs_and_parents_that_end_with_it(void **state)
+static void a_short_id_finds_the_runs_and_parents_whose_ids_end_with_it(void **state)
 {
     struct find_past p;
     past_begin(state, &p);
@@ -140,7 +140,7 @@ static void a_short_id_finds_the_runs_and_parents_that_end_with_it(void **state)
     run_ended(&p, id_with_tail(4, 0xccabcdee), "anna", ID_ZERO, STATUS_SUCCEEDED);
     assert_found(&p, "abcdef", "", "6p 4 2 ");
     assert_found(&p, "ABCDEF", "", "6p 4 2 ");
-    assert_found(&p, "babcdef", "", "4 "); /* an odd number of digits, too */
+    assert_found(&p, "babcdef", "", "4 "); /* an odd number of digits */
     assert_found(&p, "bbabcdef", "", "4 ");
     assert_found(&p, "cabcdef", "", "6p ");
     assert_found(&p, "dabcdef", "", "");
@@ -149,7 +149,7 @@ static void a_short_id_finds_the_runs_and_parents_that_end_with_it(void **state)
     store_close(&p.store);
 }
 
-/* Begins anew after record `lsn`, as if all before it had been folded long ago. */
+/* Starts over after record `lsn`, as if everything before it had been folded long ago. */
 static void go_on_after(void **state, struct find_past *p, uint64_t lsn)
 {
     char sql[100];
@@ -176,14 +176,14 @@ static void a_short_id_is_found_however_far_back_its_end_lies(void **state)
     store_close(&p.store);
 }
 
-static void last_is_the_newest_begun_by_its_caller_that_is_no_child(void **state)
+static void last_is_the_newest_that_the_caller_started_children_excluded(void **state)
 {
     struct find_past p;
     struct id parent = id_with_tail(2, 2);
     past_begin(state, &p);
     run_ended(&p, id_with_tail(3, 3), "anna", parent, STATUS_FAILED);     /* 2: a child */
     run_ended(&p, id_with_tail(4, 4), "anna", ID_ZERO, STATUS_SUCCEEDED); /* 4 */
-    parent_ended(&p, parent, "anna", ID_ZERO);                            /* 6: begun before 4 */
+    parent_ended(&p, parent, "anna", ID_ZERO);                            /* 6: started before 4 */
     parent_ended(&p, id_with_tail(5, 5), "anna", parent);                 /* 8: a child */
     run_ended(&p, id_with_tail(6, 6), "bert", ID_ZERO, STATUS_SUCCEEDED); /* 10 */
     assert_found(&p, "last", "anna", "4 6p ");
@@ -192,7 +192,7 @@ static void last_is_the_newest_begun_by_its_caller_that_is_no_child(void **state
     store_close(&p.store);
 }
 
-static void last_failed_is_the_newest_run_that_has_not_succeeded(void **state)
+static void last_failed_is_the_newest_ended_run_without_success(void **state)
 {
     struct find_past p;
     past_begin(state, &p);
@@ -205,7 +205,7 @@ static void last_failed_is_the_newest_run_that_has_not_succeeded(void **state)
     store_close(&p.store);
 }
 
-static void what_the_caller_may_not_show_is_passed_page_by_page(void **state)
+static void a_search_continues_page_by_page_past_hidden_rows(void **state)
 {
     struct find_past p;
     past_begin(state, &p);
@@ -226,7 +226,7 @@ static void what_the_caller_may_not_show_is_passed_page_by_page(void **state)
     store_close(&p.store);
 }
 
-static void what_is_no_run_is_refused_with_what_would_be_one(void **state)
+static void text_that_is_no_run_is_refused_with_the_valid_forms(void **state)
 {
     static const char *const wrong[] = {
         "", "abcde", "abcdeg", "a-b-c-d-e", "latest", "0123456789012345678901234567890123"};
@@ -240,7 +240,7 @@ static void what_is_no_run_is_refused_with_what_would_be_one(void **state)
     }
 }
 
-static void an_id_is_compared_from_its_end(void **state)
+static void ids_are_compared_from_the_end(void **state)
 {
     struct store_find f;
     struct id id = id_with_tail(1, 0x12abcdef);
@@ -253,7 +253,7 @@ static void an_id_is_compared_from_its_end(void **state)
     assert_true(store_find_is(&f, id));
 }
 
-static void a_store_of_the_first_schema_finds_what_it_has(void **state)
+static void a_store_of_the_first_schema_can_be_searched(void **state)
 {
     struct error err = {0};
     struct buf whole = {0};
@@ -275,14 +275,14 @@ static void a_store_of_the_first_schema_finds_what_it_has(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_folder(a_short_id_finds_the_runs_and_parents_that_end_with_it),
+        in_folder(a_short_id_finds_the_runs_and_parents_whose_ids_end_with_it),
         in_folder(a_short_id_is_found_however_far_back_its_end_lies),
-        in_folder(last_is_the_newest_begun_by_its_caller_that_is_no_child),
-        in_folder(last_failed_is_the_newest_run_that_has_not_succeeded),
-        in_folder(what_the_caller_may_not_show_is_passed_page_by_page),
-        cmocka_unit_test(what_is_no_run_is_refused_with_what_would_be_one),
-        cmocka_unit_test(an_id_is_compared_from_its_end),
-        in_folder(a_store_of_the_first_schema_finds_what_it_has),
+        in_folder(last_is_the_newest_that_the_caller_started_children_excluded),
+        in_folder(last_failed_is_the_newest_ended_run_without_success),
+        in_folder(a_search_continues_page_by_page_past_hidden_rows),
+        cmocka_unit_test(text_that_is_no_run_is_refused_with_the_valid_forms),
+        cmocka_unit_test(ids_are_compared_from_the_end),
+        in_folder(a_store_of_the_first_schema_can_be_searched),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

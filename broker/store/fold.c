@@ -1,10 +1,9 @@
-/* fold.c - moves the line between what a restart replays and what is history, a few records at a
- * time.
+/* fold.c - moves the boundary between what a restart replays and history, a few records at a time.
  *
  * The records of a step are grouped by run. A run whose end is among them gets its row of history
  * and leaves `live`; the records of other runs join `live`. A short run begins and ends within one
- * step and never touches `live`. Of records that belong to no run a later one replaces the earlier
- * one with the same entity. */
+ * step and never touches `live`. Among records that belong to no run, a later one replaces the
+ * earlier one with the same entity. */
 #include <errno.h>
 #include <string.h>
 

@@ -1,9 +1,9 @@
-/* fold_test.c - promise 5 over the store: whatever was folded, and whenever, a load gives the state
- * that was. A real core lives through chance, its records go into the store, which folds in
+/* fold_test.c - promise 5 for the store: whatever was folded, and whenever, a load gives the same
+ * state. A real core lives through random events, and its records go into the store, which folds in
  * between; then another core is loaded from it. */
 #include "broker/store/testlife.h"
 
-/* Opens the store and compares what it loads with the core that lives. */
+/* Opens the store and compares what it loads with the live core. */
 static void open_and_compare(struct core_world *w, struct life_store *s)
 {
     struct error err = {0};
@@ -23,7 +23,7 @@ static void open_and_compare(struct core_world *w, struct life_store *s)
         store_start(s->store, &(struct store_calls){s, life_on_committed, life_on_full}, &err), 0);
 }
 
-static void a_load_after_folding_gives_the_state_that_was(void **state)
+static void a_load_after_folding_gives_the_same_state(void **state)
 {
     struct core_world *w = *state;
     void *folder;
@@ -53,7 +53,7 @@ static void a_load_after_folding_gives_the_state_that_was(void **state)
                 open_and_compare(w, &s);
             }
         }
-        store_close(&s.store); /* folds all */
+        store_close(&s.store); /* folds everything */
         open_and_compare(w, &s);
         store_close(&s.store);
         mem_free(&s.path);
@@ -68,7 +68,7 @@ static void a_load_after_folding_gives_the_state_that_was(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_world(a_load_after_folding_gives_the_state_that_was),
+        in_world(a_load_after_folding_gives_the_same_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
-/* golden_test.c - promise 16: what earlier versions have written is read by today's code. Each
- * folder of tests/golden holds what one version wrote: schema.txt (every message, document, record
- * and spool entry, as its fields' names and types and its bytes), spool.log, certificate, call, and
- * a broker's journal.db with what it loads, journal.txt.
+/* golden_test.c - promise 16: today's code reads what earlier versions wrote. Each folder of
+ * tests/golden holds what one version wrote: schema.txt (every message, document, record and spool
+ * entry, as its fields' names and types and its bytes), spool.log, certificate, call, and a
+ * broker's journal.db with what it loads, journal.txt.
  *
  * usage: golden_test               reads all folders, as a test
  *        golden_test --write DIR   writes today's (tools/golden.sh) */
@@ -19,7 +19,7 @@ static const char *const TYPES[] = {"u64", "i64",  "flag", "str",  "bin",
 
 enum { SPOOL_KINDS = 300, SPOOL_KINDS_END = 400, TEXT_MAX = 4 << 20, RECORDS_WRITTEN = 7 };
 
-/* ---- A sample of a schema, by a rule that looks at nothing but the field's name, type, place and
+/* ---- A sample of a schema, by a rule that depends only on the field's name, type, place and
    most */
 static void fill_list(const struct wire_field *f, struct buf *items, uint8_t *msg)
 {
@@ -128,7 +128,7 @@ static struct buf must_read(const char *path)
     return b;
 }
 
-/* ---- The journal: two runs, one of which has ended, a parent, and a decision */
+/* ---- The journal: two runs, one of them ended, a parent, and a decision */
 static struct d_call the_call(void)
 {
     return (struct d_call){.cluster = span_str("test"),
@@ -253,7 +253,7 @@ static void write_journal(const char *folder)
         store_dispatch(s);
     }
     store_close(&s);
-    /* written back wholly, and read as any successor does, from a copy */
+    /* written back completely, and read from a copy as any successor does */
     struct buf whole = must_read(path);
     char *copy = mem_printf("%s.copy", path), *lock = mem_printf("%s.lock", path);
     must_write(copy, buf_span(&whole));
@@ -304,7 +304,7 @@ static void write_all(const char *folder)
     buf_free(&text), buf_free(&one), buf_free(&certificate);
 }
 
-/* ---- Reading: for each version's folder. `make` runs the tests in the top of the tree. */
+/* ---- Reading: each version's folder. `make` runs the tests in the top folder of the tree. */
 static void in_each_version(void read(const char *folder))
 {
     DIR *d = opendir("tests/golden");
@@ -321,8 +321,8 @@ static void in_each_version(void read(const char *folder))
     assert_true(n > 0);
 }
 
-/* Decoded by today's schema, and encoded again as far as the old one went, it is the same: nothing
-   was misread. */
+/* Decoded by today's schema and encoded again as far as the old one went, it must be the same: then
+   nothing was misread. */
 static void assert_read(const struct wire_schema *s, unsigned count, struct span bytes)
 {
     _Alignas(16) uint8_t msg[1024] = {0};
@@ -426,7 +426,7 @@ static void read_certificate_and_call(const char *folder)
     buf_free(&certificate), buf_free(&call);
 }
 
-static void a_certificate_and_a_call_are_good_as_they_were(void **state)
+static void old_certificates_and_calls_are_still_valid(void **state)
 {
     (void)state;
     in_each_version(read_certificate_and_call);
@@ -453,7 +453,7 @@ static void read_journal(const char *folder)
     buf_free(&whole), buf_free(&expected), buf_free(&text), buf_free(&found);
 }
 
-static void a_journal_loads_what_it_loaded(void **state)
+static void an_old_journal_loads_as_it_did(void **state)
 {
     (void)state;
     in_each_version(read_journal);
@@ -464,8 +464,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_message_document_record_and_entry_is_read),
         cmocka_unit_test(a_spool_is_read_to_its_end),
-        cmocka_unit_test(a_certificate_and_a_call_are_good_as_they_were),
-        cmocka_unit_test(a_journal_loads_what_it_loaded),
+        cmocka_unit_test(old_certificates_and_calls_are_still_valid),
+        cmocka_unit_test(an_old_journal_loads_as_it_did),
     };
     if (argc == 3 && strcmp(argv[1], "--write") == 0) {
         write_all(argv[2]);

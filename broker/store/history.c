@@ -85,8 +85,8 @@ static bool failed(struct history *h, struct answer *a, sqlite3_stmt *st, int rc
     return a->public.rc < 0;
 }
 
-/* Bytes go into the arena, which may move as it grows: until settle() spans and texts hold offsets.
- * */
+/* Bytes go into the arena, which may move as it grows, so spans and texts hold offsets until
+ * settle(). */
 static const uint8_t *keep(struct answer *a, const void *p, size_t n)
 {
     size_t at = a->arena.n;
@@ -214,7 +214,7 @@ static void answer_history(struct history *h, const struct store_question *q, st
         last = (uint64_t)sqlite3_column_int64(st, 0);
         scanned++;
         if (q->filter.since && sqlite3_column_int64(st, ROW_COLUMNS) < q->filter.since - 86400000) {
-            /* ends are in order, except for steps of the clock: a day of slack */
+            /* ends are in order unless the clock jumps: a day of slack */
             rc = SQLITE_DONE;
             scanned = 0;
             break;
@@ -448,7 +448,7 @@ static void find(struct history *h, const struct store_question *q, struct answe
 }
 
 /* The whole answer sees the file at one moment; the transaction must end, or later answers would
- * see the same moment. */
+ * see that moment too. */
 void history_answer(struct history *h, const struct store_question *q, struct answer *a)
 {
     struct error err = {0};

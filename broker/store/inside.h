@@ -11,23 +11,24 @@
 #include "common/mem.h"
 
 enum {
-    FOLD_STEP = 200, /* records folded at a time: about 1.5 ms, for which a commit may wait */
+    FOLD_STEP = 200, /* records folded at a time: about 1.5 ms, by which a commit may be delayed */
     FOLD_STEP_BYTES = 1 << 20,
-    /* with more records than this to fold, commits fold, too; more: a longer replay at a restart */
+    /* with more unfolded records than this, commits fold as well; more: a longer replay at a
+     * restart */
     FOLD_BACKLOG = 4096,
     IDLE_MS = 20, /* after this long without a record: fold, checkpoint, drop */
     /* bytes; a commit then overwrites the WAL instead of extending it: 0.35 instead of 0.56 ms */
     WAL_PREGROWN = 16 << 20,
-    WAL_PAGES_IDLE = 256, /* when idle, checkpoint from here on */
+    WAL_PAGES_IDLE = 256, /* when idle, checkpoint from this size on */
     WAL_PAGES_MAX = 2500, /* checkpoint even under load; fewer than WAL_PREGROWN holds */
     DROP_STEP = 200,      /* records dropped at a time */
-    FULL_RETRY_MS = 500,  /* between two tries to commit to a full disk */
-    ROOM_MS = 1000        /* between two looks at the free space */
+    FULL_RETRY_MS = 500,  /* between two attempts to commit to a full disk */
+    ROOM_MS = 1000        /* between two checks of the free space */
 };
 
 /* ---- db.c: SQLite with sentences */
-/* Call it before all else of SQLite: when SQLite gets no memory the process ends, as elsewhere
- * (mem.h). */
+/* Call it before any other use of SQLite: when SQLite gets no memory, the process ends, as
+ * elsewhere (mem.h). */
 void db_begin(void);
 /* The statement in *slot, prepared on first use. NULL, with err: it cannot be prepared. */
 sqlite3_stmt *db_statement(sqlite3 *db, sqlite3_stmt **slot, const char *sql, struct error *err);
@@ -42,22 +43,21 @@ void db_bind_bytes(sqlite3_stmt *st, int at, const void *p, size_t n);
 struct span db_bytes(sqlite3_stmt *st, int column);
 void db_finalize(sqlite3_stmt **slots, unsigned n);
 int db_meta_get(sqlite3 *db, const char *name, uint64_t *ret, struct error *err);
-/* A backup bears the number of its last record: while that is the last, nothing has been appended.
- * */
+/* A backup is marked with its last lsn: while that is the last, nothing has been appended. */
 int db_mark_backup(sqlite3 *db, struct error *err);
 int db_is_backup(sqlite3 *db, bool *ret, struct error *err);
 int db_meta_set(sqlite3 *db, const char *name, uint64_t value, struct error *err);
 
 /* ---- schema.c */
-/* Refuses a restored backup beside which the -wal of its predecessor still lies: SQLite would play
- * that into it. */
+/* Refuses a restored backup if the -wal of its predecessor still lies beside it: SQLite would
+ * replay that into it. */
 int schema_check_wal(const char *path, struct error *err);
 /* Runs step[from] to step[to - 1], makes today's views and sets the schema's number, all in one
  * transaction. */
 int schema_raise(sqlite3 *db, const char *const step[], unsigned from, unsigned to,
                  struct error *err);
-/* Makes the tables in an empty file, or checks that the file is a whole store. If `writable` it
- * also raises a store of an earlier schema and renews views that another version has made. */
+/* Makes the tables in an empty file, or checks that the file is a complete store. If `writable` it
+ * also raises a store of an earlier schema and renews views made by another version. */
 int schema_prepare(sqlite3 *db, const char *path, bool writable, struct error *err);
 
 /* ---- record.c: what the store needs to know of a record */
@@ -65,8 +65,8 @@ struct record {
     uint64_t lsn, kind;
     struct span body;
     int64_t at;
-    struct id run; /* zero: of no run */
-    /* of no run: what the record is about; a later one with the same entity replaces it */
+    struct id run; /* zero: no run */
+    /* without a run: what the record is about; a later one with the same entity replaces it */
     char entity[192];
     size_t entity_n;
     char note[256];    /* for people, in the view `events` */
@@ -94,8 +94,8 @@ struct folder {
     uint64_t folded;
 };
 void fold_free(struct folder *f);
-/* Folds up to FOLD_STEP of the records after f->folded, in a transaction that the caller has begun.
- * *ret_n: how many. */
+/* Folds up to FOLD_STEP of the records after f->folded, in a transaction that the caller has
+ * started. *ret_n: how many. */
 int fold_step(struct folder *f, unsigned *ret_n, struct error *err);
 
 /* ---- row.c: the row of history of one run or parent, from all its records */
@@ -104,7 +104,7 @@ int row_of_run(sqlite3 *db, sqlite3_stmt *st, const struct record *records, unsi
 int row_of_parent(sqlite3 *db, sqlite3_stmt *st, const struct record *records, unsigned n,
                   struct error *err);
 
-/* ---- drop.c: retention. *ret_more: there is more to drop now. */
+/* ---- drop.c: retention. *ret_more: more is due now. */
 int drop_step(sqlite3 *db, uint64_t retention_ms, uint64_t history_bytes, int64_t now,
               uint64_t *ret_dropped, bool *ret_more, struct error *err);
 
@@ -146,7 +146,7 @@ void answer_free(struct answer *a);
 /* ---- find.c */
 void find_answer(struct history *h, const struct store_question *q, struct answer *ret);
 
-/* ---- The whole */
+/* ---- The store itself */
 struct store_asked {
     uint64_t number, fold_to;
     struct store_question question;
@@ -186,7 +186,7 @@ struct store {
     uint64_t asked_number;
     struct store_stats stats;
 
-    /* of the thread that dispatches */
+    /* used only by the dispatching thread */
     struct store_calls calls;
     uint64_t told_lsn;
     bool told_full;

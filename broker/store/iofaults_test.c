@@ -1,15 +1,15 @@
 /* iofaults_test.c - promise 15: the nth write, sync, truncation, opening, deletion, read or mapping
- * of a broker's life fails, for every n (in a long life and in a row of failures `make check`
- * samples; `make faults` leaves none out). The process ends with EXIT_STORE, or refuses to start,
- * or (disk full) keeps the batch and goes on; what it had reported committed is there for its
- * successor, even if the power goes at the same moment. */
+ * of a broker's life fails, for every n (`make check` samples long lives and series of failures;
+ * `make faults` leaves none out). The process ends with EXIT_STORE, or refuses to start, or (disk
+ * full) keeps the batch and goes on; what it had reported committed is there for its successor,
+ * even if the power fails at the same moment. */
 #include "broker/store/testscript.h"
 
 struct tally {
     unsigned points, ended, refused, went_on;
 };
 
-/* A failure that nothing rests on: all is committed and synced, only the tidying is left undone. */
+/* A harmless failure: everything is committed and synced, and only the tidying is left undone. */
 static bool may_go_on(const struct disk_fault *f)
 {
     return (f->code == SQLITE_FULL && !disk_now->failed[1]) || disk_now->failed_closing ||
@@ -38,7 +38,7 @@ static void judge_end(struct script *s, const struct disk_fault *f, int code, co
     script_judge_cut(s, disk_now->n_ops, DISK_TORN, t->points * 2654435761u);
 }
 
-/* `before` has been lived without a fault; NULL: the file is new. */
+/* `before` was run without a fault; NULL: the file is new. */
 static void fail_every(struct script *s, void before(struct script *), void live(struct script *),
                        struct disk_fault fault, struct disk_fault then, unsigned stride)
 {
@@ -75,7 +75,7 @@ static const struct disk_fault NOTHING = {0};
         .kind = DISK_##k, .times = 1, .code = (c) \
     }
 
-static void a_write_that_fails_ends_the_process_and_loses_nothing(void **state)
+static void a_failed_write_ends_the_process_and_loses_nothing(void **state)
 {
     struct script s;
     script_begin(&s, *state, 16);
@@ -83,7 +83,7 @@ static void a_write_that_fails_ends_the_process_and_loses_nothing(void **state)
     script_end(&s);
 }
 
-static void a_sync_that_fails_ends_the_process_and_is_never_tried_again(void **state)
+static void a_failed_sync_ends_the_process_and_is_never_retried(void **state)
 {
     struct script s;
     script_begin(&s, *state, 40);
@@ -91,7 +91,7 @@ static void a_sync_that_fails_ends_the_process_and_is_never_tried_again(void **s
     script_end(&s);
 }
 
-static void nor_where_a_dead_predecessors_wal_is_taken_over(void **state)
+static void a_fault_while_taking_over_a_wal_loses_nothing(void **state)
 {
     struct script s;
     script_begin(&s, *state, 24);
@@ -104,7 +104,7 @@ static void nor_where_a_dead_predecessors_wal_is_taken_over(void **state)
     script_end(&s);
 }
 
-static void so_do_a_truncation_an_opening_and_a_mapping(void **state)
+static void a_failed_truncation_opening_mapping_or_deletion_loses_nothing(void **state)
 {
     struct script s;
     script_begin(&s, *state, 16);
@@ -115,7 +115,7 @@ static void so_do_a_truncation_an_opening_and_a_mapping(void **state)
     script_end(&s);
 }
 
-static void a_read_that_fails_is_never_taken_for_an_answer(void **state)
+static void a_failed_read_is_never_taken_for_an_answer(void **state)
 {
     struct script s;
     script_begin(&s, *state, 16);
@@ -123,7 +123,7 @@ static void a_read_that_fails_is_never_taken_for_an_answer(void **state)
     script_end(&s);
 }
 
-static void nor_while_the_wal_is_written_back(void **state)
+static void a_fault_while_the_wal_is_written_back_loses_nothing(void **state)
 {
     struct script s;
     script_begin(&s, *state, 300);
@@ -134,7 +134,7 @@ static void nor_while_the_wal_is_written_back(void **state)
     script_end(&s);
 }
 
-/* ---- Retention: no record is appended, so the judge is simpler: what is live is loaded as
+/* ---- Retention: no record is appended, so the check is simpler: live records are loaded as
    before. */
 static int hash_live(void *self, uint64_t lsn, struct span body, struct error *err)
 {
@@ -162,7 +162,7 @@ static void load_live(struct script *s, struct buf *ret, const char *where)
     buf_free(&text);
 }
 
-static void dropping_history_fails_wholly_or_not_at_all(void **state)
+static void dropping_history_is_atomic_under_faults(void **state)
 {
     static const struct disk_fault faults[] = {{DISK_WRITE, 0, 1, SQLITE_IOERR_WRITE},
                                                {DISK_SYNC, 0, 1, SQLITE_IOERR_FSYNC},
@@ -222,7 +222,7 @@ static void a_full_disk_keeps_the_batch_and_goes_on(void **state)
 
 enum { TRIES_MAX = 50, LOOK_MS = 200 };
 
-/* The store's threads use the disk already. Returns how often the fault before has shown itself. */
+/* The store's threads already use the disk. Returns how often the previous fault has occurred. */
 static unsigned fault_while_used(struct disk_fault f)
 {
     pthread_mutex_lock(&disk_mutex);
@@ -232,8 +232,8 @@ static unsigned fault_while_used(struct disk_fault f)
     return failed;
 }
 
-/* A question waits for what cannot be folded now; meanwhile the disk is tried now and then, not all
-   the time. */
+/* A question waits for records that cannot be folded now; meanwhile the disk is tried occasionally,
+   not continuously. */
 static void live_and_ask_while_full(struct script *s)
 {
     script_open(s);
@@ -248,7 +248,7 @@ static void live_and_ask_while_full(struct script *s)
     _exit(tries > 0 && tries < TRIES_MAX ? 0 : 93);
 }
 
-static void a_full_disk_is_not_tried_without_a_pause(void **state)
+static void a_full_disk_is_retried_only_after_a_pause(void **state)
 {
     struct script s;
     script_begin(&s, *state, 16);
@@ -258,7 +258,7 @@ static void a_full_disk_is_not_tried_without_a_pause(void **state)
     script_end(&s);
 }
 
-static void a_sync_that_fails_while_the_disk_is_full_ends_the_process(void **state)
+static void a_failed_sync_on_a_full_disk_ends_the_process(void **state)
 {
     struct script s;
     script_begin(&s, *state, 16);
@@ -273,16 +273,16 @@ static void a_sync_that_fails_while_the_disk_is_full_ends_the_process(void **sta
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_world(a_write_that_fails_ends_the_process_and_loses_nothing),
-        in_world(a_sync_that_fails_ends_the_process_and_is_never_tried_again),
-        in_world(nor_where_a_dead_predecessors_wal_is_taken_over),
-        in_world(so_do_a_truncation_an_opening_and_a_mapping),
-        in_world(a_read_that_fails_is_never_taken_for_an_answer),
-        in_world(nor_while_the_wal_is_written_back),
-        in_world(dropping_history_fails_wholly_or_not_at_all),
+        in_world(a_failed_write_ends_the_process_and_loses_nothing),
+        in_world(a_failed_sync_ends_the_process_and_is_never_retried),
+        in_world(a_fault_while_taking_over_a_wal_loses_nothing),
+        in_world(a_failed_truncation_opening_mapping_or_deletion_loses_nothing),
+        in_world(a_failed_read_is_never_taken_for_an_answer),
+        in_world(a_fault_while_the_wal_is_written_back_loses_nothing),
+        in_world(dropping_history_is_atomic_under_faults),
         in_world(a_full_disk_keeps_the_batch_and_goes_on),
-        in_world(a_full_disk_is_not_tried_without_a_pause),
-        in_world(a_sync_that_fails_while_the_disk_is_full_ends_the_process),
+        in_world(a_full_disk_is_retried_only_after_a_pause),
+        in_world(a_failed_sync_on_a_full_disk_ends_the_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

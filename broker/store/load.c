@@ -1,5 +1,5 @@
-/* load.c - what a restart is given, in the order of lsn: the records of all that is live and a
- * short r_kept for each end that still answers duplicates; then whatever has not been folded. */
+/* load.c - what a restart replays, in lsn order: the records of everything live and a short r_kept
+ * for each end that still answers duplicates; then the records not yet folded. */
 #include <errno.h>
 #include <string.h>
 
@@ -13,7 +13,7 @@ static const char *const SQL[CURSORS] = {
         "SELECT l.lsn, j.body "
         "FROM live l LEFT JOIN journal j ON j.lsn = l.lsn "
         "ORDER BY l.lsn",
-    /* ends by the broker's time, not by that of the server */
+    /* ends by the broker's clock, not the server's */
     [ENDED_RUNS] =
         "SELECT e.lsn, e.run, e.principal, e.key, e.digest, e.attempt, e.reported, j.at "
         "FROM ended_run e JOIN journal j ON j.lsn = e.lsn "
@@ -51,7 +51,7 @@ static int advance(struct load *l, enum cursor c)
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : db_error(l->s->db, rc, "loading", l->err);
 }
 
-/* The lsn of the oldest end that is given: the kept_max + 1 newest are. */
+/* The lsn of the oldest end that is loaded: the kept_max + 1 newest are. */
 static int oldest_kept(struct load *l, uint64_t *ret)
 {
     sqlite3_stmt *st = NULL;
@@ -101,7 +101,7 @@ static void encode_kept(struct load *l, enum cursor c)
     r_kept_encode(&k, &l->kept);
 }
 
-/* Gives the record with the least lsn. 1: given; 0: none is left. */
+/* Gives the record with the lowest lsn. 1: given; 0: none left. */
 static int give_next(struct load *l)
 {
     enum cursor least = CURSORS;

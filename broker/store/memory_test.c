@@ -1,29 +1,28 @@
-/* memory_test.c - promise 15, memory: the nth allocation in a broker's life with its store fails,
- * whoever asks for it (ours, SQLite, the C library): for every n in `make faults`, for a sample in
- * `make check`. The process ends as it does everywhere when memory is out, with exit code 71, and
- * its successor finds what was reported committed. Nobody is asked to go on with half of
- * something. */
+/* memory_test.c - promise 15, memory: the nth allocation in the life of a broker with its store
+ * fails, whether our code, SQLite or the C library makes it: for every n in `make faults`, for a
+ * sample in `make check`. The process ends as everywhere when memory is out, with exit code 71, and
+ * its successor finds what was reported committed. */
 #include "broker/store/testscript.h"
 
 #include <dlfcn.h>
 #include <execinfo.h>
 
-/* In shared memory: the child counts. Only a life is short of memory, not the judge. */
+/* In shared memory, because the child counts. Only the life runs out of memory, not the judge. */
 static struct {
     _Atomic unsigned seen, nth;
-    _Atomic bool borne; /* nothing rests on it */
-    void *asked[32];    /* who it was, for the report */
+    _Atomic bool borne; /* the failure is harmless */
+    void *asked[32];    /* the callers, for the report */
     int n_asked;
 } * allocations;
 static bool short_of_memory;
-static _Thread_local unsigned benign; /* SQLite says: what is asked for now is a convenience */
+static _Thread_local unsigned benign; /* SQLite can do without what it now allocates */
 
 static bool fails(void)
 {
     return short_of_memory && ++allocations->seen == allocations->nth;
 }
 
-/* The look at the stack may want memory itself. */
+/* Reading the stack may itself allocate memory. */
 static void note_who_asked(void)
 {
     short_of_memory = false;
@@ -49,7 +48,7 @@ static void benign_end(void)
 }
 
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-/* A sanitizer brings its own malloc, so here it is SQLite's alone that fails. */
+/* A sanitizer brings its own malloc, so here only SQLite's allocations fail. */
 static sqlite3_mem_methods plain;
 
 static void *none(void)
@@ -90,8 +89,8 @@ void *__libc_calloc(size_t count, size_t n);
 void *__libc_realloc(void *p, size_t n);
 void *__libc_memalign(size_t alignment, size_t n);
 
-/* The C library does without some (vasprintf keeps its larger piece when a smaller one cannot be
- * had) and says so of others (a thread that cannot begin: the store refuses to start). */
+/* The C library does without some (vasprintf keeps its larger block if it cannot get a smaller one)
+ * and reports others (a thread that cannot start: the store refuses to start). */
 static bool from_libc(const void *code)
 {
     Dl_info from;
@@ -140,14 +139,14 @@ static void live(struct script *s)
     script_live(s);
 }
 
-/* In a child too: this process must not have opened a store before its children choose their
-   memory. */
+/* Also in a child: this process must not have opened a store before its children choose their
+   allocator. */
 static void judge(struct script *s)
 {
     script_judge(s, disk_now->reported, "after memory was out");
 }
 
-static void memory_that_cannot_be_had_ends_the_process_and_loses_nothing(void **state)
+static void a_failed_allocation_ends_the_process_and_loses_nothing(void **state)
 {
     struct script s;
     unsigned points = 0, borne = 0;
@@ -185,7 +184,7 @@ static void memory_that_cannot_be_had_ends_the_process_and_loses_nothing(void **
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_world(memory_that_cannot_be_had_ends_the_process_and_loses_nothing),
+        in_world(a_failed_allocation_ends_the_process_and_loses_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

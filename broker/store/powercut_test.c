@@ -1,10 +1,10 @@
-/* powercut_test.c - promise 1 at the broker's disk: the power may go at any sync, and any part of
- * what was not synced may be lost; what was reported committed is there, and nothing torn is taken
- * for a record. */
+/* powercut_test.c - promise 1 at the broker's disk: the power may fail at any sync, and any
+ * unsynced part may be lost; what was reported committed is there, and nothing torn is taken for a
+ * record. */
 #include "broker/store/testscript.h"
 
-/* Is before op `end` a moment at which something has changed: before and after each sync, deletion
-   and report? */
+/* Is the moment before op `end` one at which something changes: before and after each sync,
+   deletion and report? */
 static bool is_boundary(size_t end)
 {
     enum disk_kind before = end ? disk_now->ops[end - 1].kind : DISK_SYNC;
@@ -13,8 +13,8 @@ static bool is_boundary(size_t end)
            before == DISK_REPORTED;
 }
 
-/* Cuts the power at every `stride`th boundary; where a sync is about to be made, what was written
- * since the last is also kept wholly and in `torn` samples of its sectors. */
+/* Cuts the power at every `stride`th boundary; before a sync, what was written since the last one
+ * is also kept completely and in `torn` samples of its sectors. */
 static void cut_everywhere(struct script *s, void live(struct script *), unsigned stride,
                            unsigned torn)
 {
@@ -39,7 +39,7 @@ static void cut_everywhere(struct script *s, void live(struct script *), unsigne
                   disk_now->n_ops, boundaries, images);
 }
 
-static void no_call_reported_committed_is_lost_by_a_power_cut(void **state)
+static void a_power_cut_loses_no_call_reported_committed(void **state)
 {
     struct script s;
     script_begin(&s, *state, 60);
@@ -47,7 +47,7 @@ static void no_call_reported_committed_is_lost_by_a_power_cut(void **state)
     script_end(&s);
 }
 
-static void nor_while_the_wal_is_written_back(void **state)
+static void a_power_cut_while_the_wal_is_written_back_loses_nothing(void **state)
 {
     struct script s;
     script_begin(&s, *state, 300);
@@ -59,7 +59,7 @@ static void nor_while_the_wal_is_written_back(void **state)
     script_end(&s);
 }
 
-static void nor_on_a_wal_that_was_written_in_advance(void **state)
+static void a_power_cut_on_a_pregrown_wal_loses_nothing(void **state)
 {
     struct script s;
     script_begin(&s, *state, 30);
@@ -71,9 +71,9 @@ static void nor_on_a_wal_that_was_written_in_advance(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_world(no_call_reported_committed_is_lost_by_a_power_cut),
-        in_world(nor_while_the_wal_is_written_back),
-        in_world(nor_on_a_wal_that_was_written_in_advance),
+        in_world(a_power_cut_loses_no_call_reported_committed),
+        in_world(a_power_cut_while_the_wal_is_written_back_loses_nothing),
+        in_world(a_power_cut_on_a_pregrown_wal_loses_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

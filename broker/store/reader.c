@@ -16,8 +16,8 @@ static int open_reader(const struct store *s, struct history *h, struct error *e
         err);
 }
 
-/* Waits for the next question, until all that it must see has been folded; NULL: the store closes.
- * */
+/* Waits for the next question and until everything that it must see has been folded; NULL: the
+ * store is closing. */
 static struct store_asked *next_question(struct store *s)
 {
     pthread_mutex_lock(&s->mutex);
@@ -62,8 +62,7 @@ void *store_reader(void *arg)
         store_die(s, &err);
     for (struct store_asked *a; (a = next_question(s));) {
         history_answer(&h, &a->question, &a->answer);
-        if (a->answer.public.rc < 0 &&
-            a->answer.public.rc != -EBUSY) /* the file cannot be relied on */
+        if (a->answer.public.rc < 0 && a->answer.public.rc != -EBUSY) /* the file is unreliable */
             store_die(s, &a->answer.public.err);
         give(s, a);
     }

@@ -1,5 +1,5 @@
-/* record.c - what the store needs to know of a record: when it was made, of which run it is, which
- * record it replaces, and a note for people. */
+/* record.c - what the store needs to know of a record: its time, its run, which record it replaces,
+ * and a note for people. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,8 +31,8 @@ static void note(struct record *r, struct span s)
     span_copy_str(s, r->note, sizeof r->note);
 }
 
-/* A record of no run replaces the earlier one with the same entity, as core.h says of bcore_replay.
- * */
+/* A record without a run replaces the earlier one with the same entity, as bcore_replay in core.h
+ * allows. */
 static void of_operated(struct record *r, const struct r_operated *m)
 {
     if (span_eq_str(m->verb, "drain") || span_eq_str(m->verb, "undrain") ||

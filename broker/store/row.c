@@ -6,7 +6,7 @@
 #include "broker/store/inside.h"
 #include "common/jsontext.h"
 
-/* bytes of a step's message in step_history; all of it is in the record */
+/* bytes of a step's message in step_history; the record has all of it */
 enum { STEP_MESSAGE_MAX = 400 };
 
 static void key_of(struct buf *out, const char *name)
@@ -71,7 +71,7 @@ static void add_lsns(const struct record *v, unsigned n, struct buf *out)
 }
 
 /* Decodes the body of a d_signed. If that fails *ret stays zero: the row says less, and the record
- * still has all. */
+ * still has everything. */
 static void call_in(struct span bytes, struct d_call *ret)
 {
     struct d_signed envelope;
@@ -150,7 +150,7 @@ int row_of_run(sqlite3 *db, sqlite3_stmt *st, const struct record *v, unsigned n
     bind_call(st, &called, &call);
     bind_outcome(st, &ended, &outcome, &call);
     sqlite3_bind_int64(st, 20, called.at);
-    /* the server's time: the record is later if the broker was out of reach */
+    /* the server's time: the record is later if the broker was unreachable */
     sqlite3_bind_int64(st, 22, outcome.ended_at ? outcome.ended_at : ended.at);
     db_bind_span(st, 23, buf_span(&steps));
     db_bind_bytes(st, 24, lsns.p, lsns.n);

@@ -16,7 +16,7 @@
 
 enum { APPLICATION_ID = 0x4c427374 /* "LBst", shown by file(1) */ };
 
-/* The views' words come from the tables of proto, so they cannot differ from the wire's. */
+/* The views' words come from the tables of proto, so they cannot differ from those on the wire. */
 static void add_words(struct buf *sql)
 {
     for (unsigned i = 0; i < DELIVERY_COUNT; i++)
@@ -34,10 +34,11 @@ static void add_words(struct buf *sql)
 #undef X
 }
 
-/* What makes a store of schema n one of n + 1. The first makes it of an empty file. */
+/* The steps from schema n to n + 1. The first starts from an empty file. */
 static const char *const STEP[STORE_SCHEMA] = {schema_sql, schema_2_sql};
 
-/* Appends what makes today's views, and returns the sum by which a store says that it has them. */
+/* Appends the statements for today's views, and returns the checksum by which a store records that
+ * it has them. */
 static uint32_t add_views(struct buf *sql)
 {
     size_t from = sql->n;
@@ -86,7 +87,7 @@ static int renew_views(sqlite3 *db, struct error *err)
     return rc;
 }
 
-/* Writes back what is in the WAL; false: a full disk or a reader keeps some of it there. */
+/* Writes back what is in the WAL; false: a full disk or a reader keeps some of it in the WAL. */
 static bool all_written_back(sqlite3 *db)
 {
     int pages, done;
@@ -104,8 +105,8 @@ static int size_of(const char *path, uint64_t *ret, struct error *err)
     return 0;
 }
 
-/* A file cut short has fewer pages than its header counts. The end of a whole one may still be in
- * the WAL: the size counts once that has been written back. */
+/* A file cut short has fewer pages than its header counts. The end of a complete one may still be
+ * in the WAL: the size counts only once that has been written back. */
 static int check_length(sqlite3 *db, const char *path, struct error *err)
 {
     uint64_t pages, page_size, size;
@@ -123,7 +124,7 @@ static int check_length(sqlite3 *db, const char *path, struct error *err)
 
 int schema_check_wal(const char *path, struct error *err)
 {
-    /* in the header of a file that has never had a -wal */
+    /* in the header of a file that never had a -wal */
     enum { WRITE_VERSION_AT = 18, OF_ROLLBACK = 1 };
     uint8_t version = 0;
     struct stat st;

@@ -1,9 +1,9 @@
-/* schema_test.c - promise 16, the file: a store of an earlier version is raised to today's, wholly
-   or not at all. */
+/* schema_test.c - promise 16, the file: a store of an earlier version is raised to today's,
+   completely or not at all. */
 #include "broker/store/inside.h"
 #include "broker/store/testing.h"
 
-/* Of a version that is not there yet: what makes schema 3 of 2, and 4 of 3. */
+/* The steps of a future version: from schema 2 to 3, and from 3 to 4. */
 static const char *const LATER[STORE_SCHEMA + 2] = {
     [STORE_SCHEMA] = "ALTER TABLE ended_run ADD COLUMN cost INTEGER NOT NULL DEFAULT 7;",
     "CREATE TABLE prices (job TEXT PRIMARY KEY, price INTEGER NOT NULL) STRICT;",
@@ -20,7 +20,7 @@ static int raise_by_two(void **state, const char *const *step, struct error *err
     return rc;
 }
 
-/* Two runs, one of which has ended. */
+/* Two runs, one of them ended. */
 static void two_runs(void **state)
 {
     struct store_heard h;
@@ -33,7 +33,7 @@ static void two_runs(void **state)
     store_close(&s);
 }
 
-static void a_store_of_an_earlier_schema_is_raised_step_by_step_and_keeps_what_it_has(void **state)
+static void an_earlier_schema_is_raised_step_by_step_and_loses_nothing(void **state)
 {
     struct error err = {0};
     two_runs(state);
@@ -45,14 +45,14 @@ static void a_store_of_an_earlier_schema_is_raised_step_by_step_and_keeps_what_i
     testing_assert_shell(state, "SELECT count(*) FROM prices", "0");
     testing_assert_shell(state, "SELECT status FROM job_history", "failed");
     testing_assert_shell(state, "PRAGMA integrity_check", "ok");
-    /* and today's version refuses it, since it is newer */
+    /* today's version refuses it because it is newer */
     struct store *s = NULL;
     struct store_options o = {.path = testing_path(state, "broker.db")};
     assert_int_equal(store_open(&s, &o, &err), -ENOTSUP);
     testing_assert_shell(state, "SELECT value FROM meta WHERE name = 'epoch'", "1"); /* untouched */
 }
 
-static void a_step_that_fails_leaves_the_store_as_it_was(void **state)
+static void a_failed_step_leaves_the_store_unchanged(void **state)
 {
     static const char *const broken[STORE_SCHEMA + 2] = {
         [STORE_SCHEMA] = "ALTER TABLE ended_run ADD COLUMN cost INTEGER NOT NULL DEFAULT 7;",
@@ -79,9 +79,8 @@ static void words_and_views_are_those_of_the_version_that_opens_it(void **state)
     testing_assert_shell(state, "SELECT step FROM step_history", "say \"hi\"");
 }
 
-/* It was written before there were views with a number, and before runs could be held by a restored
-   backup. */
-static void a_store_of_the_first_version_gets_todays_words(void **state)
+/* It was written before views had a number, and before a restored backup could hold runs. */
+static void a_store_of_the_first_version_gets_the_current_words(void **state)
 {
     struct error err = {0};
     struct buf whole = {0};
@@ -99,10 +98,10 @@ static void a_store_of_the_first_version_gets_todays_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_folder(a_store_of_an_earlier_schema_is_raised_step_by_step_and_keeps_what_it_has),
-        in_folder(a_step_that_fails_leaves_the_store_as_it_was),
+        in_folder(an_earlier_schema_is_raised_step_by_step_and_loses_nothing),
+        in_folder(a_failed_step_leaves_the_store_unchanged),
         in_folder(words_and_views_are_those_of_the_version_that_opens_it),
-        in_folder(a_store_of_the_first_version_gets_todays_words),
+        in_folder(a_store_of_the_first_version_gets_the_current_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,7 +26,7 @@ static const char CONNECTION[] =
 static int set_up_connection(sqlite3 *db, struct error *err)
 {
     sqlite3_extended_result_codes(db, 1);
-    sqlite3_busy_timeout(db, 10000); /* a person's shell may hold the write lock for a moment */
+    sqlite3_busy_timeout(db, 10000); /* someone's shell may briefly hold the write lock */
     return db_exec(db, CONNECTION, err);
 }
 
@@ -44,9 +44,9 @@ static int raise_epoch(struct store *s, struct error *err)
     return rc;
 }
 
-/* Writes back what a process that died has left in the WAL. A sync that fails here must not be
- * ignored: a later one would succeed although the system has given up the pages. A full disk loses
- * nothing: the WAL is read as it is. */
+/* Writes back what a dead process left in the WAL. A sync that fails here must not be ignored: a
+ * later one would succeed although the system has dropped the pages. A full disk loses nothing: the
+ * WAL is read as it is. */
 static int write_back(struct store *s, struct error *err)
 {
     int rc = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
@@ -69,7 +69,7 @@ static int open_file(struct store *s, struct error *err)
         return error_errno(err, errno, "store '%s'", s->path);
     sqlite3_extended_result_codes(s->db, 1);
     uint64_t id;
-    /* reads page 1 before anything is changed */
+    /* reads page 1 before anything changes */
     int result = db_pragma_u64(s->db, "application_id", &id, err);
     if (result == 0)
         result = write_back(s, err);
@@ -342,7 +342,7 @@ void store_close(struct store **store)
     db_finalize(&s->insert_note, 1);
     db_finalize(&s->epoch_of, 1);
     fold_free(&s->folder);
-    /* refused, perhaps since a sync failed: the file is left as it is */
+    /* refused, perhaps because a sync failed: the file is left alone */
     if (s->db && !s->started)
         sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite3_close(s->db);

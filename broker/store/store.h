@@ -1,20 +1,20 @@
-/* store.h - the broker's memory: a journal of records in one SQLite file, and questions about the
- * past.
+/* store.h - the broker's durable memory: a journal of records in one SQLite file, and questions
+ * about the past.
  *
  * One thread writes. store_append hands it the records of one turn of the broker's loop and
- * returns. Whatever is queued when the thread is free becomes one transaction (group commit), and
- * `committed` says up to which lsn the disk has the records. Between commits, in small steps, the
+ * returns. Everything queued when the thread is free becomes one transaction (group commit), and
+ * `committed` reports the lsn up to which records are on disk. Between commits, in small steps, the
  * same thread folds: runs that have ended get their row of history, and a restart no longer needs
  * their records. A second thread answers questions, from a connection that can only read.
  *
- * A record is written once and stays where it is until the retention drops it. Folding moves no
- * bytes; it keeps a short list (table `live`) of the older records that still matter. A restart
- * replays `live` and what has not been folded yet.
+ * A record is written once and stays in place until retention drops it. Folding moves no bytes; it
+ * keeps a short list (table `live`) of the older records that still matter. A restart replays
+ * `live` and what has not been folded yet.
  *
- * Faults. When the disk is full the batch is kept and tried again, `full` says so, and nothing of
- * the batch counts as committed. When free space falls below `reserve_bytes` `full` says so, too,
- * while commits still succeed: that room is for results and cancels. Any other failure (I/O, fsync,
- * corruption, the epoch of another broker) ends the process at once with EXIT_STORE and one
+ * Faults. When the disk is full, the batch is kept and retried, `full` says so, and none of the
+ * batch counts as committed. When free space falls below `reserve_bytes`, `full` says so as well,
+ * although commits still succeed: that space is for results and cancels. Any other failure (I/O,
+ * fsync, corruption, the epoch of another broker) ends the process at once with EXIT_STORE and one
  * sentence; the next process replays.
  *
  * People may open the file with the sqlite3 shell, read-only, and look at the views job_history,
@@ -26,9 +26,9 @@
 #include "broker/store/find.h"
 
 enum {
-    EXIT_STORE = 74,  /* EX_IOERR: the disk or the file cannot be relied on */
+    EXIT_STORE = 74,  /* EX_IOERR: the disk or the file is unreliable */
     STORE_SCHEMA = 2, /* PRAGMA user_version */
-    /* room for the results of some 100,000 jobs; less: a full disk has no room for them sooner */
+    /* space for the results of some 100,000 jobs; less: fewer results fit once the disk fills up */
     STORE_RESERVE_DEFAULT = 64 << 20,
     STORE_PAGE_MAX = LIMIT_ROWS
 };
@@ -41,7 +41,7 @@ struct store_options {
     uint64_t history_bytes; /* beyond it the oldest history is dropped; 0: no limit */
     uint64_t reserve_bytes; /* 0: STORE_RESERVE_DEFAULT */
     uint64_t most_bytes;    /* limit of the file's size; 0: the disk's */
-    /* of which ended runs store_load gives the keys: see core.h; 0: KEPT_MS, KEPT_MAX */
+    /* for which ended runs store_load gives the keys: see core.h; 0: KEPT_MS, KEPT_MAX */
     uint64_t kept_ms, kept_max;
     int64_t now;     /* wall ms, for kept_ms */
     bool no_pregrow; /* for tests: do not write the WAL to its full length at the start */
@@ -56,47 +56,46 @@ struct store_calls {
 
 /* Opens the file, or makes it, and takes its lock. A store of an earlier schema is raised to
  * today's. -EBUSY: another broker has it open; -ENOTSUP: a newer Longboat wrote it; -EBADMSG: it is
- * no store, truncated or corrupt (nothing is ever repaired). On success the epoch has been raised,
- * durably, and *ret is yours to close. */
+ * not a store, truncated or corrupt (nothing is ever repaired). On success the epoch has been
+ * raised durably, and *ret is yours to close. */
 int store_open(struct store **ret, const struct store_options *o, struct error *err);
 uint64_t store_epoch(const struct store *s);
-/* After store_load: store_backup has made this file, and no record has been appended since. What
- * happened after the backup is in another file, or lost; a broker that starts from it must not run
+/* After store_load: true if store_backup made this file and no record has been appended since. What
+ * happened after the backup is in another file or lost; a broker that starts from it must not run
  * again what may have ended. */
 bool store_is_backup(const struct store *s);
 
-/* Gives `take` what a restart needs, in lsn order: the records of all that is live, and one r_kept,
- * made here, for each run and parent that has ended within kept_ms, but for no more than the newest
- * kept_max + 1. `take` returns 0, or negative with err set, which ends the load. Call it before
- * store_start. */
+/* Gives `take` what a restart needs, in lsn order: the records of everything live, and one r_kept,
+ * made here, for each run and parent that ended within kept_ms, at most the newest kept_max + 1.
+ * `take` returns 0, or negative with err set, which ends the load. Call it before store_start. */
 typedef int store_take_record(void *self, uint64_t lsn, struct span body, struct error *err);
 int store_load(struct store *s, store_take_record *take, void *self, struct error *err);
 
-/* Starts the threads; copies `calls`. When store_fd can be read call store_dispatch, which makes
- * the calls and hands out answers. */
+/* Starts the threads; copies `calls`. When store_fd is readable, call store_dispatch, which makes
+ * the calls and delivers answers. */
 int store_start(struct store *s, const struct store_calls *calls, struct error *err);
 int store_fd(const struct store *s);
 void store_dispatch(struct store *s);
 
-/* Queues the records of one turn of the loop; copies them. Their lsn follow those appended before
- * without a gap. Never blocks. */
+/* Queues the records of one turn of the loop; copies them. Their lsn continue those appended
+ * before, without a gap. Never blocks. */
 void store_append(struct store *s, const struct bcore_record *records, unsigned n);
-/* Queues a line for the view `events` that is no record of the core: a denial, a backup. Never
+/* Queues a line for the view `events` that is not a record of the core: a denial, a backup. Never
  * replayed. */
 void store_note(struct store *s, const struct r_operated *note);
 uint64_t store_committed(const struct store *s); /* as of the last store_dispatch */
 
-/* Commits what is queued, folds it, ends the threads, closes the file; sets *s to NULL. Questions
- * without an answer get -ECANCELED. */
+/* Commits what is queued, folds it, ends the threads, closes the file; sets *s to NULL. Open
+ * questions get -ECANCELED. */
 void store_close(struct store **s);
 
 /* Changes most_bytes of an open store. */
 void store_limit(struct store *s, uint64_t most_bytes);
 
-/* ---- Questions. Answers come from store_dispatch, in the order of the questions, once all that
- * was committed at the time of the question has been folded: so a question after a run's end finds
- * it in the history. Pages are short, since a long reader would pin the WAL. RECORD waits for no
- * folding, and with `soon` not for earlier questions either. */
+/* ---- Questions. Answers come from store_dispatch, in the order of the questions, once everything
+ * committed at the time of the question has been folded, so a question after a run's end finds it
+ * in the history. Pages are short, since a long reader would pin the WAL. RECORD does not wait for
+ * folding, nor, with `soon`, for earlier questions. */
 struct store_filter { /* zero: anything */
     char job[LIMIT_JOB + 1], server[LIMIT_NAME + 1], principal[LIMIT_NAME + 1],
         address[LIMIT_ADDRESS + 1]; /* globs: only `*` */
@@ -113,8 +112,8 @@ enum store_what {
     /* the ended run (with `parent` the parent) of `key` and of exactly filter.principal: one row or
        none; only lsn, run and digest are filled in */
     STORE_KEY,
-    /* the records of `run`, live or ended, in order; none: it is unknown. If there are more than
-       `most`, some in the middle are left out, but never the first and the end */
+    /* the records of `run`, live or ended, in order; none: the run is unknown. If there are more
+       than `most`, some in the middle are left out, but never the first and the end */
     STORE_RECORDS,
     STORE_RECORD, /* the record `lsn`, if the store still has it; it must have been committed */
     /* records with lsn in (after, upto], in order, and the first record of each run among them */
@@ -147,7 +146,7 @@ struct store_record {
 struct store_ended {
     uint64_t lsn; /* of its end */
     struct id run, parent;
-    bool is_parent; /* FIND: a row as of PARENTS */
+    bool is_parent; /* FIND: a row like those of PARENTS */
     struct hash job_hash, digest;
     const char *principal, *key, *job, *address, *server, *task, *item, *message;
     uint64_t index, try_no, attempt, delivery, job_outcome, package, status;
@@ -155,7 +154,7 @@ struct store_ended {
 };
 
 struct store_answer {
-    int rc; /* 0, or negative with err; -ECANCELED: the store closes, just free what is yours */
+    int rc; /* 0, or negative with err; -ECANCELED: the store is closing: only free what is yours */
     struct error err;
     const struct store_ended *rows; /* HISTORY, PARENTS (job: the plan's name), FIND */
     unsigned n_rows;
@@ -168,13 +167,13 @@ struct store_answer {
     /* EVENTS: the page covers (after, next]. HISTORY, PARENTS: `after` of the next page, 0 if there
        is none. */
     uint64_t next;
-    uint64_t oldest; /* EVENTS: the least lsn that the store still has */
+    uint64_t oldest; /* EVENTS: the lowest lsn that the store still has */
 };
 typedef void store_hear(void *self, const struct store_answer *a);
 /* Copies the question. `hear` is called once, by store_dispatch; what the answer points to is lent
  * for that call. Returns a number for store_forget. */
 uint64_t store_ask(struct store *s, const struct store_question *q, store_hear *hear, void *self);
-/* The answer to this question is not wanted any more: `hear` is not called. */
+/* Cancels the question: `hear` is not called. */
 void store_forget(struct store *s, uint64_t asked);
 
 /* Figures for `lbctl stats` and `lbctl store`. Cheap. */
@@ -188,10 +187,10 @@ void store_stats(struct store *s, struct store_stats *ret);
 /* ---- Work on a whole file. Both calls block until they are done, open the file read-only and may
  * run beside a broker. */
 /* Reads everything: the file's integrity, the records' order and form, the history against the
- * journal. Appends one line to *ret_text; on failure err has the first thing that is wrong. */
+ * journal. Appends one line to *ret_text; on failure err has the first fault. */
 int store_check(const char *path, struct buf *ret_text, struct error *err);
-/* Makes a consistent, synced copy at `to`. -EEXIST: there is such a file. The copy is written as
- * TO.part and gets its name when it is whole. */
+/* Makes a consistent, synced copy at `to`. -EEXIST: that file exists. The copy is written as
+ * TO.part and gets its name once it is complete. */
 int store_backup(const char *path, const char *to, struct error *err);
 
 #endif

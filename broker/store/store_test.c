@@ -3,7 +3,7 @@
 
 #include "common/clock.h"
 
-static void what_was_committed_is_loaded_again_in_order(void **state)
+static void committed_records_are_loaded_in_order(void **state)
 {
     struct store_heard h;
     struct store *s = testing_open(state, NULL);
@@ -16,7 +16,7 @@ static void what_was_committed_is_loaded_again_in_order(void **state)
     testing_assert_loads(state, "200@1 200@2 201@3 ", NULL);
 }
 
-static void a_run_that_ended_is_told_as_its_key_alone(void **state)
+static void an_ended_run_is_loaded_as_its_key_alone(void **state)
 {
     struct store_heard h;
     struct store *s = testing_open(state, NULL);
@@ -67,8 +67,8 @@ static void hear_record(void *self, const struct store_answer *a)
            a->n_records == 1 && a->records[0].lsn == 2 ? "r" : "-");
 }
 
-/* All are asked before the reader begins, so what it chooses is no matter of luck. */
-static void one_record_is_read_by_its_number_and_soon(void **state)
+/* All are asked before the reader starts, so its choice does not depend on timing. */
+static void a_record_is_read_by_its_lsn_ahead_of_other_questions(void **state)
 {
     struct store_heard h;
     struct answer_order order = {0};
@@ -87,11 +87,11 @@ static void one_record_is_read_by_its_number_and_soon(void **state)
     testing_start(s, &h);
     while (strlen(order.text) < 3)
         testing_hear(s);
-    assert_string_equal(order.text, "rh-"); /* there is no record 7 */
+    assert_string_equal(order.text, "rh-"); /* record 7 does not exist */
     store_close(&s);
 }
 
-static void only_the_newest_ends_are_told_beyond_kept_max(void **state)
+static void beyond_kept_max_only_the_newest_ends_are_loaded(void **state)
 {
     struct store_heard h;
     struct store *s = testing_open(state, NULL);
@@ -105,7 +105,7 @@ static void only_the_newest_ends_are_told_beyond_kept_max(void **state)
     testing_assert_loads(state, "209@6 209@8 209@10 ", &(struct store_options){.kept_max = 2});
 }
 
-static void the_later_decision_of_an_operator_takes_the_place_of_the_earlier(void **state)
+static void a_later_decision_of_an_operator_replaces_the_earlier(void **state)
 {
     struct store_heard h;
     struct store *s = testing_open(state, NULL);
@@ -118,7 +118,7 @@ static void the_later_decision_of_an_operator_takes_the_place_of_the_earlier(voi
     testing_assert_loads(state, "221@2 221@3 ", NULL);
 }
 
-static void history_is_asked_in_pages_and_filtered(void **state)
+static void history_is_paged_and_filtered(void **state)
 {
     struct store_heard h;
     struct store *s = testing_open(state, NULL);
@@ -164,9 +164,9 @@ static int note_kept_time(void *self, uint64_t lsn, struct span body, struct err
     return 0;
 }
 
-/* The broker was out of reach for five days; the server's word of when a run ended is what people
- * ask for, the broker's time is what is kept and looked up by. */
-static void a_result_that_came_late_ended_when_its_server_says(void **state)
+/* The broker was unreachable for five days; people ask by the end that the server reported, while
+ * retention and look-ups go by the broker's time. */
+static void a_late_result_has_the_time_that_its_server_reported(void **state)
 {
     enum { HOUR = 3600000, DAY = 24 * HOUR };
     const int64_t at = 10LL * DAY;
@@ -224,7 +224,7 @@ static void events_come_with_the_first_record_of_their_runs(void **state)
     store_close(&s);
 }
 
-static void an_answer_that_was_forgotten_is_not_heard(void **state)
+static void a_forgotten_question_gets_no_answer(void **state)
 {
     struct store_heard h;
     struct store_got forgotten = {0};
@@ -237,7 +237,7 @@ static void an_answer_that_was_forgotten_is_not_heard(void **state)
     store_close(&s);
 }
 
-static void people_read_history_in_the_views(void **state)
+static void the_views_show_history_to_people(void **state)
 {
     struct store_heard h;
     struct store *s = testing_open(state, NULL);
@@ -262,7 +262,7 @@ static void people_read_history_in_the_views(void **state)
     store_close(&s);
 }
 
-static void what_only_people_need_is_not_loaded(void **state)
+static void records_that_only_people_need_are_not_loaded(void **state)
 {
     struct store_heard h;
     struct buf body = {0};
@@ -303,9 +303,9 @@ static void old_history_is_dropped_and_live_runs_stay(void **state)
     testing_assert_loads(state, "200@1 ", NULL);
 }
 
-/* It was held for longer than history is kept. Who asks for it needs its first record: that says
-   whose it is. */
-static void of_a_run_in_history_nothing_is_dropped_before_its_row(void **state)
+/* It was held for longer than history is kept. Its first record is still needed, because it names
+   the owner. */
+static void records_of_a_run_are_kept_as_long_as_its_row_of_history(void **state)
 {
     struct store_heard h;
     struct buf body = {0};
@@ -343,7 +343,7 @@ static void of_a_run_in_history_nothing_is_dropped_before_its_row(void **state)
     store_close(&s);
 }
 
-static void a_check_finds_a_row_of_history_without_its_record(void **state)
+static void a_check_finds_a_row_of_history_without_a_record(void **state)
 {
     struct buf text = {0};
     struct error err = {0};
@@ -363,7 +363,7 @@ static void a_check_finds_a_row_of_history_without_its_record(void **state)
     buf_free(&text);
 }
 
-static void a_backup_is_a_store_and_a_check_reads_it(void **state)
+static void a_backup_is_a_store_that_passes_a_check(void **state)
 {
     struct buf text = {0};
     struct error err = {0};
@@ -389,7 +389,7 @@ static bool is_backup(void **state)
     return is;
 }
 
-static void a_backup_is_known_for_one_until_something_is_appended(void **state)
+static void a_backup_is_recognized_until_something_is_appended(void **state)
 {
     struct error err = {0};
     struct store_heard h;
@@ -399,7 +399,7 @@ static void a_backup_is_known_for_one_until_something_is_appended(void **state)
     assert_int_equal(
         store_backup(testing_path(state, "broker.db"), testing_path(state, "copy.db"), &err), 0);
     assert_int_equal(rename(testing_path(state, "copy.db"), testing_path(state, "broker.db")), 0);
-    /* the first file's -wal has stayed behind */
+    /* the first file's -wal was left behind */
     assert_int_equal(
         file_write_atomic(testing_path(state, "broker.db-wal"), span_str("of another"), 0600, &err),
         0);
@@ -410,7 +410,7 @@ static void a_backup_is_known_for_one_until_something_is_appended(void **state)
     assert_int_equal(store_check(testing_path(state, "broker.db"), &text, &err), -EBADMSG);
     assert_int_equal(unlink(testing_path(state, "broker.db-wal")), 0);
     assert_true(is_backup(state));
-    assert_true(is_backup(state)); /* to look at it changes nothing */
+    assert_true(is_backup(state)); /* reading it changes nothing */
     if (store_check(testing_path(state, "broker.db"), &text, &err) < 0)
         fail_msg("%s", err.text);
     assert_contains(buf_str(&text), "--restored");
@@ -426,23 +426,23 @@ static void a_backup_is_known_for_one_until_something_is_appended(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_folder(what_was_committed_is_loaded_again_in_order),
-        in_folder(a_run_that_ended_is_told_as_its_key_alone),
+        in_folder(committed_records_are_loaded_in_order),
+        in_folder(an_ended_run_is_loaded_as_its_key_alone),
         in_folder(a_run_that_ends_in_a_later_fold_leaves_nothing_live),
-        in_folder(one_record_is_read_by_its_number_and_soon),
-        in_folder(only_the_newest_ends_are_told_beyond_kept_max),
-        in_folder(the_later_decision_of_an_operator_takes_the_place_of_the_earlier),
-        in_folder(history_is_asked_in_pages_and_filtered),
-        in_folder(a_result_that_came_late_ended_when_its_server_says),
+        in_folder(a_record_is_read_by_its_lsn_ahead_of_other_questions),
+        in_folder(beyond_kept_max_only_the_newest_ends_are_loaded),
+        in_folder(a_later_decision_of_an_operator_replaces_the_earlier),
+        in_folder(history_is_paged_and_filtered),
+        in_folder(a_late_result_has_the_time_that_its_server_reported),
         in_folder(events_come_with_the_first_record_of_their_runs),
-        in_folder(an_answer_that_was_forgotten_is_not_heard),
-        in_folder(people_read_history_in_the_views),
-        in_folder(what_only_people_need_is_not_loaded),
+        in_folder(a_forgotten_question_gets_no_answer),
+        in_folder(the_views_show_history_to_people),
+        in_folder(records_that_only_people_need_are_not_loaded),
         in_folder(old_history_is_dropped_and_live_runs_stay),
-        in_folder(of_a_run_in_history_nothing_is_dropped_before_its_row),
-        in_folder(a_check_finds_a_row_of_history_without_its_record),
-        in_folder(a_backup_is_a_store_and_a_check_reads_it),
-        in_folder(a_backup_is_known_for_one_until_something_is_appended),
+        in_folder(records_of_a_run_are_kept_as_long_as_its_row_of_history),
+        in_folder(a_check_finds_a_row_of_history_without_a_record),
+        in_folder(a_backup_is_a_store_that_passes_a_check),
+        in_folder(a_backup_is_recognized_until_something_is_appended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

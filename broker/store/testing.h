@@ -1,5 +1,5 @@
-/* testing.h - a store in the hands of a test: what it has reported, records for it, questions. For
- * tests only. */
+/* testing.h - a store under test: what it has reported, records for it, questions. For tests
+ * only. */
 #ifndef LB_BROKER_STORE_TESTING_H
 #define LB_BROKER_STORE_TESTING_H
 
@@ -41,7 +41,7 @@ void testing_hear(struct store *s);
 void testing_wait_committed(struct store *s, struct store_heard *h, uint64_t lsn);
 
 /* ---- Records */
-/* The id of run `n`, which stands for it below. Every run is a call of anna with key-<n>. */
+/* The id of run `n`; `n` stands for it below. Every run is a call of anna with key-<n>. */
 struct id testing_run_id(unsigned n);
 
 /* Appends the record, and frees `body`. */
@@ -51,7 +51,7 @@ void testing_called(struct store *s, uint64_t lsn, unsigned n, const char *job);
 
 void testing_assigned(struct store *s, uint64_t lsn, unsigned n);
 
-/* outcome_at: when it ended on its server; 0: the outcome does not say. */
+/* outcome_at: when it ended at its server; 0: the outcome has no time. */
 void testing_ended_at(struct store *s, uint64_t lsn, unsigned n, uint64_t status, int64_t at,
                       int64_t outcome_at);
 
@@ -74,10 +74,10 @@ struct store_got {
 
 void testing_take_answer(void *self, const struct store_answer *a);
 
-/* Asks and waits. The texts of got.row are gone by then. */
+/* Asks and waits. The texts of got.row are no longer valid afterwards. */
 struct store_got testing_ask(struct store *s, struct store_question q);
 
-/* The first column of the first row that SQL in a connection of its own gives; yours to free. */
+/* Runs SQL in a connection of its own; returns the first column of the first row, yours to free. */
 char *testing_shell(void **state, const char *sql);
 
 void testing_assert_shell(void **state, const char *sql, const char *expected);

@@ -1,4 +1,4 @@
-/* testlife.h - a real core that lives at random, and a store beside it that gets its records. For
+/* testlife.h - a real core with random events, and a store beside it that gets its records. For
  * tests only. */
 #ifndef LB_BROKER_STORE_TESTLIFE_H
 #define LB_BROKER_STORE_TESTLIFE_H
@@ -20,7 +20,7 @@ uint64_t life_below(struct life_chance *c, uint64_t n);
 struct life_store {
     struct store *store;
     char *path;
-    size_t at; /* of w->journal: what has been appended */
+    size_t at; /* of w->journal: how far it has been appended */
     uint64_t committed;
     bool answered;
 };
@@ -31,7 +31,7 @@ void life_on_full(void *self, bool full);
 
 int life_check_loaded(void *self, uint64_t lsn, struct span body, struct error *err);
 
-/* Everything appended so far is folded when a question has been answered. */
+/* Once a question has been answered, everything appended so far is folded. */
 void life_fold_all(struct life_store *s);
 
 void life_append(struct core_world *w, struct life_store *s);

@@ -67,7 +67,7 @@ static void script_committed(void *self, uint64_t lsn)
     disk_report(lsn);
 }
 
-/* Does not wait until the store looks at the disk again by itself. */
+/* Does not wait for the store's own next check of the disk. */
 static void script_full(void *self, bool full)
 {
     struct script *s = self;
@@ -148,7 +148,7 @@ void script_close(struct script *s)
     disk_now->closing = false;
 }
 
-/* The WAL has been written back into the database while the store is open, and begins anew. */
+/* The WAL has been written back into the database while the store is open, and starts over. */
 static void script_await_checkpoint(struct script *s)
 {
     struct store_stats stats;
@@ -195,7 +195,7 @@ void script_live_second(struct script *s)
     script_close(s);
 }
 
-/* After a life: all history is dropped, what is live stays. */
+/* After a life: all history is dropped, live records stay. */
 static void script_rows(void *self, const struct store_answer *a)
 {
     struct script *s = self;
@@ -212,7 +212,7 @@ void script_live_dropping(struct script *s)
         _exit(err.text[0] ? SCRIPT_REFUSED : 98);
     if (store_start(s->store, &(struct store_calls){s, script_committed, script_full}, &err) < 0)
         _exit(96);
-    struct buf body = {0}; /* something to fold, after which the housework goes on */
+    struct buf body = {0}; /* something to fold, after which the housekeeping continues */
     r_server_encode(
         &(struct r_server){.at = 1, .server = span_str("etl1"), .state = span_str("up")}, &body);
     store_append(s->store, &(struct bcore_record){store_committed(s->store) + 1, buf_span(&body)},

@@ -11,8 +11,8 @@ pthread_mutex_t disk_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 struct disk_file {
     sqlite3_file base;
-    int file;         /* index of SUFFIX, -1: none of ours */
-    bool folder_owed; /* its first sync syncs the folder, too */
+    int file;         /* index of SUFFIX, -1: not one of ours */
+    bool folder_owed; /* its first sync also syncs the folder */
     sqlite3_file *real;
 };
 
@@ -79,7 +79,7 @@ static int disk_read(sqlite3_file *f, void *p, int n, sqlite3_int64 at)
     return rc == SQLITE_OK ? REAL(f)->pMethods->xRead(REAL(f), p, n, at) : rc;
 }
 
-/* A write that fails has written half. */
+/* A failed write has written half. */
 static int disk_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
 {
     pthread_mutex_lock(&disk_mutex);
@@ -103,7 +103,7 @@ static int disk_truncate(sqlite3_file *f, sqlite3_int64 size)
     return rc;
 }
 
-/* The machine's own disk is told nothing: its power is not what is cut here. */
+/* The machine's real disk is not synced: its power is not cut here. */
 static int disk_sync(sqlite3_file *f, int flags)
 {
     struct disk_file *d = (struct disk_file *)f;
@@ -143,7 +143,7 @@ static int disk_sector(sqlite3_file *f)
 {
     return REAL(f)->pMethods->xSectorSize(REAL(f));
 }
-/* No promise of the file system is relied on. */
+/* Relies on no guarantee of the file system. */
 static int disk_traits(sqlite3_file *f)
 {
     (void)f;
@@ -269,7 +269,7 @@ void disk_mend(void)
     memset(disk_now, 0, offsetof(struct disk, ops));
 }
 
-/* ---- What lies on it */
+/* ---- What the disk holds */
 static uint64_t disk_chance(uint64_t *seed)
 {
     *seed ^= *seed << 13, *seed ^= *seed >> 7, *seed ^= *seed << 17;
@@ -302,7 +302,7 @@ static void disk_apply(struct buf *b, const struct disk_op *o, enum disk_loss lo
     }
 }
 
-/* Is this write durable when the power goes before op `end`? */
+/* Is this write durable if the power fails before op `end`? */
 static bool disk_synced(const struct disk *d, size_t op, size_t end)
 {
     for (size_t i = op + 1; i < end; i++)
@@ -315,8 +315,8 @@ static bool disk_synced(const struct disk *d, size_t op, size_t end)
     return false;
 }
 
-/* Of the folder's events before `end`, how many are seen after the cut: those up to the last sync
- * of the folder, and by chance some of the others. */
+/* How many of the folder's events before `end` survive the cut: those up to the last sync of the
+ * folder, and at random some of the others. */
 static size_t disk_folder_end(const struct disk *d, size_t end, enum disk_loss loss, uint64_t *seed)
 {
     size_t synced = 0;

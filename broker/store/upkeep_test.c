@@ -1,7 +1,6 @@
-/* upkeep_test.c - promise 15 of what people do with a store: the nth read, write, sync, opening,
- * truncation or deletion of a backup or of a check fails, for every n. A backup is whole or not
- * there; a check that could not read does not say that the store is whole. The store itself stays
- * as it is. */
+/* upkeep_test.c - promise 15 for what people do with a store: the nth read, write, sync, opening,
+ * truncation or deletion of a backup or of a check fails, for every n. A backup is complete or
+ * absent; a check that could not read does not pass. The store itself stays unchanged. */
 #include "broker/store/testscript.h"
 
 #include "common/options.h"
@@ -96,7 +95,7 @@ static void fail_every(void **state, void live(struct script *),
     script_end(&s);
 }
 
-static void a_backup_is_whole_or_not_there(void **state)
+static void a_backup_is_complete_or_absent(void **state)
 {
     static const struct disk_fault faults[] = {
         {DISK_READ, 0, 1, SQLITE_IOERR_READ}, {DISK_WRITE, 0, 1, SQLITE_IOERR_WRITE},
@@ -115,9 +114,8 @@ static void forget_copies(const struct script *s)
     }
 }
 
-/* Who started from one that does not say that it is a backup would go on as if nothing had happened
-   since. */
-static void a_killed_backup_leaves_nothing_that_passes_for_a_store(void **state)
+/* A broker that started from an unmarked copy would go on as if nothing had happened since. */
+static void a_killed_backup_leaves_nothing_that_looks_like_a_store(void **state)
 {
     static const enum disk_kind at[] = {DISK_WRITE, DISK_SYNC, DISK_OPEN, DISK_DELETE};
     struct script s;
@@ -137,7 +135,7 @@ static void a_killed_backup_leaves_nothing_that_passes_for_a_store(void **state)
             if (store_check(to, &text, &err) == 0 && !strstr(buf_str(&text), "a backup"))
                 fail_msg("killed at %s %u: %s", disk_words[at[i]], n, buf_str(&text));
             if (code == DISK_KILLED && i == 0) {
-                /* what it left does not stand in the way of the next */
+                /* what it left does not block the next backup */
                 unlink(to);
                 disk_mend();
                 assert_int_equal(script_run(&s, live_backup), DONE);
@@ -151,7 +149,7 @@ static void a_killed_backup_leaves_nothing_that_passes_for_a_store(void **state)
     script_end(&s);
 }
 
-static void a_check_that_cannot_read_does_not_say_that_the_store_is_whole(void **state)
+static void a_check_that_cannot_read_does_not_pass(void **state)
 {
     static const struct disk_fault faults[] = {{DISK_READ, 0, 1, SQLITE_IOERR_READ},
                                                {DISK_OPEN, 0, 1, SQLITE_CANTOPEN}};
@@ -161,9 +159,9 @@ static void a_check_that_cannot_read_does_not_say_that_the_store_is_whole(void *
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        in_world(a_backup_is_whole_or_not_there),
-        in_world(a_killed_backup_leaves_nothing_that_passes_for_a_store),
-        in_world(a_check_that_cannot_read_does_not_say_that_the_store_is_whole),
+        in_world(a_backup_is_complete_or_absent),
+        in_world(a_killed_backup_leaves_nothing_that_looks_like_a_store),
+        in_world(a_check_that_cannot_read_does_not_pass),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

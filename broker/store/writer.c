@@ -68,7 +68,7 @@ static int rollback(struct store *s, uint64_t folded, int rc)
 {
     struct error err = {0};
     s->folder.folded = folded;
-    /* If even that fails the next BEGIN says so: it is still inside this transaction. */
+    /* If even that fails, the next BEGIN reports it: it is still inside this transaction. */
     if (!sqlite3_get_autocommit(s->db))
         db_exec(s->db, "ROLLBACK", &err);
     return rc;
@@ -133,7 +133,7 @@ static int insert_batch(struct store *s, const struct buf *batch, uint64_t *ret_
     return 0;
 }
 
-/* One transaction: the batch and, when much has gathered, some folding. */
+/* One transaction: the batch and, when much has accumulated, some folding. */
 static int commit(struct store *s, const struct buf *batch, uint64_t *ret_last, struct error *err)
 {
     uint64_t folded = s->folder.folded;
@@ -148,7 +148,7 @@ static int commit(struct store *s, const struct buf *batch, uint64_t *ret_last, 
     return rc < 0 ? rollback(s, folded, rc) : 0;
 }
 
-/* ---- Room on the disk */
+/* ---- Free space on the disk */
 static bool room_is_low(struct store *s, uint64_t *ret_free)
 {
     struct statvfs v;
@@ -254,7 +254,7 @@ static int checkpoint(struct store *s, struct error *err)
     return 0;
 }
 
-/* Does one small piece of housekeeping; false: there is none. On a full disk it is tried again. */
+/* Does one small piece of housekeeping; false: nothing to do. On a full disk it is retried. */
 static bool do_some_housework(struct store *s, uint64_t committed, int64_t *drop_at)
 {
     struct error err = {0};
@@ -294,7 +294,7 @@ static void deadline_in(struct timespec *t, int64_t ms)
     }
 }
 
-/* Waits for work and takes the whole queue. `busy`: housekeeping is under way, do not wait. */
+/* Waits for work and takes the whole queue. `busy`: housekeeping is in progress, do not wait. */
 static enum wake wait_for_work(struct store *s, struct buf *batch, bool busy,
                                uint64_t *ret_committed)
 {
@@ -324,7 +324,8 @@ static enum wake wait_for_work(struct store *s, struct buf *batch, bool busy,
     return w;
 }
 
-/* Sleeps before the next try; true: the broker is ending, which a full disk must not prevent. */
+/* Sleeps before the next attempt; true: the broker is ending, which a full disk must not
+ * prevent. */
 static bool wait_for_room(struct store *s)
 {
     struct timespec until;
@@ -425,8 +426,8 @@ void *store_writer(void *arg)
     return NULL;
 }
 
-/* Writes the WAL to its full length once and starts it over. It replaces one row of 1 MiB again and
- * again, so that the file itself hardly grows. */
+/* Writes the WAL to its full length once and starts it over. It replaces one row of 1 MiB
+ * repeatedly, so that the file itself hardly grows. */
 int writer_pregrow(struct store *s, struct error *err)
 {
     int rc = db_exec(s->db,
