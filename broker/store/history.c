@@ -144,7 +144,7 @@ static void id_from(sqlite3_stmt *st, int column, struct id *ret)
 
 static bool glob(const char *pattern, const char *text)
 {
-    return !*pattern || grants_glob_matches(pattern, span_str(text));
+    return !*pattern || grants_glob_matches(pattern, span_str(text ? text : ""));
 }
 
 static bool row_matches(sqlite3_stmt *st, const struct store_filter *f)

@@ -85,20 +85,27 @@ static int open_cursors(struct load *l)
     return result;
 }
 
-static void encode_kept(struct load *l, enum cursor c)
+/* Encodes the row under the cursor as an r_kept. -EBADMSG: a flipped bit has changed the length of
+ * a field, or made a number larger than a record may have. */
+static int encode_kept(struct load *l, enum cursor c)
 {
     sqlite3_stmt *st = l->st[c];
+    const struct span run = db_bytes(st, 1), digest = db_bytes(st, 4);
     struct r_kept k = {.at = sqlite3_column_int64(st, 7),
-                       .principal = span_str((const char *)sqlite3_column_text(st, 2)),
-                       .key = span_str((const char *)sqlite3_column_text(st, 3)),
+                       .principal = db_bytes(st, 2),
+                       .key = db_bytes(st, 3),
                        .attempt = (uint64_t)sqlite3_column_int64(st, 5),
                        .reported = sqlite3_column_int(st, 6),
                        .parent = c == ENDED_PARENTS};
-    struct span run = db_bytes(st, 1), digest = db_bytes(st, 4);
-    memcpy(&k.run, run.p, run.n < sizeof k.run ? run.n : sizeof k.run);
-    memcpy(&k.digest, digest.p, digest.n < sizeof k.digest ? digest.n : sizeof k.digest);
+    if (run.n != sizeof k.run || digest.n != sizeof k.digest || k.principal.n > LIMIT_NAME ||
+        k.key.n > LIMIT_KEY || k.attempt > LIMIT_ATTEMPTS)
+        return error_set(l->err, -EBADMSG, "store '%s': the row of record %lld is damaged",
+                         l->s->path, (long long)sqlite3_column_int64(st, 0));
+    memcpy(&k.run, run.p, sizeof k.run);
+    memcpy(&k.digest, digest.p, sizeof k.digest);
     buf_clear(&l->kept);
     r_kept_encode(&k, &l->kept);
+    return 0;
 }
 
 /* Gives the record with the lowest lsn. 1: given; 0: none left. */
@@ -121,7 +128,9 @@ static int give_next(struct load *l)
                              "store '%s': record %llu of a live run is missing from the journal",
                              l->s->path, (unsigned long long)lsn);
     } else {
-        encode_kept(l, least);
+        int rc = encode_kept(l, least);
+        if (rc < 0)
+            return rc;
         body = buf_span(&l->kept);
     }
     int rc = l->take(l->self, lsn, body, l->err);
