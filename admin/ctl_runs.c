@@ -183,6 +183,7 @@ static int list_runs(struct listing *l, const struct option_values *v)
                          : "no active runs");
     print_runs(l);
     say_more(l, "-n COUNT shows more; --job, --state and others narrow it");
+    l->query.where = NULL; /* it ends with this call */
     return code;
 }
 
@@ -360,6 +361,7 @@ static int list_history(struct listing *l, const struct option_values *v)
     else
         print_history(l);
     say_older(l);
+    l->query.where = NULL; /* it ends with this call */
     return code;
 }
 

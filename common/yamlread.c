@@ -264,7 +264,9 @@ int yaml_read_bytes(const char *name, struct span bytes, struct yaml **ret, stru
 {
     if (bytes.n > YAML_BYTES_MAX)
         return error_set(err, -EFBIG, "%s: larger than %d MiB", name, YAML_BYTES_MAX >> 20);
-    if (skip_bom(&bytes) && skip_bom(&bytes))
+    bool second = skip_bom(&bytes);
+    second = second && skip_bom(&bytes);
+    if (second)
         return error_set(err, -EINVAL, "%s:1:1: more than one byte order mark", name);
     int rc = check_utf8(name, bytes, err);
     if (rc < 0)
