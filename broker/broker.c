@@ -148,6 +148,19 @@ static void open_core(struct broker *b)
     b->shell.core = bcore_new(&c);
 }
 
+static void open_budgets(struct broker *b)
+{
+    const struct broker_options *o = &b->options;
+    b->shell.budgets = budgets_new();
+    for (unsigned i = 0; i < BUDGET_COUNT; i++)
+        if (o->budgets[i])
+            budgets_set_limit(b->shell.budgets, i, o->budgets[i]);
+    budgets_set_pool(b->shell.budgets, BUDGET_RUNS, o->max_runs);
+    budgets_set_pool(b->shell.budgets, BUDGET_MEMORY, o->memory_budget);
+    budgets_set_pool(b->shell.budgets, BUDGET_LOGS, o->logs_bytes);
+    budgets_set_pool(b->shell.budgets, BUDGET_DEPOT, o->depot_bytes);
+}
+
 static void open_known(struct broker *b)
 {
     char *folder = mem_printf("%s/trust/known", b->options.config);
@@ -202,6 +215,7 @@ int broker_open(struct broker **ret, struct loop *loop, const struct broker_opti
                               .started_wall = clock_wall_ms()};
     int rc = open_trust(b, err);
     if (rc == 0) {
+        open_budgets(b);
         open_known(b);
         open_core(b);
         rc = open_services(b, err);
@@ -247,6 +261,7 @@ void broker_close(struct broker **broker)
     turn_free(sh);
     bcore_free(&sh->core);
     known_free(&sh->known);
+    budgets_free(&sh->budgets);
     anchors_free(&b->anchors);
     key_forget(&b->key);
     buf_free(&b->certificate);

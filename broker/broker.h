@@ -8,6 +8,7 @@
 
 #include "broker/query/query.h"
 #include "broker/shell/shell.h"
+#include "trust/budget.h"
 #include "trust/certificate.h"
 #include "trust/keys.h"
 
@@ -19,6 +20,7 @@ struct broker_options {
     uint64_t retention_ms, history_bytes, reserve_bytes, memory_budget, max_runs, lease_ms,
         lost_after_ms;
     uint64_t depot_bytes, logs_bytes;
+    uint64_t budgets[BUDGET_COUNT]; /* limits; 0: the default of trust/budget.h */
     bool restored; /* the store is a restored backup */
 };
 

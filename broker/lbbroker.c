@@ -46,6 +46,8 @@ static const struct option_row ROWS[] = {
      "how much room packages may take"},
     {"logs-size", 0, OPTION_SIZE, "10G", 1 << 20, INT64_MAX, true, "SIZE",
      "how much room the output of children may take"},
+    {"budgets", 0, OPTION_LIST, NULL, 0, 0, true, "NAME=LIMIT",
+     "what one principal may use (docs/operations.md); may be repeated"},
     {"restored", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
      "for the first start with a backup: hold every run that was live in it until lbctl release "
      "decides"},
@@ -77,8 +79,25 @@ static int read_options(int argc, char **argv, const struct paths *paths, struct
     return rc;
 }
 
-static void broker_options_from(const struct option_values *v, const struct paths *paths,
-                                struct broker_options *ret)
+/* `budgets: [sessions=64, ...]` */
+static int read_budgets(const struct option_values *v, struct broker_options *ret,
+                        struct error *err)
+{
+    size_t n;
+    const char *const *texts = opt_list(v, "budgets", &n);
+    for (size_t i = 0; i < n; i++) {
+        enum budget which;
+        uint64_t limit;
+        int rc = budget_parse(texts[i], &which, &limit, err);
+        if (rc < 0)
+            return rc;
+        ret->budgets[which] = limit;
+    }
+    return 0;
+}
+
+static int broker_options_from(const struct option_values *v, const struct paths *paths,
+                               struct broker_options *ret, struct error *err)
 {
     size_t n;
     *ret = (struct broker_options){.cluster = opt_str(v, "cluster"),
@@ -97,6 +116,7 @@ static void broker_options_from(const struct option_values *v, const struct path
                                    .restored = opt_flag(v, "restored")};
     ret->listen = opt_list(v, "listen", &n);
     ret->n_listen = (unsigned)n;
+    return read_budgets(v, ret, err);
 }
 
 static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void *arg)
@@ -164,12 +184,13 @@ int main(int argc, char **argv)
     if (rc == 0 && first < argc && (strcmp(argv[first], "check") != 0 || first + 1 < argc))
         rc = error_set(&err, -EINVAL, "unknown command '%s'; the only one is: lbbroker check",
                        argv[first]);
+    if (rc == 0)
+        rc = broker_options_from(&v, &paths, &o, &err);
     if (rc < 0) {
         fprintf(stderr, "lbbroker: %s\n", err.text);
         options_free(&v);
         return 2;
     }
-    broker_options_from(&v, &paths, &o);
     raise_descriptors();
     code = first < argc ? broker_check(&o) : run(&o);
     options_free(&v);

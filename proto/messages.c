@@ -17,7 +17,8 @@ enum {
     REQUIRED_strs = 1,
     REQUIRED_bins = 1,
     REQUIRED_map = 1,
-    REQUIRED_added_str = 0
+    REQUIRED_added_str = 0,
+    REQUIRED_added_bin = 0
 };
 
 #define FIELD(type, name, most)    {#name, WIRE_##type, offsetof(row, name), most},

@@ -43,7 +43,9 @@ enum wire_type {
     /* struct wire_list of at most LIMIT_VALUES pairs name -> value, at most `most` bytes in all;
        names are unique and at most LIMIT_NAME bytes, values nest at most LIMIT_DEPTH deep */
     WIRE_map,
-    WIRE_added_str = WIRE_str /* a str that later versions appended: see `required` below */
+    /* a str or bin that a later version appended: see `required` below */
+    WIRE_added_str = WIRE_str,
+    WIRE_added_bin = WIRE_bin
 };
 
 /* A list or map as encoded: its items one after the other, without the header. */
@@ -63,6 +65,7 @@ typedef struct wire_list wire_c_strs;
 typedef struct wire_list wire_c_bins;
 typedef struct wire_list wire_c_map;
 typedef struct span wire_c_added_str;
+typedef struct span wire_c_added_bin;
 
 struct wire_field {
     const char *name;

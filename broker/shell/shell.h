@@ -14,6 +14,7 @@
 #include "common/hashtable.h"
 #include "common/loop.h"
 #include "net/server.h"
+#include "trust/budget.h"
 
 enum { SHELL_LISTENERS_MAX = 4 };
 
@@ -51,6 +52,7 @@ struct shell {
     struct store *store;
     struct bcore *core;
     struct known *known;
+    struct budgets *budgets; /* what each principal uses; by its transport key */
     struct offload *offload;
     const struct trust_anchors *anchors;
     struct turn *turn;        /* turn.c */
