@@ -12,7 +12,8 @@ import textwrap
 
 # Limits that a client meets and that stand where they are enforced, not in limits.h.
 ELSEWHERE = {"sessions": "PEERS", "sessions_of_a_key": "PEERS_OF_A_KEY",
-             "subscriptions": "FEED_READERS", "subscriptions_of_a_session": "FEED_PER_PEER",
+             "subscriptions": "FEED_READERS",
+             "subscriptions_of_a_principal": "BUDGET_SUBSCRIPTIONS",
              "log_readers": "LOGS_READERS", "query_page": "QUERY_PAGE_BYTES",
              "log_page": "LOGS_PAGE", "uploads": "UPLOADS", "batch": "BATCH_MAX"}
 # What a client keeps to, and what becomes of one that does not: names of limits.h or ELSEWHERE.
@@ -28,7 +29,7 @@ KEPT = [
     ("sessions of all", "{sessions}", "REFUSED `busy`"),
     ("silence", "{LEASE_MS:S}", "the session is over"),
     ("from connecting to the end of the handshake", "{HANDSHAKE_MS:S}", "the connection is cut"),
-    ("subscriptions of one session", "{subscriptions_of_a_session}", "ERROR `busy`"),
+    ("subscriptions of one principal", "{subscriptions_of_a_principal}", "ERROR `busy`"),
     ("subscriptions of all", "{subscriptions}", "ERROR `busy`"),
     ("LOGS being served, of all", "{log_readers}", "ERROR `busy`"),
     ("uploads (PUT, PARENT_PLAN) at a time, of all", "{uploads}",
@@ -83,7 +84,11 @@ def limits(text):
 
 def constant(name):
     """The value of an enumerator of net/, trust/ or broker/, whether or not its name ends with what
-    bounds are called."""
+    bounds are called; of BUDGET_NAME the default limit."""
+    if name.startswith("BUDGET_"):
+        with open(os.path.join(TOP, "trust", "budget.h"), encoding="utf-8") as f:
+            row = re.search(r'X\(%s, "\w+", \w+, ([\d <]+),' % name[len("BUDGET_"):], f.read())
+        return eval(row.group(1))
     for path in sorted(glob.glob(os.path.join(TOP, "net", "*.[ch]"))
                        + glob.glob(os.path.join(TOP, "trust", "*.h"))
                        + glob.glob(os.path.join(TOP, "broker", "**", "*.[ch]"), recursive=True)):
