@@ -181,7 +181,7 @@ help:
 	@echo "make soak MINUTES=30 SEED=7   a cluster under load while its processes are killed;"
 	@echo "                what is lost or run twice is counted"
 	@echo "make bench      figures, as ratios within one run; ONLY=waiting: what"
-	@echo "                1,000,000 calls that wait cost"
+	@echo "                1,000,000 calls that wait cost; ONLY=followers: what seeing costs"
 	@echo "make fuzz       fuzz targets for a minute each (SECONDS_EACH=60)"
 	@echo "make walls      the rules of the house; make lint: format and analysis, too"
 	@echo "make compile_commands      compile_commands.json for editors"
