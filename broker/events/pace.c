@@ -17,7 +17,7 @@ bool pace_measures(const struct pace *p, int64_t wall)
 }
 
 /* Time for which others had the processor is left out: it says nothing about how much the loop has
- * to do. Work that begins is noticed at once; that it has ended is believed after some windows. */
+ * to do. Work that begins is noticed at once; that it has ended is believed after half a second. */
 static void measure(struct pace *p, const struct pace_clocks *now)
 {
     /* a quarter more for sending what the steps made, and for credit and acknowledgements */
@@ -25,8 +25,8 @@ static void measure(struct pace *p, const struct pace_clocks *now)
             runs = wall - (now->waited - p->since.waited);
     int64_t other = now->used - p->since.used - own, rest = runs - own;
     int64_t busy = other <= 0 ? 0 : rest > other ? other * 1000 / rest : 1000;
-    bool long_ago = wall >= 10 * PACE_WINDOW_US;
-    p->busy = busy >= p->busy || long_ago ? busy : (p->busy * 7 + busy) / 8;
+    bool long_ago = wall >= 50 * PACE_WINDOW_US;
+    p->busy = busy >= p->busy || long_ago ? busy : (p->busy * 31 + busy) / 32;
     p->runs = runs > 0 ? runs * 1000 / wall : 0;
     p->work = other > 0 ? other * 1000 / wall : 0;
     p->since = *now;

@@ -11,11 +11,11 @@
 #include <stdint.h>
 
 enum {
-    PACE_WINDOW_US = 20000, /* how often the loop's other work is measured */
+    PACE_WINDOW_US = 10000, /* how often the loop's other work is measured */
     PACE_SLICE_US = 2000,   /* of one turn, so that dispatch never waits longer */
     PACE_IDLE = 600,        /* the share of an idle broker, per mille; less would show who is not */
     /* A broker whose other work takes this part of its time (per mille) is busy. */
-    PACE_BUSY = 400,
+    PACE_BUSY = 200,
     /* What events get of a busy broker, per mille of its loop's other work: for one reader, for
        each further one, and at most. The loop is about half of the broker's work. */
     PACE_FIRST = 10,

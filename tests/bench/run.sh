@@ -139,8 +139,10 @@ followers() {
     echo $! >"$demo/fleet.pid"
     await "the simulated workers are there" has_line up "$demo/fleet.out" >&2
     "$build/bench/calls" noop fleet 20000 2000 >/dev/null
+    set -- 0 1 10 50
     for _ in $(seq "$rounds"); do
-        for n in 0 1 10 50; do followed "$n" >"$demo/of_$n"; done
+        for n in "$@"; do followed "$n" >"$demo/of_$n"; done
+        set -- "$2" "$3" "$4" "$1" # each is the first of a round in its turn
         paste -d' ' "$demo"/of_{0,1,10,50} |
             awk '{print $1, $4, $7, $10, $4 / $1, $7 / $1, $10 / $1,
                         $2 / 100, $5 / $2, $8 / $2, $11 / $2, $6, $9, $12}' >>"$demo/followers"
