@@ -19,7 +19,8 @@ count=${COUNT:-4000}
 demo=$(mktemp -d "${TMPDIR:-/tmp}/lbb-XXXXXX")
 . "$top/examples/nightly-load/cluster.sh"
 PATH=$build/bin:$PATH
-trap 'unset LONGBOAT_HOME; end_all; remove_demo' EXIT
+fleet=
+trap 'unset LONGBOAT_HOME; [ -z "$fleet" ] || kill "$fleet"; end_all; remove_demo' EXIT
 
 set_up_broker() {
     export LONGBOAT_HOME=$demo/admin
@@ -136,7 +137,7 @@ followed() { # followed N
 followers() {
     local n
     "$build/bench/fleet" 8 64 >"$demo/fleet.out" 2>&1 &
-    echo $! >"$demo/fleet.pid"
+    fleet=$!
     await "the simulated workers are there" has_line up "$demo/fleet.out" >&2
     "$build/bench/calls" noop fleet 20000 2000 >/dev/null
     set -- 0 1 10 50
@@ -166,7 +167,6 @@ if [ "$only" = followers ]; then
     count=${COUNT:-40000}
     set_up_broker
     followers
-    kill "$(cat "$demo/fleet.pid")"
     exit 0
 fi
 set_up
