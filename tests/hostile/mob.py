@@ -3,9 +3,9 @@
 
 usage: mob.py --home HOME | --token FILE --seconds S [--seed N] [--each S] [--rival NAME] [ATTACK...]
        mob.py --list | --home HOME --names | --home HOME --role
-Runs when nothing else wants the processor (SCHED_IDLE): on one machine it costs the broker
-what it sends, and not the processor that it takes away. An exception in an attack is printed and is
-a fault of the attack.
+Runs when nothing else wants the processor (SCHED_IDLE): on one machine it costs the broker what it
+sends, and not the processor that it takes away. An exception in an attack is printed and is a fault
+of the attack.
 Exit: 0 all attacks were made; 1 one of them broke.
 """
 import argparse
