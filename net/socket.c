@@ -27,9 +27,9 @@ enum {
     /* Frames of one peer in our memory before its TCP connection is left unread: 16 MiB at
      * worst. */
     RECEIVE_FRAMES = 16,
-    HEARTBEAT_IVL_MS = 5000, /* ZMTP's own; finds half-open connections, our leases decide */
-    HEARTBEAT_TIMEOUT_MS = 15000,
-    /* unanswered segments end the connection; the system's default is a quarter of an hour */
+    /* Unanswered segments end the connection; the system's default is a quarter of an hour. ZMTP's
+     * heartbeats stay off: their timer aborts the process (docs/transport.md). A peer that has
+     * vanished is found by our sessions' leases. */
     TCP_MAXRT_MS = 30000,
     BACKLOG = 4096, /* all servers of a cluster come back at once after a restart */
     /* each end draws its own from [least, 3 * least): no storm after a restart */
@@ -93,9 +93,6 @@ static int set_common(struct net_socket *s, const struct net_keys *keys, struct 
         OPTION(ZMQ_SNDHWM, SEND_FRAMES),
         OPTION(ZMQ_RCVHWM, RECEIVE_FRAMES),
         OPTION(ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS),
-        OPTION(ZMQ_HEARTBEAT_IVL, HEARTBEAT_IVL_MS),
-        OPTION(ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS),
-        OPTION(ZMQ_HEARTBEAT_TTL, HEARTBEAT_TIMEOUT_MS),
         OPTION(ZMQ_TCP_MAXRT, TCP_MAXRT_MS),
         OPTION(ZMQ_IPV6, 1),
     };
