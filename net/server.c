@@ -191,8 +191,8 @@ static void end_session(struct net_server *s, struct peer *p, const char *reason
     drop(s, p, reason);
 }
 
-/* The messages of one frame, in order, until the session ends. */
-static void deliver(struct net_server *s, struct peer *p, struct span messages)
+/* The messages of one frame of so many bytes, in order, until the session ends. */
+static void deliver(struct net_server *s, struct peer *p, struct span messages, size_t frame_bytes)
 {
     uint64_t kind;
     size_t size;
@@ -207,6 +207,8 @@ static void deliver(struct net_server *s, struct peer *p, struct span messages)
         messages.p += size;
         messages.n -= size;
     }
+    if (!p->gone)
+        session_handled(p->session, frame_bytes, loop_now(s->loop));
 }
 
 /* Is this the first frame of a session, and its first message a HELLO? */
@@ -252,7 +254,7 @@ static void open_session(struct net_server *s, const struct net_packet *packet,
     p->announced = true;
     messages.p += hello.n;
     messages.n -= hello.n;
-    deliver(s, p, messages);
+    deliver(s, p, messages, packet->body.n);
 }
 
 static void take_stray(struct net_server *s, const struct net_packet *packet)
@@ -289,7 +291,7 @@ static void take_of_peer(struct net_server *s, struct peer *p, const struct net_
     peers_mark(&s->peers, p);
     switch (session_take(p->session, packet->body, loop_now(s->loop), &messages, &why)) {
     case SESSION_MESSAGES:
-        deliver(s, p, messages);
+        deliver(s, p, messages, packet->body.n);
         break;
     case SESSION_NOTHING:
         break;
@@ -300,6 +302,7 @@ static void take_of_peer(struct net_server *s, struct peer *p, const struct net_
         drop(s, p, "another session was opened on its connection");
         take_stray(s, packet);
         break;
+    case SESSION_EXCESS:
     case SESSION_MALFORMED:
         end_session(s, p, why.text);
         break;

@@ -9,8 +9,9 @@
  *
  * Flow: at most LIMIT_WINDOW bytes (or one longer frame) and LIMIT_WINDOW_FRAMES frames are
  * unacknowledged; then messages wait in the session's queue (at most LIMIT_SESSION_QUEUE bytes;
- * beyond it session_push refuses). An acknowledgement means "taken", no more: durable answers
- * are messages of their own. */
+ * beyond it session_push refuses). An acknowledgement means "handled", no more: durable answers
+ * are messages of their own. So whoever cannot keep up leaves frames unacknowledged, and an honest
+ * sender stops at its window; one that goes on breaks the protocol. */
 #ifndef LB_NET_SESSION_H
 #define LB_NET_SESSION_H
 
@@ -29,8 +30,8 @@ int session_push(struct session *s, struct span message);
 /* Makes the next frame if there is something to send and the window allows: 1 and *frame replaced;
    0: nothing. */
 int session_frame(struct session *s, int64_t now, struct buf *frame);
-/* Makes a frame without messages if one is due at `now`: an acknowledgement 50 ms after a frame
- * that nothing has acknowledged, or after 16 frames or a quarter of the window; a heartbeat
+/* Makes a frame without messages if one is due at `now`: an acknowledgement 50 ms after a handled
+ * frame that nothing has acknowledged, or after 16 frames or a quarter of the window; a heartbeat
  * after HEARTBEAT_MS of silence. 1 or 0 as above. */
 int session_idle_frame(struct session *s, int64_t now, struct buf *frame);
 /* When to call session_idle_frame next, in CLOCK_BOOTTIME ms. */
@@ -41,10 +42,14 @@ enum session_verdict {
     SESSION_NOTHING,  /* heartbeat, acknowledgement or duplicate */
     SESSION_GAP,      /* something was lost: end the session */
     SESSION_FOREIGN,  /* of another session */
+    SESSION_EXCESS,   /* beyond the sender's window, err says how: end the session */
     SESSION_MALFORMED /* err says what; the session is as it was */
 };
 enum session_verdict session_take(struct session *s, struct span frame, int64_t now,
                                   struct span *ret_messages, struct error *err);
+/* The messages of the oldest frame that session_take returned and that has not been named here have
+ * been handled: the frame, of `bytes` in all, can be acknowledged. */
+void session_handled(struct session *s, size_t bytes, int64_t now);
 /* The head of a frame, without a session: for finding the session it belongs to. */
 int session_peek(struct span frame, struct h_frame *ret, struct error *err);
 
