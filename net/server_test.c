@@ -652,23 +652,6 @@ static void a_message_of_several_parts_ends_the_session(void **state)
     zsock_destroy(&sock);
 }
 
-static void too_many_sessions_of_one_key_are_refused_as_busy(void **state)
-{
-    struct scene *s = *state;
-    enum { MAX = 256 };
-    static struct bare_client h[MAX + 1];
-    for (unsigned i = 0; i <= MAX; i++) {
-        hand_connect(s, &h[i]);
-        hand_says(&h[i], i + 1, 1, true);
-        if (i < MAX)
-            until(s, s->door.hellos == i + 1);
-    }
-    assert_int_equal(hand_hears(s, &h[MAX], MAX + 1), KIND_M_REFUSED);
-    assert_int_equal(s->door.hellos, MAX);
-    for (unsigned i = 0; i <= MAX; i++)
-        net_socket_close(&h[i].socket, 0);
-}
-
 static int scene_short(void **state)
 {
     scene_begin(state);
@@ -760,17 +743,18 @@ static void more_peers_than_a_turn_handles_are_not_taken_for_silent(void **state
     enum { N = 150 };
     struct scene *s = *state;
     static struct bare_client h[N];
-    assert_int_equal(open_door(s, "127.0.0.1:*", 1500, NULL), 0);
+    /* longer than the handshakes of all take on a busy machine */
+    assert_int_equal(open_door(s, "127.0.0.1:*", 5000, NULL), 0);
     net_server_allow(s->door.server, &s->caller.keys.public_key, true);
     s->door.many = true;
-    for (unsigned i = 0; i < N; i++) /* handshakes take time: no session yet, so no lease */
+    for (unsigned i = 0; i < N; i++) {
         hand_connect(s, &h[i]);
-    for (unsigned i = 0; i < N; i++)
         hand_says(&h[i], i + 1, 1, true);
-    until(s, s->door.hellos == N);
+        until(s, s->door.hellos == i + 1);
+    }
     for (unsigned i = 0; i < N; i++)
         hand_says(&h[i], i + 1, 2, false);
-    int64_t end = clock_boot_ms() + 1600;
+    int64_t end = clock_boot_ms() + 5100;
     while (clock_boot_ms() < end) /* we are stopped for longer than the lease */
         net_socket_wait(h[0].socket, false, 5);
     until(s, s->door.messages == N);
@@ -942,7 +926,6 @@ int main(void)
         in_scene(bytes_that_are_not_a_frame_are_refused),
         in_scene(a_second_hello_on_a_connection_replaces_the_first),
         in_scene(a_message_of_several_parts_ends_the_session),
-        in_scene(too_many_sessions_of_one_key_are_refused_as_busy),
         in_short_scene(a_silent_peer_is_down_when_its_lease_ends),
         in_short_scene(a_peer_whose_frames_were_read_late_is_not_taken_for_silent),
         in_scene(a_peer_that_dies_while_its_frames_are_unread_does_no_harm),

@@ -78,6 +78,11 @@ size_t session_owed(const struct session *s)
     return session_waiting(s) + s->in_flight_bytes;
 }
 
+uint64_t session_acked(const struct session *s)
+{
+    return s->acked;
+}
+
 int64_t session_heard(const struct session *s)
 {
     return s->heard;

@@ -58,7 +58,8 @@ bool session_window_open(const struct session *s);
 size_t session_waiting(const struct session *s); /* bytes queued behind the window */
 /* those, and the bytes that were sent and not acknowledged */
 size_t session_owed(const struct session *s);
-int64_t session_heard(const struct session *s); /* when the last frame came (boot ms) */
+uint64_t session_acked(const struct session *s); /* the last of our frames that was acknowledged */
+int64_t session_heard(const struct session *s);  /* when the last frame came (boot ms) */
 
 /* A session's last word: a frame with number 0 and one message: RESET, REFUSED or BYE. Nothing of
  * the session counts after it. It needs no session, so it also answers frames of unknown

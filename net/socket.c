@@ -271,24 +271,40 @@ const char *net_news_text(enum net_news news)
     return texts[news];
 }
 
-int net_socket_watch(struct net_socket *s, struct error *err)
+static int watch(struct net_socket *s, int events, struct error *err)
 {
     static atomic_uint number;
-    const int events = ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_DISCONNECTED |
-                       ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
-                       ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL;
+    /* libzmq's I/O thread waits for room here, and all connections with it */
+    const struct number_option unlimited = OPTION(ZMQ_RCVHWM, 0);
     char endpoint[64];
 
     snprintf(endpoint, sizeof endpoint, "inproc://longboat-watch-%u", atomic_fetch_add(&number, 1));
     if (zmq_socket_monitor(s->zmq, endpoint, events) != 0)
         return error_set(err, -EIO, "cannot monitor libzmq's connections: %s", zmq_strerror(errno));
     s->watch = zsock_new(ZMQ_PAIR);
-    if (!s->watch || zmq_connect(zsock_resolve(s->watch), endpoint) != 0) {
+    if (!s->watch ||
+        zmq_setsockopt(zsock_resolve(s->watch), unlimited.name, &unlimited.value,
+                       sizeof unlimited.value) != 0 ||
+        zmq_connect(zsock_resolve(s->watch), endpoint) != 0) {
         zmq_socket_monitor(s->zmq, NULL, 0);
         zsock_destroy(&s->watch);
         return error_set(err, -EIO, "cannot receive libzmq's events: %s", zmq_strerror(errno));
     }
     return fd_of(zsock_resolve(s->watch), &s->watch_fd, err);
+}
+
+int net_socket_watch(struct net_socket *s, struct error *err)
+{
+    return watch(s,
+                 ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_DISCONNECTED |
+                     ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
+                     ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL,
+                 err);
+}
+
+int net_socket_watch_accepted(struct net_socket *s, struct error *err)
+{
+    return watch(s, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_ACCEPT_FAILED, err);
 }
 
 int net_socket_news_fd(const struct net_socket *s)
@@ -320,20 +336,48 @@ static enum net_news news_of(uint16_t event)
     }
 }
 
-enum net_news net_socket_news(struct net_socket *s)
+/* The next event of the monitor. False: no more. */
+static bool next_event(struct net_socket *s, uint16_t *ret_event, int *ret_value)
 {
     uint8_t event[6]; /* u16 event, u32 value; a second part names the endpoint */
     uint8_t endpoint[NET_ENDPOINT_MAX];
-    void *watch = zsock_resolve(s->watch);
-    enum net_news news = NET_NEWS_NONE;
+    void *monitor = zsock_resolve(s->watch);
 
-    while (news == NET_NEWS_NONE && zmq_recv(watch, event, sizeof event, ZMQ_DONTWAIT) >= 0) {
-        uint16_t number;
-        memcpy(&number, event, sizeof number);
-        news = news_of(number);
-        zmq_recv(watch, endpoint, sizeof endpoint, ZMQ_DONTWAIT);
-    }
+    if (zmq_recv(monitor, event, sizeof event, ZMQ_DONTWAIT) < 0)
+        return false;
+    memcpy(ret_event, event, sizeof *ret_event);
+    memcpy(ret_value, event + sizeof *ret_event, sizeof *ret_value);
+    zmq_recv(monitor, endpoint, sizeof endpoint, ZMQ_DONTWAIT);
+    return true;
+}
+
+enum net_news net_socket_news(struct net_socket *s)
+{
+    enum net_news news = NET_NEWS_NONE;
+    uint16_t event;
+    int value;
+
+    while (news == NET_NEWS_NONE && next_event(s, &event, &value))
+        news = news_of(event);
     return news;
+}
+
+enum net_connection net_socket_connection(struct net_socket *s, int *ret_fd)
+{
+    uint16_t event;
+
+    while (next_event(s, &event, ret_fd))
+        switch (event) {
+        case ZMQ_EVENT_ACCEPTED:
+            return NET_CONNECTION_OPENED;
+        case ZMQ_EVENT_DISCONNECTED:
+            return NET_CONNECTION_CLOSED;
+        case ZMQ_EVENT_ACCEPT_FAILED:
+            return NET_CONNECTION_FAILED;
+        default:
+            break;
+        }
+    return NET_CONNECTION_NONE;
 }
 
 /* ---- Messages */
@@ -389,6 +433,33 @@ void net_packet_release(struct net_packet *p)
 {
     zmq_msg_close(part(p, 0));
     zmq_msg_close(part(p, 1));
+}
+
+static zmq_msg_t *kept_part(const struct net_kept *k)
+{
+    _Static_assert(sizeof k->part >= sizeof(zmq_msg_t), "a zmq_msg_t fits");
+    return (zmq_msg_t *)(void *)(uintptr_t)k->part;
+}
+
+void net_packet_keep(struct net_packet *p, struct net_kept *ret)
+{
+    zmq_msg_init(kept_part(ret));
+    zmq_msg_move(kept_part(ret), part(p, 1));
+}
+
+struct span net_kept_body(const struct net_kept *k)
+{
+    return span_of(zmq_msg_data(kept_part(k)), zmq_msg_size(kept_part(k)));
+}
+
+void net_kept_release(struct net_kept *k)
+{
+    zmq_msg_close(kept_part(k));
+}
+
+int net_packet_fd(struct net_packet *p)
+{
+    return zmq_msg_get(part(p, 1), ZMQ_SRCFD);
 }
 
 int net_socket_send(struct net_socket *s, struct span route, struct span body)
