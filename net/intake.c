@@ -1,6 +1,8 @@
 /* intake.c - see intake.h. */
 #include "net/intake.h"
 
+#include <errno.h>
+
 #include "common/clock.h"
 #include "net/backlog.h"
 #include "net/serverstate.h"
@@ -53,18 +55,35 @@ static void handle_message(struct net_server *s, struct peer *p, uint64_t kind, 
         s->calls.message(s->calls.self, p->handle, kind, message);
 }
 
+/* Returns the size of the first message of a run. */
+static size_t handle_first(struct net_server *s, struct peer *p, struct span run)
+{
+    struct error why = {0};
+    uint64_t kind;
+    size_t size;
+
+    if (wire_peek(run, &kind, &size, &why) < 0) {
+        error_prefix(&why, "a message of a frame");
+    } else if (kind == KIND_H_FRAME) {
+        error_set(&why, -EPROTO, "a message of a frame is another frame head");
+    } else {
+        handle_message(s, p, kind, span_of(run.p, size));
+        return size;
+    }
+    server_reset(s, p, why.text);
+    return run.n;
+}
+
 /* Messages in order: at least one, then until the principal's quantum is used, the turn is over
  * or the session has ended. Returns the bytes of what was handled. */
 static size_t handle(struct net_server *s, struct peer *p, struct span run)
 {
     const struct hash key = p->of->key;
     const size_t all = run.n;
-    uint64_t kind;
     size_t size;
 
-    s->stamp_us = clock_boot_us();
-    while (run.n > 0 && wire_peek(run, &kind, &size, NULL) == 0) {
-        handle_message(s, p, kind, span_of(run.p, size));
+    while (run.n > 0) {
+        size = handle_first(s, p, run);
         run.p += size;
         run.n -= size;
         account(s, p->gone ? peers_principal(&s->peers, &key) : p->of);
@@ -114,10 +133,11 @@ static void serve_waiting(struct net_server *s)
 /* A PING alone in its frame is answered although others wait: it asks whether we are there. */
 static bool is_lone_ping(const struct peer *p, struct span messages)
 {
+    enum { LONGEST = 1 + 1 + 9 };
     uint64_t kind;
     size_t size;
-    return p->announced && wire_peek(messages, &kind, &size, NULL) == 0 && kind == KIND_M_PING &&
-           size == messages.n;
+    return p->announced && messages.n <= LONGEST && wire_peek(messages, &kind, &size, NULL) == 0 &&
+           kind == KIND_M_PING && size == messages.n;
 }
 
 static void keep(struct net_server *s, struct peer *p, struct net_packet *packet, size_t at,
@@ -201,12 +221,19 @@ static void open_session(struct net_server *s, struct net_packet *packet, uint64
     p->fd = fd;
     if (connections_speaks(&s->connections, fd, p->handle))
         zap_keys_spoke(s->allowed, &packet->key);
-    if (session_take(p->session, packet->body, now, &messages, &why) == SESSION_MESSAGES) {
+    if (session_admit(p->session, packet->body, now, &messages, &why) == SESSION_MESSAGES) {
         take_messages(s, p, packet, messages);
         return;
     }
     server_say_refused(s, packet->route, session, REFUSAL_MALFORMED, why.text);
     server_drop(s, p, "", true);
+}
+
+/* A connection without a session that speaks of something else may not do so for long. */
+static void hurry(struct net_server *s, struct net_packet *packet)
+{
+    connections_hurry(&s->connections, net_packet_fd(packet),
+                      loop_now(s->loop) + CONNECTIONS_ENDED_MS);
 }
 
 static void take_stray(struct net_server *s, struct net_packet *packet)
@@ -217,6 +244,7 @@ static void take_stray(struct net_server *s, struct net_packet *packet)
     uint64_t session, kind;
 
     if (!packet->whole || session_peek(packet->body, &head, &why) < 0) {
+        hurry(s, packet);
         if (may_tell(s, packet->route))
             server_say_refused(s, packet->route, 0, REFUSAL_MALFORMED,
                                packet->whole ? why.text : "a message has several parts");
@@ -251,7 +279,7 @@ static void take_of_peer(struct net_server *s, struct peer *p, struct net_packet
         return;
     }
     peers_mark(&s->peers, p);
-    switch (session_take(p->session, packet->body, loop_now(s->loop), &messages, &why)) {
+    switch (session_admit(p->session, packet->body, loop_now(s->loop), &messages, &why)) {
     case SESSION_MESSAGES:
         take_messages(s, p, packet, messages);
         break;
@@ -280,6 +308,7 @@ static void take_packet(struct net_server *s, struct net_packet *packet)
 {
     if (!packet->known)
         return; /* ZAP gives every peer a User-Id; without one, the sender is unknown */
+    s->stamp_us = clock_boot_us();
     struct peer *p = peers_at(&s->peers, packet->route);
     if (p && !hash_eq(&p->of->key, &packet->key)) {
         /* routing ids are claims: this is another peer's connection */

@@ -266,8 +266,8 @@ static bool within_window(const struct session *s, size_t bytes, struct error *e
     return true;
 }
 
-enum session_verdict session_take(struct session *s, struct span frame, int64_t now,
-                                  struct span *ret_messages, struct error *err)
+static enum session_verdict take(struct session *s, struct span frame, bool check, int64_t now,
+                                 struct span *ret_messages, struct error *err)
 {
     struct h_frame head = {0};
     size_t size = 0;
@@ -286,7 +286,7 @@ enum session_verdict session_take(struct session *s, struct span frame, int64_t 
         error_set(err, -EPROTO, "a frame with messages has number 0; numbers begin at 1");
         return SESSION_MALFORMED;
     }
-    if (check_messages(messages, err) < 0)
+    if (check && check_messages(messages, err) < 0)
         return SESSION_MALFORMED;
     if (!s->begun) {
         s->begun = true;
@@ -304,6 +304,18 @@ enum session_verdict session_take(struct session *s, struct span frame, int64_t 
     s->untold_bytes += frame.n;
     *ret_messages = messages;
     return SESSION_MESSAGES;
+}
+
+enum session_verdict session_take(struct session *s, struct span frame, int64_t now,
+                                  struct span *ret_messages, struct error *err)
+{
+    return take(s, frame, true, now, ret_messages, err);
+}
+
+enum session_verdict session_admit(struct session *s, struct span frame, int64_t now,
+                                   struct span *ret_messages, struct error *err)
+{
+    return take(s, frame, false, now, ret_messages, err);
 }
 
 void session_handled(struct session *s, size_t bytes, int64_t now)

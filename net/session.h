@@ -47,6 +47,10 @@ enum session_verdict {
 };
 enum session_verdict session_take(struct session *s, struct span frame, int64_t now,
                                   struct span *ret_messages, struct error *err);
+/* The same, except that the run of messages is not looked at: for a frame that waits until somebody
+ * has time for it. Whoever walks the run finds what is malformed. */
+enum session_verdict session_admit(struct session *s, struct span frame, int64_t now,
+                                   struct span *ret_messages, struct error *err);
 /* The messages of the oldest frame that session_take returned and that has not been named here have
  * been handled: the frame, of `bytes` in all, can be acknowledged. */
 void session_handled(struct session *s, size_t bytes, int64_t now);
