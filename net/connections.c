@@ -1,6 +1,8 @@
 /* connections.c - see connections.h. */
 #include "net/connections.h"
 
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -10,7 +12,16 @@
 
 enum {
     /* descriptors for connections that are accepted before we hear of them, and for files */
-    RESERVE_MAX = 5120
+    RESERVE_MAX = 5120,
+    /* ZMTP and CURVE around a frame: the header's flags and length (2 or 9), "MESSAGE" and its
+     * length, nonce, authenticator, flags */
+    WRAPPING = 8 + 8 + 16 + 1,
+    SHORT_MAX = 255,
+    SHORT_HEAD = 2,
+    LONG_HEAD = 9,
+    /* of a second: what a peer's libzmq sends by itself, such as heartbeats */
+    UNCOUNTED_A_SECOND = 64,
+    LOOKED_AT = 512 /* at a time */
 };
 
 void connections_begin(struct connections *t, struct peers *peers, int64_t quiet_ms)
@@ -42,6 +53,8 @@ static void not_quiet(struct connections *t, struct connection *c)
 
 static void forget(struct connections *t, struct connection *c)
 {
+    if (t->next == c)
+        t->next = c->hh.next;
     not_quiet(t, c);
     HASH_DEL(t->all, c);
     mem_free(&c);
@@ -99,6 +112,7 @@ void connections_opened(struct connections *t, int fd, int64_t now)
     c = mem_zalloc(1, sizeof *c);
     c->fd = fd;
     c->cookie = cookie_of(fd);
+    c->since = now;
     HASH_ADD_INT(t->all, fd, c);
     if (HASH_COUNT(t->all) > t->most) {
         shut(t, c);
@@ -113,6 +127,37 @@ void connections_closed(struct connections *t, int fd)
     struct connection *c = connection_of(t, fd);
     if (c)
         forget(t, c);
+}
+
+void connections_took(struct connections *t, int fd, size_t bytes)
+{
+    struct connection *c = connection_of(t, fd);
+    size_t wrapped = bytes + WRAPPING;
+    if (c)
+        c->taken += wrapped + (wrapped > SHORT_MAX ? LONG_HEAD : SHORT_HEAD);
+}
+
+static bool has_too_much(const struct connection *c, int64_t now)
+{
+    struct tcp_info info;
+    socklen_t size = sizeof info;
+    uint64_t allowed =
+        c->taken + CONNECTIONS_UNTAKEN_MAX + (uint64_t)(now - c->since) / 1000 * UNCOUNTED_A_SECOND;
+    return getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
+           size >=
+               offsetof(struct tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received &&
+           info.tcpi_bytes_received > allowed;
+}
+
+void connections_look(struct connections *t, int64_t now)
+{
+    struct connection *c = t->next ? t->next : t->all;
+    for (unsigned i = 0; c && i < LOOKED_AT; i++, c = c->hh.next)
+        if (has_too_much(c, now)) {
+            shut(t, c);
+            t->untaken++;
+        }
+    t->next = c;
 }
 
 bool connections_speaks(struct connections *t, int fd, uint64_t peer)

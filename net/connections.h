@@ -12,14 +12,20 @@
 #include "net/peers.h"
 
 enum {
-    CONNECTIONS_ENDED_MS = 1000,        /* after a session that broke the rules: its last word */
-    CONNECTIONS_QUIET_MAX = 4096,       /* of all: a cluster's servers come back at once */
-    CONNECTIONS_QUIET_OF_A_KEY_MAX = 64 /* whose sessions have ended */
+    CONNECTIONS_ENDED_MS = 250,          /* after a session that broke the rules: its last word */
+    CONNECTIONS_QUIET_MAX = 4096,        /* of all: a cluster's servers come back at once */
+    CONNECTIONS_QUIET_OF_A_KEY_MAX = 64, /* whose sessions have ended */
+    /* bytes that a connection may have in libzmq, the system's buffer and what we cannot count
+     * included. An honest sender has a window there, or one long frame. */
+    CONNECTIONS_UNTAKEN_MAX = 4 << 20,
+    CONNECTIONS_LOOK_MS = 100 /* how often we look */
 };
 
 struct connection {
     int fd;
     uint64_t cookie;
+    uint64_t taken;       /* bytes on the wire of the frames that we took from libzmq */
+    int64_t since;        /* when it was opened */
     bool spoke;           /* a session was opened on it before */
     uint64_t peer;        /* its session; 0: none */
     struct principal *of; /* whose quiet connection it is; NULL: not known, or it has a session */
@@ -31,9 +37,11 @@ struct connections {
     struct peers *peers; /* borrowed */
     struct connection *all;
     struct heap quiet;
-    int64_t quiet_ms;          /* how long a connection may have no session */
-    unsigned most;             /* more are closed at once, so that descriptors are left */
-    uint64_t closed, too_many; /* by us; and of these, for being too many */
+    int64_t quiet_ms;        /* how long a connection may have no session */
+    struct connection *next; /* to look at; NULL: from the first again */
+    unsigned most;           /* more are closed at once, so that descriptors are left */
+    /* by us; and of these, for being too many, and for holding too much in libzmq */
+    uint64_t closed, too_many, untaken;
 };
 
 /* `most` from the process's limit of descriptors. */
@@ -42,6 +50,11 @@ unsigned connections_open(const struct connections *t);
 void connections_end(struct connections *t);
 void connections_opened(struct connections *t, int fd, int64_t now);
 void connections_closed(struct connections *t, int fd);
+/* We took a frame of so many bytes that came on it. */
+void connections_took(struct connections *t, int fd, size_t bytes);
+/* Closes those that have too much in libzmq. Its marks count whole messages, so a message of endless
+ * parts never reaches one, and we never hear of it. */
+void connections_look(struct connections *t, int64_t now);
 /* A session was opened on it. True: its first. */
 bool connections_speaks(struct connections *t, int fd, uint64_t peer);
 /* p, which is about to leave the table, has ended. `broke`: it broke a rule, and its connection

@@ -315,6 +315,7 @@ static void take_packet(struct net_server *s, struct net_packet *packet)
         server_drop(s, p, "its connection is gone", false);
         p = NULL;
     }
+    connections_took(&s->connections, p ? p->fd : net_packet_fd(packet), packet->body.n);
     if (p && packet->whole)
         take_of_peer(s, p, packet);
     else if (p)

@@ -193,6 +193,8 @@ static void on_timer(struct loop *l, struct loop_timer *t, void *arg)
 
 /* ---- In */
 
+static void on_look(struct loop *l, struct loop_timer *t, void *arg);
+
 void server_hear_connections(struct net_server *s)
 {
     enum net_connection what;
@@ -206,6 +208,17 @@ void server_hear_connections(struct net_server *s)
         else
             s->counts.not_accepted++;
     }
+    if (connections_open(&s->connections) && !loop_timer_is_set(&s->look))
+        loop_timer_set(s->loop, &s->look, "net.look", loop_now(s->loop), on_look, s);
+}
+
+static void on_look(struct loop *l, struct loop_timer *t, void *arg)
+{
+    struct net_server *s = arg;
+    server_hear_connections(s);
+    connections_look(&s->connections, loop_now(l));
+    if (connections_open(&s->connections))
+        loop_timer_set(l, t, "net.look", loop_now(l) + CONNECTIONS_LOOK_MS, on_look, s);
 }
 
 static void on_connections(struct loop *l, int fd, uint32_t events, void *arg)
@@ -301,6 +314,7 @@ void net_server_close(struct net_server **sp)
     loop_off(s->loop, s);
     loop_timer_stop(s->loop, &s->again);
     loop_timer_stop(s->loop, &s->timer);
+    loop_timer_stop(s->loop, &s->look);
     if (s->socket) {
         loop_del(s->loop, net_socket_fd(s->socket));
         loop_del(s->loop, net_socket_news_fd(s->socket));
@@ -372,6 +386,7 @@ void net_server_counts(const struct net_server *s, struct net_server_counts *ret
     *ret = s->counts;
     ret->closed = s->connections.closed;
     ret->too_many = s->connections.too_many;
+    ret->untaken = s->connections.untaken;
     ret->connections = connections_open(&s->connections);
     ret->handshakes_put_off = zap_keys_put_off(s->allowed);
     for (const struct principal *who = s->peers.waiting; who; who = who->next)

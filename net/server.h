@@ -71,6 +71,7 @@ struct net_server_counts {
     uint64_t full_turns;         /* turns that ended at their bound, with messages left */
     uint64_t closed;             /* connections closed for having no session, or too many of them */
     uint64_t too_many;           /* and of these, the ones that were too many */
+    uint64_t untaken;            /* the ones that had too much in libzmq */
     uint64_t not_accepted;       /* libzmq had no descriptor for a connection */
     uint64_t handshakes_put_off; /* a key had too many connections without a session */
     uint64_t connections;        /* open now */

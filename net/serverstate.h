@@ -23,6 +23,7 @@ struct net_server {
     struct connections connections;
     struct loop_timer again; /* something is left for the next turn */
     struct loop_timer timer; /* the first of peers.timers, or of the quiet connections */
+    struct loop_timer look;  /* at what connections have in libzmq */
     int64_t lease_ms;
     struct buf frame, last;
     struct reset_told told[SERVER_RESETS_KEPT];

@@ -75,7 +75,7 @@ size_t session_waiting(const struct session *s)
 
 size_t session_owed(const struct session *s)
 {
-    return session_waiting(s) + s->in_flight_bytes;
+    return session_waiting(s) + s->n_sizes * sizeof *s->sizes + s->in_flight_bytes;
 }
 
 uint64_t session_acked(const struct session *s)

@@ -60,7 +60,7 @@ int session_peek(struct span frame, struct h_frame *ret, struct error *err);
 /* True if what is queued and one more message of up to LIMIT_PACK bytes would leave at once. */
 bool session_window_open(const struct session *s);
 size_t session_waiting(const struct session *s); /* bytes queued behind the window */
-/* those, and the bytes that were sent and not acknowledged */
+/* those, what it costs to know their sizes, and the bytes that were sent and not acknowledged */
 size_t session_owed(const struct session *s);
 uint64_t session_acked(const struct session *s); /* the last of our frames that was acknowledged */
 int64_t session_heard(const struct session *s);  /* when the last frame came (boot ms) */

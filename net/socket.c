@@ -4,6 +4,7 @@
 
 #include <czmq.h>
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sodium.h>
 #include <stdatomic.h>
@@ -24,9 +25,14 @@ enum {
      * flight. A pipe's writer learns of room only when its reader has taken half the mark, so the
      * mark is four times the window; the bytes behind it are bounded by the window's bytes. */
     SEND_FRAMES = 4 * LIMIT_WINDOW_FRAMES,
-    /* Frames of one peer in our memory before its TCP connection is left unread: 16 MiB at
-     * worst. */
-    RECEIVE_FRAMES = 16,
+    /* Frames of one peer in our memory before its TCP connection is left unread: 8 MiB at worst. */
+    RECEIVE_FRAMES = 8,
+    /* The system's buffers of a broker's connection, each way; they would grow to several MiB. A
+     * window fits into twice this, which is what the system makes of it. */
+    KERNEL_BYTES = LIMIT_WINDOW / 2,
+    /* A longer block is given back to the system when it is freed, so that a flood of long frames
+     * leaves nothing behind; glibc would raise this by itself with the first one. */
+    MAPPED_BYTES = 128 << 10,
     /* Unanswered segments end the connection; the system's default is a quarter of an hour. ZMTP's
      * heartbeats stay off: their timer aborts the process (docs/transport.md). A peer that has
      * vanished is found by our sessions' leases. */
@@ -48,6 +54,7 @@ struct net_socket {
 
 static void begin_once(void)
 {
+    mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
     zsys_handler_set(NULL); /* the program handles its own signals */
     zsys_init();
 }
@@ -139,10 +146,9 @@ static struct net_socket *open_socket(int type, const struct net_keys *keys, str
 int net_router_open(struct net_socket **ret, const struct net_keys *keys, struct error *err)
 {
     const struct number_option options[] = {
-        OPTION(ZMQ_CURVE_SERVER, 1),
-        OPTION(ZMQ_ZAP_ENFORCE_DOMAIN, 1),
-        OPTION(ZMQ_ROUTER_MANDATORY, 1),
-        OPTION(ZMQ_BACKLOG, BACKLOG),
+        OPTION(ZMQ_CURVE_SERVER, 1),      OPTION(ZMQ_ZAP_ENFORCE_DOMAIN, 1),
+        OPTION(ZMQ_ROUTER_MANDATORY, 1),  OPTION(ZMQ_BACKLOG, BACKLOG),
+        OPTION(ZMQ_RCVBUF, KERNEL_BYTES), OPTION(ZMQ_SNDBUF, KERNEL_BYTES),
     };
     struct net_socket *s = open_socket(ZMQ_ROUTER, keys, err);
     int rc;
