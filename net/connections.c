@@ -21,7 +21,9 @@ enum {
     LONG_HEAD = 9,
     /* of a second: what a peer's libzmq sends by itself, such as heartbeats */
     UNCOUNTED_A_SECOND = 64,
-    LOOKED_AT = 512 /* at a time */
+    LOOKED_AT = 512, /* at a time */
+    /* what may come late of a session that has ended: its window, or one long frame, and a HELLO */
+    QUIET_BYTES_MAX = LIMIT_FRAME + LIMIT_PACK
 };
 
 void connections_begin(struct connections *t, struct peers *peers, int64_t quiet_ms)
@@ -99,6 +101,7 @@ static struct connection *oldest_quiet(const struct connections *t)
 static void make_quiet(struct connections *t, struct connection *c, int64_t until)
 {
     heap_insert(&t->quiet, &c->due, until, (uint64_t)c->fd);
+    c->heard = c->taken;
     if (t->quiet.n > CONNECTIONS_QUIET_MAX) {
         shut(t, oldest_quiet(t));
         t->too_many++;
@@ -133,8 +136,11 @@ void connections_took(struct connections *t, int fd, size_t bytes)
 {
     struct connection *c = connection_of(t, fd);
     size_t wrapped = bytes + WRAPPING;
-    if (c)
-        c->taken += wrapped + (wrapped > SHORT_MAX ? LONG_HEAD : SHORT_HEAD);
+    if (!c)
+        return;
+    c->taken += wrapped + (wrapped > SHORT_MAX ? LONG_HEAD : SHORT_HEAD);
+    if (heap_holds(&c->due) && c->taken - c->heard > QUIET_BYTES_MAX)
+        shut(t, c);
 }
 
 static bool has_too_much(const struct connection *c, int64_t now)

@@ -17,7 +17,7 @@ enum {
     CONNECTIONS_QUIET_OF_A_KEY_MAX = 64, /* whose sessions have ended */
     /* bytes that a connection may have in libzmq, the system's buffer and what we cannot count
      * included. An honest sender has a window there, or one long frame. */
-    CONNECTIONS_UNTAKEN_MAX = 4 << 20,
+    CONNECTIONS_UNTAKEN_MAX = 2 << 20,
     CONNECTIONS_LOOK_MS = 100 /* how often we look */
 };
 
@@ -25,6 +25,7 @@ struct connection {
     int fd;
     uint64_t cookie;
     uint64_t taken;       /* bytes on the wire of the frames that we took from libzmq */
+    uint64_t heard;       /* of these, before it had no session */
     int64_t since;        /* when it was opened */
     bool spoke;           /* a session was opened on it before */
     uint64_t peer;        /* its session; 0: none */
@@ -50,10 +51,10 @@ unsigned connections_open(const struct connections *t);
 void connections_end(struct connections *t);
 void connections_opened(struct connections *t, int fd, int64_t now);
 void connections_closed(struct connections *t, int fd);
-/* We took a frame of so many bytes that came on it. */
+/* We took a frame of so many bytes that came on it. Without a session it may not go on sending. */
 void connections_took(struct connections *t, int fd, size_t bytes);
-/* Closes those that have too much in libzmq. Its marks count whole messages, so a message of endless
- * parts never reaches one, and we never hear of it. */
+/* Closes those that have too much in libzmq. Its marks count whole messages, so a message of
+ * endless parts never reaches one, and we never hear of it. */
 void connections_look(struct connections *t, int64_t now);
 /* A session was opened on it. True: its first. */
 bool connections_speaks(struct connections *t, int fd, uint64_t peer);

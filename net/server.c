@@ -1,4 +1,4 @@
-/* server.c - see server.h; what arrives is for intake.h. It is taken when the descriptor of the socket
+/* server.c - see server.h; intake.h is for what arrives. That is taken when the socket's descriptor
  * wakes the loop, or by a timer that is due at once when something is left (the descriptor is
  * edge-triggered); messages leave in the prepare hook, right before the loop sleeps, so that those
  * of a turn share frames. */
