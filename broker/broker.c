@@ -8,6 +8,7 @@
 #include "broker/depot/enrol.h"
 #include "broker/dispatch.h"
 #include "broker/shell/gate.h"
+#include "broker/shell/ask.h"
 #include "broker/shell/hello.h"
 #include "broker/shell/known.h"
 #include "broker/shell/offload.h"
@@ -192,6 +193,7 @@ static int open_services(struct broker *b, struct error *err)
     turn_new(sh);
     b->events = events_new(sh);
     enrol_listen(sh);
+    ask_listen(sh);
     int rc = offload_new(&sh->offload, sh->loop, err);
     if (rc == 0)
         rc = depot_open(&b->depot, sh, depot, b->options.depot_bytes, err);

@@ -128,7 +128,7 @@ static bool bind(sqlite3_stmt *st, const struct store_find *f, unsigned most, ui
         break;
     case STORE_FIND_LAST: {
         const struct id *before = id_is_zero(f->after.run) ? &greatest : &f->after.run;
-        db_bind_span(st, 1, span_str(f->principal));
+        db_bind_span(st, 1, span_str(f->principal ? f->principal : ""));
         db_bind_bytes(st, 2, before->b, sizeof before->b);
         break;
     }

@@ -22,8 +22,10 @@ enum {
     WAL_PAGES_IDLE = 256, /* when idle, checkpoint from this size on */
     WAL_PAGES_MAX = 2500, /* checkpoint even under load; fewer than WAL_PREGROWN holds */
     DROP_STEP = 200,      /* records dropped at a time */
-    FULL_RETRY_MS = 500,  /* between two attempts to commit to a full disk */
-    ROOM_MS = 1000        /* between two checks of the free space */
+    /* bytes of answers that nobody has fetched yet; they take memory, and the loop is busy */
+    ANSWERED_MAX = 8 << 20,
+    FULL_RETRY_MS = 500, /* between two attempts to commit to a full disk */
+    ROOM_MS = 1000       /* between two checks of the free space */
 };
 
 /* ---- db.c: SQLite with sentences */
@@ -126,6 +128,8 @@ enum { ROW_COLUMNS = 22 };
 /* ---- history.c: answers */
 struct answer {
     struct store_answer public;
+    uint64_t at; /* HISTORY, PARENTS: the last row looked at, from which the next step goes on */
+    unsigned scanned; /* rows looked at */
     struct buf arena; /* all bytes of rows and records */
     struct store_ended *rows;
     struct store_record *records, *begins;
@@ -137,7 +141,10 @@ struct history {
     sqlite3_stmt *st[HISTORY_STATEMENTS];
     sqlite3_stmt *find[FIND_STATEMENTS]; /* by enum store_find_by */
 };
-void history_answer(struct history *h, const struct store_question *q, struct answer *ret);
+/* Reads the next step of an answer that begins as zero. False: more steps are to follow. */
+bool history_answer(struct history *h, const struct store_question *q, struct answer *a);
+/* Makes *ret an answer that can be given. */
+void history_settle(struct answer *a);
 void history_free(struct history *h);
 /* Adds a row with the columns ROW_OF_RUN or ROW_OF_PARENT; lent until the next one is added. */
 struct store_ended *answer_add_row(struct answer *a, sqlite3_stmt *st);
@@ -146,18 +153,43 @@ void answer_free(struct answer *a);
 /* ---- find.c */
 void find_answer(struct history *h, const struct store_question *q, struct answer *ret);
 
-/* ---- The store itself */
+/* ---- asked.c: the questions that wait, by principal */
 struct store_asked {
     uint64_t number, fold_to;
-    struct store_question question;
-    store_hear *hear;
+    struct store_question question; /* its texts lie behind this struct */
+    store_hear *hear;               /* NULL: forgotten or cancelled */
     void *self;
-    struct answer answer;
+    struct answer *answer; /* NULL: nothing has been read */
+    size_t size;           /* of this allocation */
     struct store_asked *next;
 };
 struct store_asked_list {
-    struct store_asked *first, **last;
+    struct store_asked *first, *last;
 };
+struct asked_principal;
+struct asked_queue {
+    struct store_asked_list soon;
+    struct asked_principal *by_who;       /* a hash */
+    struct asked_principal *first, *last; /* in turn: whose turn it is comes first */
+    unsigned n, n_principals;
+    size_t bytes;
+};
+struct store_asked *asked_new(const struct store_question *q);
+void asked_free(struct store_asked *a);
+void asked_put(struct asked_queue *q, struct store_asked *a);
+/* Puts back a page that has been read in part: it goes on at its principal's next turn. */
+void asked_put_back(struct asked_queue *q, struct store_asked *a);
+/* Takes out the next question that needs no more folding than `folded`; NULL: there is none. */
+struct store_asked *asked_next(struct asked_queue *q, uint64_t folded);
+/* The lowest lsn up to which a question waits for folding; UINT64_MAX: none waits. */
+uint64_t asked_fold_to(const struct asked_queue *q);
+/* Takes out the questions of this session or, if that is 0, with this number, or, if both are 0,
+ * all; adds them to `out`. */
+void asked_take(struct asked_queue *q, uint64_t session, uint64_t number,
+                struct store_asked_list *out);
+void asked_list_add(struct store_asked_list *l, struct store_asked *a);
+
+/* ---- The store itself */
 
 struct store {
     char *path;
@@ -173,15 +205,17 @@ struct store {
     pthread_t writer, reader;
     bool started;
 
-    pthread_mutex_t mutex; /* of everything below */
-    pthread_cond_t work;   /* the writer waits here */
-    pthread_cond_t folded_cond, questions;
-    struct buf queue; /* [u64 lsn][u64 n][bytes] ... */
+    pthread_mutex_t mutex;    /* of everything below */
+    pthread_cond_t work;      /* the writer waits here */
+    pthread_cond_t questions; /* the reader waits here: for questions, and for folding */
+    struct buf queue;         /* [u64 lsn][u64 n][bytes] ... */
     unsigned queued;
     uint64_t appended, committed, folded, fold_wanted;
     bool stop, reader_stop, full, limit_changed;
     _Atomic uint64_t most_bytes; /* set by store_limit, read by the writer */
-    struct store_asked_list asked_soon, asked, answered;
+    struct asked_queue asked;
+    struct store_asked_list answered;
+    size_t answered_bytes;       /* the reader stops at ANSWERED_MAX */
     struct store_asked *reading; /* the reader's, now */
     uint64_t asked_number;
     struct store_stats stats;

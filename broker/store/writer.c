@@ -31,6 +31,13 @@ void store_news(struct store *s)
         log_warn("store: eventfd: %s", strerror(errno));
 }
 
+/* More has been folded. The mutex is held. */
+static void wake_reader(struct store *s)
+{
+    if (s->asked.n)
+        pthread_cond_signal(&s->questions);
+}
+
 /* ---- Transactions */
 static int set_fsync(struct store *s, bool on, struct error *err)
 {
@@ -188,7 +195,7 @@ static void set_full(struct store *s, bool full, const char *why)
         log_info("store: there is room again; new calls are accepted");
     pthread_mutex_lock(&s->mutex);
     s->full = full;
-    pthread_cond_broadcast(&s->folded_cond); /* questions are then answered without folding */
+    wake_reader(s); /* questions are then answered without folding */
     pthread_mutex_unlock(&s->mutex);
     store_news(s);
 }
@@ -220,7 +227,7 @@ static int fold_alone(struct store *s, unsigned *ret_n, struct error *err)
         return rollback(s, folded, rc);
     pthread_mutex_lock(&s->mutex);
     s->folded = s->folder.folded;
-    pthread_cond_broadcast(&s->folded_cond);
+    wake_reader(s);
     pthread_mutex_unlock(&s->mutex);
     return 0;
 }
@@ -347,7 +354,7 @@ static void tell_committed(struct store *s, uint64_t last)
     s->committed = last;
     s->folded = s->folder.folded;
     s->stats.commits++;
-    pthread_cond_broadcast(&s->folded_cond);
+    wake_reader(s);
     pthread_mutex_unlock(&s->mutex);
     store_news(s);
 }
