@@ -126,6 +126,8 @@ static int open_store(struct broker *b, struct error *err)
             "store '%s' is a backup: runs that ended after it was taken would run again. Start "
             "once with --restored, which holds every live run until lbctl release decides",
             sh->store_path);
+    if (rc == 0 && b->options.restored)
+        rc = store_restored(b->shell.store, err);
     if (rc == 0)
         rc = store_start(b->shell.store, &(struct store_calls){sh, turn_committed, turn_store_full},
                          err);

@@ -137,6 +137,40 @@ bool store_is_backup(const struct store *s)
     return s->is_backup;
 }
 
+/* ---- A backup that was put back */
+/* Everything up to `to` counts as folded, and the file as a backup until a record is appended. */
+static int jump(struct store *s, uint64_t to, struct error *err)
+{
+    uint64_t folded = s->folder.folded;
+    unsigned n = 1;
+    int rc = db_exec(s->db, "BEGIN IMMEDIATE", err);
+    while (rc == 0 && n)
+        rc = fold_step(&s->folder, &n, err);
+    if (rc == 0)
+        rc = db_meta_set(s->db, "folded", to, err);
+    if (rc == 0 && s->is_backup)
+        rc = db_meta_set(s->db, "backup", to, err);
+    if (rc == 0)
+        rc = db_exec(s->db, "COMMIT", err);
+    if (rc == 0) {
+        s->folder.folded = s->folded = to;
+        s->appended = s->committed = s->told_lsn = to;
+        return 0;
+    }
+    s->folder.folded = folded;
+    if (!sqlite3_get_autocommit(s->db))
+        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+    return rc;
+}
+
+int store_restored(struct store *s, struct error *err)
+{
+    const uint64_t step = STORE_NUMBERS_A_SECOND;
+    uint64_t by_clock = s->options.now > 0 ? (uint64_t)s->options.now / 1000 * step : 0,
+             next = (s->appended / step + 1) * step;
+    return jump(s, by_clock > next ? by_clock : next, err);
+}
+
 /* ---- Running */
 int store_start(struct store *s, const struct store_calls *calls, struct error *err)
 {

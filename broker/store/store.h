@@ -30,7 +30,9 @@ enum {
     STORE_SCHEMA = 2, /* PRAGMA user_version */
     /* space for the results of some 100,000 jobs; less: fewer results fit once the disk fills up */
     STORE_RESERVE_DEFAULT = 64 << 20,
-    STORE_PAGE_MAX = LIMIT_ROWS
+    STORE_PAGE_MAX = LIMIT_ROWS,
+    /* thirty times what a broker has been seen to write, and in the year 2200 still exact in JSON */
+    STORE_NUMBERS_A_SECOND = 1 << 20
 };
 
 struct store;
@@ -70,6 +72,12 @@ bool store_is_backup(const struct store *s);
  * `take` returns 0, or negative with err set, which ends the load. Call it before store_start. */
 typedef int store_take_record(void *self, uint64_t lsn, struct span body, struct error *err);
 int store_load(struct store *s, store_take_record *take, void *self, struct error *err);
+/* The file is a backup that was put back, and numbers above its last may have been given out since
+ * it was made: the next record gets one far above, STORE_NUMBERS_A_SECOND times the seconds since
+ * 1970 plus 1. So no number means two things, whichever backup is put back how often, as long as
+ * the clock is right and a broker writes fewer records a second. Folds all that was loaded: the gap
+ * lies where nothing is replayed. Call it after store_load and before store_start. */
+int store_restored(struct store *s, struct error *err);
 
 /* Starts the threads; copies `calls`. When store_fd is readable, call store_dispatch, which makes
  * the calls and delivers answers. */
@@ -77,8 +85,8 @@ int store_start(struct store *s, const struct store_calls *calls, struct error *
 int store_fd(const struct store *s);
 void store_dispatch(struct store *s);
 
-/* Queues the records of one turn of the loop; copies them. Their lsn continue those appended
- * before, without a gap. Never blocks. */
+/* Queues the records of one turn of the loop; copies them. Their lsn continue store_committed or
+ * those appended before, without a gap. Never blocks. */
 void store_append(struct store *s, const struct bcore_record *records, unsigned n);
 /* Queues a line for the view `events` that is not a record of the core: a denial, a backup. Never
  * replayed. */
