@@ -17,7 +17,8 @@ _Static_assert(TAIL_BYTES == 3 && sizeof(struct id) == 16, "the indexes on subst
 /* clang-format off */
 /* Ids end with random bytes, so a plain index on their ends would write each entry to a different
  * page. The index is cut into segments of 65,536 records instead: entries of one time lie together,
- * and a look-up probes each segment that has records (some 60 for a million runs, a few microseconds each). */
+ * and a look-up probes each segment that has records (some 60 for a million runs, a few
+ * microseconds each). */
 #define SEGMENTS \
     "WITH RECURSIVE segment (n) AS ( " \
     "  SELECT max(lsn) >> 16 FROM journal " \

@@ -57,16 +57,18 @@ static const char *const SQL[HISTORY_STATEMENTS] = {
     [H_FROM] = "SELECT lsn, at FROM journal WHERE lsn >= ?1 ORDER BY lsn LIMIT 1",
     [H_OLDEST] = "SELECT min(lsn) FROM journal",
     [H_RUN_KEY] =
-        "SELECT lsn, run, digest "
-        "FROM ended_run "
-        "WHERE key = ?1 AND principal = ?2 "
-        "ORDER BY lsn DESC "
+        "SELECT lsn, run, digest FROM ended_run WHERE key = ?1 AND principal = ?2 "
+        "UNION ALL "
+        "SELECT lsn, run, digest FROM ended_key "
+        "WHERE key = ?1 AND principal = ?2 AND parent = 0 "
+        "ORDER BY 1 DESC "
         "LIMIT 1",
     [H_PARENT_KEY] =
-        "SELECT lsn, run, digest "
-        "FROM ended_parent "
-        "WHERE key = ?1 AND principal = ?2 "
-        "ORDER BY lsn DESC "
+        "SELECT lsn, run, digest FROM ended_parent WHERE key = ?1 AND principal = ?2 "
+        "UNION ALL "
+        "SELECT lsn, run, digest FROM ended_key "
+        "WHERE key = ?1 AND principal = ?2 AND parent = 1 "
+        "ORDER BY 1 DESC "
         "LIMIT 1",
 };
 /* clang-format on */

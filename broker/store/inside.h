@@ -71,12 +71,31 @@ struct record {
     /* without a run: what the record is about; a later one with the same entity replaces it */
     char entity[192];
     size_t entity_n;
-    char note[256];    /* for people, in the view `events` */
+    char note[256]; /* for people, in the view `events` */
+    /* whose it is: of a begin its principal, of evidence its server, of what has no run who did it;
+       lent like `body` */
+    struct span owner;
     bool begins, ends; /* a run or parent */
     bool passing;      /* no restart needs it */
 };
 int record_read(uint64_t lsn, struct span body, struct record *ret, struct error *err);
 const char *record_word(uint64_t kind);
+
+/* ---- held.c: whose the bytes are that may be dropped (table `held`) */
+enum held_kind { HELD_RUNS = 1, HELD_EVIDENCE, HELD_EVENTS, HELD_NOTES, HELD_KINDS };
+struct held { /* sums of the transaction that have not been written */
+    struct held_sum *v;
+    unsigned n, cap;
+    sqlite3_stmt *st[2];
+};
+const char *held_word(enum held_kind kind);
+/* What a record counts, by the size of its body, and what a row of history does, by that of the
+ * record of the end: both with their share of the indexes. schema_3.sql has the same numbers. */
+int64_t held_record_bytes(size_t body);
+int64_t held_row_bytes(size_t end);
+void held_add(struct held *h, enum held_kind kind, struct span owner, int64_t bytes);
+int held_write(struct held *h, sqlite3 *db, struct error *err);
+void held_free(struct held *h);
 
 /* ---- fold.c */
 enum fold_statement {
@@ -88,12 +107,14 @@ enum fold_statement {
     FOLD_RUN_ADD,
     FOLD_RUN_LATE,
     FOLD_PARENT_ADD,
+    FOLD_LOOSE_ADD,
     FOLD_STATEMENTS
 };
 struct folder {
     sqlite3 *db;
     sqlite3_stmt *st[FOLD_STATEMENTS];
     uint64_t folded;
+    struct held held;
 };
 void fold_free(struct folder *f);
 /* Folds up to FOLD_STEP of the records after f->folded, in a transaction that the caller has
@@ -106,9 +127,36 @@ int row_of_run(sqlite3 *db, sqlite3_stmt *st, const struct record *records, unsi
 int row_of_parent(sqlite3 *db, sqlite3_stmt *st, const struct record *records, unsigned n,
                   struct error *err);
 
-/* ---- drop.c: retention. *ret_more: more is due now. */
-int drop_step(sqlite3 *db, uint64_t retention_ms, uint64_t history_bytes, int64_t now,
-              uint64_t *ret_dropped, bool *ret_more, struct error *err);
+/* ---- drop.c: retention */
+enum {
+    DROP_STATEMENTS = 21,
+    DROP_TOLD_MAX = 16,
+    DROP_TELL_MS = 3600000 /* then another note is begun */
+};
+struct dropped { /* what a note says */
+    enum held_kind kind;
+    bool by_size;
+    char owner[LIMIT_NAME + 1];
+    int64_t note, since, upto; /* note: its id; 0: none */
+    uint64_t n;
+};
+struct dropper {
+    sqlite3 *db;
+    sqlite3_stmt *st[DROP_STATEMENTS];
+    struct held held;
+    struct dropped told[DROP_TOLD_MAX];
+    uint64_t bytes[HELD_KINDS];   /* held, by kind; [0]: all */
+    uint64_t dropped[HELD_KINDS]; /* rows of each kind, since the start */
+};
+struct drop_rule {
+    uint64_t retention_ms, history_bytes; /* 0: no limit */
+    uint64_t kept_ms;                     /* how long keys answer */
+    int64_t now;
+};
+/* Drops what is due, some DROP_STEP rows at the most, in a transaction that the caller has started.
+ * *ret_more: something was dropped, and more may be due now. */
+int drop_step(struct dropper *d, const struct drop_rule *rule, bool *ret_more, struct error *err);
+void drop_free(struct dropper *d);
 
 /* clang-format off */
 /* The columns of a row of history, in the order in which history.c reads them. */
@@ -199,6 +247,8 @@ struct store {
     sqlite3 *db;
     sqlite3_stmt *insert, *insert_note, *epoch_of;
     struct folder folder;
+    struct dropper dropper;
+    struct held noted; /* notes of the batch that is being committed */
     unsigned wal_pages;
     bool is_backup;
     bool fsync_off; /* the connection's synchronous is NORMAL now */

@@ -39,7 +39,7 @@ static int raise_epoch(struct store *s, struct error *err)
         rc = db_meta_get(s->db, "epoch", &s->epoch, err);
     if (rc == 0)
         rc = db_meta_get(s->db, "folded", &s->folder.folded, err);
-    s->folder.db = s->db;
+    s->folder.db = s->dropper.db = s->db;
     s->folded = s->folder.folded;
     return rc;
 }
@@ -404,6 +404,8 @@ void store_close(struct store **store)
     db_finalize(&s->insert_note, 1);
     db_finalize(&s->epoch_of, 1);
     fold_free(&s->folder);
+    drop_free(&s->dropper);
+    held_free(&s->noted);
     /* refused, perhaps because a sync failed: the file is left alone */
     if (s->db && !s->started)
         sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);

@@ -17,6 +17,9 @@
  * fsync, corruption, the epoch of another broker) ends the process at once with EXIT_STORE and one
  * sentence; the next process replays.
  *
+ * Retention drops what is old, and beyond history_bytes what exceeds its share: drop.c. A key goes
+ * on answering for kept_ms after its run's end, although the run's history has gone.
+ *
  * People may open the file with the sqlite3 shell, read-only, and look at the views job_history,
  * step_history, parent_history and events (views.sql). */
 #ifndef LB_BROKER_STORE_STORE_H
@@ -27,20 +30,22 @@
 
 enum {
     EXIT_STORE = 74,  /* EX_IOERR: the disk or the file is unreliable */
-    STORE_SCHEMA = 2, /* PRAGMA user_version */
+    STORE_SCHEMA = 3, /* PRAGMA user_version */
     /* space for the results of some 100,000 jobs; less: fewer results fit once the disk fills up */
     STORE_RESERVE_DEFAULT = 64 << 20,
     STORE_PAGE_MAX = LIMIT_ROWS,
-    /* thirty times what a broker has been seen to write, and in the year 2200 still exact in JSON */
+    /* many times what a broker has been seen to write, and in the year 2200 still exact in JSON */
     STORE_NUMBERS_A_SECOND = 1 << 20
 };
 
 struct store;
 
 struct store_options {
-    const char *path;       /* the SQLite file; beside it lie its -wal, -shm and .lock */
-    uint64_t retention_ms;  /* history older than this is dropped; 0: never */
-    uint64_t history_bytes; /* beyond it the oldest history is dropped; 0: no limit */
+    const char *path;      /* the SQLite file; beside it lie its -wal, -shm and .lock */
+    uint64_t retention_ms; /* history older than this is dropped; 0: never */
+    /* beyond it history is dropped, and with it evidence, notes and events beyond their shares, as
+       drop.c says; 0: no limit. Keys that still answer, live runs and the audit do not count */
+    uint64_t history_bytes;
     uint64_t reserve_bytes; /* 0: STORE_RESERVE_DEFAULT */
     uint64_t most_bytes;    /* limit of the file's size; 0: the disk's */
     /* for which ended runs store_load gives the keys: see core.h; 0: KEPT_MS, KEPT_MAX */
@@ -208,6 +213,8 @@ struct store_stats {
     bool full;
     uint64_t asked, asked_bytes; /* questions that wait for an answer, and their memory */
     uint64_t reads;              /* steps of answers that were read */
+    /* bytes of what may be dropped, by kind, as of the last minute */
+    uint64_t held_history, held_evidence, held_events, held_notes;
 };
 void store_stats(struct store *s, struct store_stats *ret);
 

@@ -117,6 +117,8 @@ static int insert_note(struct store *s, struct span body, struct error *err)
     db_bind_span(st, 3, m.verb);
     db_bind_span(st, 4, m.target);
     db_bind_span(st, 5, m.reason);
+    held_add(&s->noted, HELD_NOTES, m.by,
+             100 + (int64_t)(2 * m.by.n + m.verb.n + m.target.n + m.reason.n));
     return db_run(s->db, st, err);
 }
 
@@ -146,8 +148,11 @@ static int commit(struct store *s, const struct buf *batch, uint64_t *ret_last, 
     uint64_t folded = s->folder.folded;
     unsigned n = 1;
     int rc = begin(s, true, err);
+    s->noted.n = 0; /* of a batch that was rolled back */
     if (rc == 0)
         rc = insert_batch(s, batch, ret_last, err);
+    if (rc == 0)
+        rc = held_write(&s->noted, s->db, err);
     for (unsigned i = 0; rc == 0 && n && i < 4 && *ret_last - s->folder.folded > FOLD_BACKLOG; i++)
         rc = fold_step(&s->folder, &n, err);
     if (rc == 0)
@@ -234,17 +239,25 @@ static int fold_alone(struct store *s, unsigned *ret_n, struct error *err)
 
 static int drop_some(struct store *s, bool *ret_more, struct error *err)
 {
-    uint64_t dropped = 0;
+    const struct drop_rule rule = {.retention_ms = s->options.retention_ms,
+                                   .history_bytes = s->options.history_bytes,
+                                   .kept_ms = s->options.kept_ms ? s->options.kept_ms : KEPT_MS,
+                                   .now = clock_wall_ms()};
     int rc = begin(s, false, err);
     if (rc == 0)
-        rc = drop_step(s->db, s->options.retention_ms, s->options.history_bytes, clock_wall_ms(),
-                       &dropped, ret_more, err);
+        rc = drop_step(&s->dropper, &rule, ret_more, err);
     if (rc == 0)
         rc = db_exec(s->db, "COMMIT", err);
     if (rc < 0)
         return rollback(s, s->folder.folded, rc);
     pthread_mutex_lock(&s->mutex);
-    s->stats.dropped += dropped;
+    s->stats.dropped = 0;
+    for (unsigned i = 1; i < HELD_KINDS; i++)
+        s->stats.dropped += s->dropper.dropped[i];
+    s->stats.held_history = s->dropper.bytes[HELD_RUNS];
+    s->stats.held_evidence = s->dropper.bytes[HELD_EVIDENCE];
+    s->stats.held_events = s->dropper.bytes[HELD_EVENTS];
+    s->stats.held_notes = s->dropper.bytes[HELD_NOTES];
     pthread_mutex_unlock(&s->mutex);
     return 0;
 }
