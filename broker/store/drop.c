@@ -316,36 +316,56 @@ static struct dropped *told_of(struct dropper *d, enum held_kind kind, const cha
     return t;
 }
 
-static int say(struct drop_work *w, const struct drop_row *r, unsigned n, bool by_size)
+/* Writes the note, or brings it up to date; one that has been dropped itself is written anew. */
+static int write_note(struct drop_work *w, struct dropped *t, const char *reason)
 {
     struct dropper *d = w->d;
-    struct dropped *t = told_of(d, r->kind, by_size ? r->owner : "", by_size, w->rule->now);
-    sqlite3_stmt *st = statement(w, t->note ? DROP_SAY_MORE : DROP_SAY);
+    for (;;) {
+        bool fresh = !t->note;
+        sqlite3_stmt *st = statement(w, fresh ? DROP_SAY : DROP_SAY_MORE);
+        if (!st)
+            return w->err->code;
+        sqlite3_bind_int64(st, 1, w->rule->now);
+        db_bind_span(st, 2, span_str(held_word(t->kind)));
+        db_bind_span(st, 3, span_str(reason));
+        if (!fresh)
+            sqlite3_bind_int64(st, 4, t->note);
+        int rc = db_run(d->db, st, w->err);
+        if (rc < 0)
+            return rc;
+        if (fresh) {
+            t->note = sqlite3_last_insert_rowid(d->db);
+            held_add(&d->held, HELD_NOTES, span_str("broker"), 100 + (int64_t)strlen(reason));
+            return 0;
+        }
+        if (sqlite3_changes(d->db))
+            return 0;
+        t->note = 0;
+    }
+}
+
+static int say(struct drop_work *w, const struct drop_row *r, unsigned n, bool by_size)
+{
+    struct dropped *t = told_of(w->d, r->kind, by_size ? r->owner : "", by_size, w->rule->now);
     char reason[200], upto[CLOCK_TEXT];
-    if (!st)
-        return w->err->code;
     t->n += n;
     t->upto = r->at > t->upto ? r->at : t->upto;
-    int size = snprintf(reason, sizeof reason, "%llu %s%s, up to %s: %s", (unsigned long long)t->n,
-                        by_size ? "of " : "of all",
-                        by_size ? (*r->owner ? r->owner : "the time before schema 3") : "",
-                        clock_format(t->upto, upto),
-                        by_size ? "the most of its kind when history_size was reached"
-                                : "older than retention");
-    sqlite3_bind_int64(st, 1, w->rule->now);
-    db_bind_span(st, 2, span_str(held_word(r->kind)));
-    db_bind_span(st, 3, span_of(reason, (size_t)size));
-    if (t->note)
-        sqlite3_bind_int64(st, 4, t->note);
-    else
-        held_add(&d->held, HELD_NOTES, span_str("broker"), 220);
-    int rc = db_run(d->db, st, w->err);
-    if (rc == 0 && !t->note)
-        t->note = sqlite3_last_insert_rowid(d->db);
-    return rc;
+    snprintf(reason, sizeof reason, "%llu %s%s, up to %s: %s", (unsigned long long)t->n,
+             by_size ? "of " : "of all",
+             by_size ? (*r->owner ? r->owner : "the time before schema 3") : "",
+             clock_format(t->upto, upto),
+             by_size ? "the most of its kind when history_size was reached"
+                     : "older than retention");
+    return write_note(w, t, reason);
 }
 
 /* ---- A step */
+/* What the broker says here is not worth saying when it goes, and would go on for ever. */
+static bool is_told(const struct drop_row *r)
+{
+    return r->kind != HELD_NOTES || strcmp(r->owner, "broker") != 0;
+}
+
 /* Drops from the list, at least one row, until so many bytes are free. */
 static int drop_list(struct drop_work *w, uint64_t bytes, bool by_size)
 {
@@ -356,11 +376,11 @@ static int drop_list(struct drop_work *w, uint64_t bytes, bool by_size)
         struct drop_row *r = &w->row[i];
         rc = drop_row(w, r);
         freed += (uint64_t)r->bytes;
-        untold++;
+        untold += is_told(r);
+        w->d->dropped[r->kind]++;
         bool last = i + 1 == w->n || freed >= bytes || w->row[i + 1].kind != r->kind;
-        if (rc == 0 && last) {
+        if (rc == 0 && last && untold) {
             rc = say(w, r, untold, by_size);
-            w->d->dropped[r->kind] += untold;
             untold = 0;
         }
     }

@@ -252,6 +252,26 @@ static void replaced_decisions_go_and_the_one_that_counts_stays(void **state)
     testing_assert_loads(state, "221@2000 221@2001 ", NULL);
 }
 
+/* What is said about what was dropped would be dropped, and so on. */
+static void a_store_that_may_keep_nothing_comes_to_rest(void **state)
+{
+    struct past p = {0};
+    struct store_stats stats;
+    begin(&p, state, (struct store_options){0});
+    run_of(&p, "anna", 1000);
+    evidence_of(&p, "etl1", testing_run_id(0), 1000);
+    store_note(p.s, &(struct r_operated){.at = p.at, .by = span_str("otto")});
+    settle(&p);
+    end(&p);
+    begin(&p, state, (struct store_options){.history_bytes = 1, .retention_ms = 1});
+    drop_until(&p, state, "SELECT count(*) FROM held", 0);
+    testing_assert_shell(state, "SELECT count(*) FROM notes", "0");
+    assert_true(key_answers(&p, "anna", 0));
+    store_stats(p.s, &stats);
+    assert_true(stats.dropped < 10);
+    end(&p);
+}
+
 /* The accounts hold what the file grows by, so that history_size means something. */
 static void the_accounts_say_what_the_file_holds(void **state)
 {
@@ -321,6 +341,7 @@ int main(void)
         in_folder(a_short_retention_forgets_no_key_and_a_key_is_forgotten_in_time),
         in_folder(who_is_denied_much_fills_only_the_share_of_notes),
         in_folder(replaced_decisions_go_and_the_one_that_counts_stays),
+        in_folder(a_store_that_may_keep_nothing_comes_to_rest),
         in_folder(the_accounts_say_what_the_file_holds),
         in_folder(a_raised_store_counts_as_a_new_one),
     };
