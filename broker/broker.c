@@ -8,6 +8,7 @@
 #include "broker/depot/enrol.h"
 #include "broker/dispatch.h"
 #include "broker/shell/gate.h"
+#include "broker/shell/ask.h"
 #include "broker/shell/hello.h"
 #include "broker/shell/known.h"
 #include "broker/shell/offload.h"
@@ -131,6 +132,8 @@ static int open_store(struct broker *b, struct error *err)
             "store '%s' is a backup: runs that ended after it was taken would run again. Start "
             "once with --restored, which holds every live run until lbctl release decides",
             sh->store_path);
+    if (rc == 0 && b->options.restored)
+        rc = store_restored(b->shell.store, err);
     if (rc == 0)
         rc = store_start(b->shell.store, &(struct store_calls){sh, turn_committed, turn_store_full},
                          err);
@@ -199,6 +202,7 @@ static int open_services(struct broker *b, struct error *err)
     turn_new(sh);
     b->events = events_new(sh);
     enrol_listen(sh);
+    ask_listen(sh);
     int rc = offload_new(&sh->offload, sh->loop, err);
     if (rc == 0)
         rc = depot_open(&b->depot, sh, depot, b->options.depot_bytes, err);
