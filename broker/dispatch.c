@@ -220,6 +220,8 @@ void dispatch_message(void *broker, uint64_t handle, uint64_t kind, struct span 
         shell_drop(sh, p, code, text);
         return;
     }
+    if (p->minor > PROTO_MINOR)
+        message = messages_fit(kind, PROTO_MINOR, message, &sh->trimmed);
     const struct dispatch_row *row = dispatch_row_of(kind, rights_role(p->certificate));
     enum rights_verdict verdict = RIGHTS_DENIED;
     if (!row || (code = judge_form(kind, message, &err)) == REFUSAL_NONE)
