@@ -114,9 +114,7 @@ static void reader_add(struct feed *f, uint64_t peer, const struct feed_who *who
     r->peer = peer;
     r->req = m->req;
     r->since = m->after ? 0 : m->since;
-    r->position = r->told =
-        /* a number of the future: start from now */
-        m->after < f->committed ? m->after : f->committed;
+    r->position = r->told = m->after;
     r->credit = m->credit;
     r->class = class_join(f, &who->rights, &m->where);
     p->readers = mem_realloc(p->readers, p->n + 1, sizeof(struct feed_reader *));
@@ -137,6 +135,12 @@ enum refusal feed_subscribe(struct feed *f, uint64_t peer, const struct m_subscr
     if (f->n >= FEED_READERS_MAX) {
         error_set(err, -EBUSY, "this broker has %u subscriptions, which is the limit", f->n);
         return REFUSAL_BUSY;
+    }
+    if (m->after > f->committed) {
+        error_set(err, -EINVAL,
+                  "no event has the number %llu yet: the newest is %llu; subscribe after that one",
+                  (unsigned long long)m->after, (unsigned long long)f->committed);
+        return REFUSAL_BAD_ARGUMENT;
     }
     f->calls->who(f->self, peer, &who);
     if (f->calls->take(f->self, &who.principal, err) < 0)

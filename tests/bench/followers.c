@@ -38,8 +38,8 @@ static void die(const struct error *err)
 static void subscribe(struct bench_follower *f, uint64_t req)
 {
     buf_clear(&message);
-    m_subscribe_encode(&(struct m_subscribe){.req = req, .after = UINT64_MAX, .credit = CREDIT},
-                       &message);
+    m_subscribe_encode(
+        &(struct m_subscribe){.req = req, .since = clock_wall_ms(), .credit = CREDIT}, &message);
     dialer_send(f->dialer, buf_span(&message));
 }
 
