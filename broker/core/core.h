@@ -31,6 +31,10 @@ struct bcore_config {
        beyond it stay in the store only; 0: memory_budget / BODIES_PART */
     uint64_t bodies_budget;
     uint64_t max_runs; /* live runs; beyond it `busy` */
+    /* which part of either one principal may have (trust/budget.h); 0: as in the table there */
+    uint64_t runs_percent, memory_percent;
+    /* live pairs of job and address, likewise; 0: CLASSES_MAX */
+    uint64_t classes_max;
     char cluster[LIMIT_NAME + 1], broker[LIMIT_NAME + 1];
     struct span certificate; /* the broker's own d_signed, for WELCOME; copied */
     /* how long and how many keys of ended runs are kept in memory; 0: KEPT_MS, KEPT_MAX */
@@ -42,8 +46,11 @@ enum {
     BODIES_PART = 4, /* higher: more reads of the store; lower: fewer calls fit in all */
     /* for this long after a run's end its key is found without asking the store */
     KEPT_MS = 7 * 86400000,
-    /* about 100 bytes each; older keys are looked up in the store (BCORE_FX_LOOKUP_KEY) */
-    KEPT_MAX = 250000
+    /* about 100 bytes each; older keys are looked up in the store (BCORE_FX_LOOKUP_KEY). One
+       principal's many ends push out the keys of others, which then cost a look into the store */
+    KEPT_MAX = 250000,
+    /* each change of a server looks at all of them, about 10 ms for so many */
+    CLASSES_MAX = 1 << 17
 };
 
 /* The other end of a session, from its verified certificate. Lent for the step; the core copies

@@ -156,13 +156,27 @@ void out_fail_after(struct bcore *c, uint64_t rests_on, uint64_t req, enum refus
     va_end(ap);
 }
 
-/* Half the wait is random, so that callers refused together do not return together. */
+/* Half the shortest wait is random. What one principal sends beyond its share returns one after
+ * another, so the more was refused, the longer the last one waits. */
+static uint64_t retry_of(struct bcore *c)
+{
+    struct peer_state *p = bcore_peer_find(c, c->ev->peer);
+    int64_t soonest = c->now + BUSY_RETRY_MS;
+    uint64_t some = (c->ev->random[14] * 256u + c->ev->random[15]) % BUSY_RETRY_MS;
+    if (!p)
+        return BUSY_RETRY_MS + some;
+    int64_t at = p->account->retry_at + RETRY_SPACING_MS;
+    if (at < soonest || at > c->now + RETRY_LATEST_MS)
+        at = soonest;
+    p->account->retry_at = at;
+    return (uint64_t)(at - c->now) + some;
+}
+
 void out_fail_busy(struct bcore *c, uint64_t req, const char *fmt, ...)
 {
     va_list ap;
-    uint64_t retry = BUSY_RETRY_MS + (c->ev->random[14] * 256u + c->ev->random[15]) % BUSY_RETRY_MS;
     va_start(ap, fmt);
-    send_error(c, 0, req, REFUSAL_BUSY, retry, fmt, ap);
+    send_error(c, 0, req, REFUSAL_BUSY, retry_of(c), fmt, ap);
     va_end(ap);
 }
 
