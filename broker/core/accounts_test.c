@@ -190,7 +190,10 @@ static void principals_take_turns_however_many_parents_one_has(void **state)
              wh1 = world_worker_hello(w, "wh1", 1);
     for (unsigned i = 0; i < 100; i++) {
         struct d_call d = world_call_of("k");
-        d.parent = world_id((uint8_t)(i + 1));
+        char key[16];
+        snprintf(key, sizeof key, "p%u", i);
+        d.parent = world_parent(w, anna, "anna", key);
+        d.task = span_str("t");
         accepted(w, anna, "anna", i, d);
     }
     accepted_of(w, bert, "bert", 3);

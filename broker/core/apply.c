@@ -241,6 +241,7 @@ static int apply_parent_begun(struct bcore *c, uint64_t lsn, const struct r_pare
     account_charge(c, p->account, parent_cost(r->parent.n));
     p->body = buf_dup(r->parent);
     p->begun_at = r->at;
+    p->tasks = d.tasks;
     p->lsn = lsn;
     table_add(&c->parents, (uintptr_t)p);
     table_add(&c->parents_by_key, (uintptr_t)p);
@@ -257,6 +258,8 @@ static int apply_parent_driven(struct bcore *c, uint64_t lsn, const struct r_par
         return error_set(err, -EPROTO, "parent_driven: epoch %llu follows %llu",
                          (unsigned long long)r->epoch, (unsigned long long)p->epoch);
     p->epoch = r->epoch;
+    text_put(c, &p->driven_by);
+    p->driven_by = text_get(c, r->principal);
     p->lsn = lsn;
     return 0;
 }

@@ -1,8 +1,8 @@
 /* calls.c - CALL: starts a run, once for each principal and key.
  *
  * A call is judged in this order: its form, cluster and caller; then its key, so that a repeated
- * call gets its answer whatever else has changed; then the reasons to refuse a new one: expiry and
- * lack of room. */
+ * call gets its answer whatever else has changed; then the reasons to refuse a new one: a parent
+ * that another drives, expiry, lack of room. */
 #include <string.h>
 
 #include "broker/core/inside.h"
@@ -13,10 +13,11 @@
  * run. */
 static const char *missing_of(const struct d_call *d)
 {
-    return !d->key.n                            ? "its key is empty"
-           : !names_job_is_good(d->job)         ? "invalid job name"
-           : !names_address_is_good(d->address) ? "invalid address"
-           : d->on_lost >= ON_LOST_COUNT        ? "on_lost has an unknown value"
+    return !d->key.n                              ? "its key is empty"
+           : !names_job_is_good(d->job)           ? "invalid job name"
+           : !names_address_is_good(d->address)   ? "invalid address"
+           : d->on_lost >= ON_LOST_COUNT          ? "on_lost has an unknown value"
+           : !id_is_zero(d->parent) && !d->task.n ? "it names a parent and no task"
            : !d->pin_latest && hash_is_zero(&d->job_hash)
                ? "it has neither a job hash nor pin_latest"
            : !names_as_of_is_good(d->as_of)
@@ -154,6 +155,8 @@ void bcore_on_call(struct bcore *c, struct peer_state *p)
         out_lookup_key(c, p->handle, d.key, false);
         return;
     }
+    if (!id_is_zero(d.parent) && !parents_admit(c, p, m.req, d.parent, d.index))
+        return;
     if (refuse_new(c, p, &m, &d))
         return;
     id = new_id(c);

@@ -125,6 +125,7 @@ static void bad_calls_are_refused_with_a_sentence(void **state)
         BAD(MALFORMED, "as_of", d.as_of = span_str("yesterday")),
         BAD(MALFORMED, "as_of", d.as_of = span_str("2026-11-21T09:13:55")),
         BAD(MALFORMED, "never expires", d.expires = 0),
+        BAD(MALFORMED, "a parent and no task", d.parent = world_id(1)),
         BAD(BAD_ARGUMENT, "no semaphores", d.semaphores = wire_list_from(&items, 1)),
         BAD(EXPIRED, "expired 5 s ago", d.expires = WORLD_WALL - 5000),
     };

@@ -284,7 +284,9 @@ struct parent {
     struct buf body; /* d_signed */
     int64_t begun_at;
     uint64_t epoch, lsn;
+    struct text *driven_by; /* the principal of the last driver; NULL: none yet */
     /* derived */
+    uint64_t tasks; /* of its body: how many children it may have, an `each` counted once */
     struct account *account;
     struct peer_state *driver;
     struct parent *drives_prev, *drives_next; /* of the driver */
@@ -537,6 +539,9 @@ void parents_peer_down(struct peer_state *p);
 struct parent *parent_find(const struct bcore *c, struct id id);
 void parent_free(struct bcore *c, struct parent **p);
 uint64_t parent_cost(size_t body_n); /* bytes that one takes in total */
+/* May this session start something below this parent? If not, answers ERROR. */
+bool parents_admit(struct bcore *c, const struct peer_state *peer, uint64_t req, struct id parent,
+                   uint64_t index);
 
 /* ---- follow.c */
 void follow_add(struct bcore *c, struct peer_state *p, struct run *r, uint64_t level);

@@ -43,6 +43,7 @@ void parent_free(struct bcore *c, struct parent **p)
     (*p)->account->parents--;
     account_release(c, (*p)->account, parent_cost((*p)->body.n));
     account_put(c, &(*p)->account);
+    text_put(c, &(*p)->driven_by);
     text_put(c, &(*p)->principal);
     buf_free(&(*p)->body);
     mem_free(p);
@@ -74,6 +75,52 @@ static void drive(struct bcore *c, struct peer_state *peer, struct parent *p, ui
     }
     SEND(c, peer->handle, p->lsn, driving, .req = req, .parent = p->id, .epoch = p->epoch,
          .resumed = resumed);
+}
+
+/* Between two sessions of a driver nobody drives, and what it had not heard an answer to may come
+ * before its PARENT_DRIVE. So then its principal counts. */
+static bool is_driver(const struct parent *p, const struct peer_state *peer)
+{
+    return p->driver ? p->driver == peer
+                     : peer->name == (p->driven_by ? p->driven_by : p->principal);
+}
+
+/* Its own principal may try again: perhaps the other session ends before the parent. */
+static void other_drives(struct bcore *c, const struct parent *p, const struct peer_state *peer,
+                         uint64_t req)
+{
+    char id[ID_TEXT], text[ERROR_TEXT_MAX];
+    bool own = peer->name == p->principal;
+    snprintf(text, sizeof text,
+             "parent %s is driven by %s'%s': only its driver starts what is below it",
+             id_format(p->id, id), p->driver ? "another session, of " : "",
+             p->driver      ? p->driver->name->s
+             : p->driven_by ? p->driven_by->s
+                            : p->principal->s);
+    c->counts.refused++;
+    SEND(c, peer->handle, p->lsn, error, .req = req,
+         .code = own ? REFUSAL_HELD_BY_OTHER : REFUSAL_DENIED, .text = span_str(text),
+         .retry_ms = own ? c->config.lease_ms : 0);
+}
+
+bool parents_admit(struct bcore *c, const struct peer_state *peer, uint64_t req, struct id parent,
+                   uint64_t index)
+{
+    const struct parent *p = parent_find(c, parent);
+    const struct kept *k = p ? NULL : kept_by_id(c, parent);
+    char id[ID_TEXT];
+    if (!p)
+        out_fail_after(c, k ? k->lsn : c->kept.forgot_lsn, req, REFUSAL_DENIED, "parent %s %s",
+                       id_format(parent, id), k ? "has ended" : "is not known");
+    else if (!is_driver(p, peer))
+        other_drives(c, p, peer, req);
+    else if (index >= p->tasks + LIMIT_SERVERS)
+        out_fail_after(c, p->lsn, req, REFUSAL_DENIED,
+                       "parent %s has %llu tasks, and no child %llu", id_format(parent, id),
+                       (unsigned long long)p->tasks, (unsigned long long)index);
+    else
+        return true;
+    return false;
 }
 
 static bool decode(struct bcore *c, struct peer_state *peer, const struct m_parent_begin *m,
@@ -165,6 +212,8 @@ void bcore_on_parent_begin(struct bcore *c, struct peer_state *peer)
         out_lookup_key(c, peer->handle, d.key, true);
         return;
     }
+    if (!id_is_zero(d.parent) && !parents_admit(c, peer, m.req, d.parent, 0))
+        return;
     if (refuse_new(c, peer, &m))
         return;
     id = id_make(c->wall, c->ev->random);

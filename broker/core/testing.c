@@ -405,6 +405,26 @@ struct d_call world_call_of(const char *key)
                            .expires = WORLD_WALL + 100 * 86400000ll};
 }
 
+struct id world_parent(struct core_world *w, uint64_t peer, const char *caller, const char *key)
+{
+    struct buf *body = world_scratch(w);
+    struct m_accepted a;
+    struct m_driving g;
+    d_parent_encode(&(struct d_parent){.cluster = span_str("test"),
+                                       .caller = span_str(caller),
+                                       .key = span_str(key),
+                                       .name = span_str("nightly"),
+                                       .plan = world_hash(3),
+                                       .tasks = 8,
+                                       .issued_at = WORLD_WALL},
+                    body);
+    SAY(w, peer, caller, parent_begin, .req = 1, .parent = world_wrapped(w, buf_span(body), caller),
+        .drive = true);
+    SENT(w, peer, ACCEPTED, accepted, &a);
+    SENT(w, peer, DRIVING, driving, &g);
+    return a.run;
+}
+
 void world_call_with(struct core_world *w, uint64_t peer, uint64_t req, const struct d_call *d,
                      uint64_t follow)
 {
