@@ -143,6 +143,7 @@ static void open_core(struct broker *b)
                              .max_runs = b->options.max_runs,
                              .runs_percent = budgets_limit(b->shell.budgets, BUDGET_RUNS),
                              .memory_percent = budgets_limit(b->shell.budgets, BUDGET_MEMORY),
+                             .evidence_bytes = budgets_limit(b->shell.budgets, BUDGET_EVIDENCE),
                              .certificate = buf_span(&b->certificate)};
     span_copy_str(span_str(b->options.cluster), c.cluster, sizeof c.cluster);
     span_copy_str(span_str(b->options.name), c.broker, sizeof c.broker);

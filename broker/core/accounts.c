@@ -59,6 +59,23 @@ void account_release(struct bcore *c, struct account *a, uint64_t bytes)
     c->memory -= bytes;
 }
 
+bool account_rate(const struct bcore *c, struct rate *r, uint64_t amount, uint64_t most,
+                  uint64_t full_ms)
+{
+    uint64_t gone = c->now > r->at ? (uint64_t)(c->now - r->at) : 0;
+    uint64_t back = gone < full_ms ? most / full_ms * gone + most % full_ms * gone / full_ms : most;
+    if (back) { /* else less than one has come back, and the time goes on counting */
+        r->used -= back < r->used ? back : r->used;
+        r->at = c->now;
+    }
+    if (!r->used)
+        r->at = c->now;
+    if (amount > most || r->used > most - amount)
+        return false;
+    r->used += amount;
+    return true;
+}
+
 bool account_allows_memory(struct bcore *c, struct account *a, uint64_t req, uint64_t bytes)
 {
     uint64_t size = c->config.memory_budget, percent = c->config.memory_percent;

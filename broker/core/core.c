@@ -33,6 +33,8 @@ struct bcore *bcore_new(const struct bcore_config *config)
         c->config.kept_max = KEPT_MAX;
     if (!c->config.classes_max)
         c->config.classes_max = CLASSES_MAX;
+    if (!c->config.evidence_bytes)
+        c->config.evidence_bytes = budget_row(BUDGET_EVIDENCE)->limit;
     if (!c->config.runs_percent)
         c->config.runs_percent = budget_row(BUDGET_RUNS)->limit;
     if (!c->config.memory_percent)
@@ -159,8 +161,10 @@ void bcore_begin(struct bcore *c, const struct bcore_event *ev, struct bcore_out
     c->committed = c->lsn;
     kept_begin(c);
     EMIT(c, epoch, .at = c->wall, .epoch = next_epoch(c), .software = span_str(LB_VERSION));
-    if (ev->restored)
+    if (ev->restored) {
+        c->restored_at = c->wall;
         hold_all(c);
+    }
     for (struct run *r = c->oldest, *newer; r; r = newer) {
         newer = r->newer; /* r may end below */
         int64_t age = c->wall > r->called_at ? c->wall - r->called_at : 0;

@@ -35,6 +35,9 @@ struct bcore_config {
     uint64_t runs_percent, memory_percent;
     /* live pairs of job and address, likewise; 0: CLASSES_MAX */
     uint64_t classes_max;
+    /* bytes of results that do not count which one server may have kept at once; a sixteenth comes
+       back each hour; 0: as in that table */
+    uint64_t evidence_bytes;
     char cluster[LIMIT_NAME + 1], broker[LIMIT_NAME + 1];
     struct span certificate; /* the broker's own d_signed, for WELCOME; copied */
     /* how long and how many keys of ended runs are kept in memory; 0: KEPT_MS, KEPT_MAX */
@@ -96,8 +99,8 @@ struct bcore_event {
     uint8_t random[16]; /* for the id of a new run */
     uint64_t size;      /* DEPLOY: bytes of the package in the depot */
     bool restored;      /* bcore_begin: the records are those of a backup */
-    /* CALL and PARENT_BEGIN after BCORE_FX_LOOKUP_KEY: the store has answered, and `known` is its
-       answer. */
+    /* CALL and PARENT_BEGIN after BCORE_FX_LOOKUP_KEY, RESULT after BCORE_FX_LOOKUP_HANDED: the
+       store has answered, and `known` is its answer. */
     bool looked_up;
     const struct bcore_known *known;
 };
@@ -127,7 +130,13 @@ enum bcore_effect_kind {
     /* peer, key, parent, body: a CALL or PARENT_BEGIN whose key may be that of a run no longer in
        memory. The shell looks (principal, key) up in the history and steps the same BCORE_MESSAGE
        again with looked_up. */
-    BCORE_FX_LOOKUP_KEY
+    BCORE_FX_LOOKUP_KEY,
+    /* peer, run, attempt, key (the server's name), body: a RESULT that does not count, from a
+       server that may never have had that attempt. The shell looks for its r_assigned in the
+       history and steps the same BCORE_MESSAGE again with looked_up; `known` is not NULL if it is
+       there. */
+    BCORE_FX_LOOKUP_HANDED,
+    BCORE_FX_NOTE /* run, key (who), body: a sentence for the events, that is no record */
 };
 
 struct bcore_effect {
@@ -138,7 +147,8 @@ struct bcore_effect {
     uint64_t req, level; /* LOOKUP */
     struct id run;
     uint64_t called_lsn; /* EXECUTE */
-    struct span key;     /* LOOKUP_KEY */
+    struct span key;     /* LOOKUP_KEY, LOOKUP_HANDED, NOTE */
+    uint64_t attempt;    /* LOOKUP_HANDED */
     bool parent;         /* LOOKUP_KEY: the key is a parent's, not a call's */
 };
 

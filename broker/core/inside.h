@@ -27,8 +27,7 @@ enum {
     RETRY_SPACING_MS = 1,     /* refused calls of one principal return at most once in this time */
     RETRY_LATEST_MS = 60000,  /* ... but none is told to wait longer than this */
     RESTORED_ATTEMPTS = 1000, /* more attempts than a run has between two backups */
-    EVIDENCE_MAX = 10000, /* remembered results that did not count; a repeat makes no new record */
-    MEAN_WEIGHT = 8       /* the weight of a new run time is one eighth */
+    MEAN_WEIGHT = 8           /* the weight of a new run time is one eighth */
 };
 
 /* ---- Names and certificates, each held once (names.c) */
@@ -65,6 +64,7 @@ struct attempt {
     int64_t handed;                /* boot */
     char *progress;                /* NULL: none */
     uint8_t percent;
+    uint16_t steps;             /* records of it */
     bool ahead, recalled, seen; /* seen: listed by HAVE in this session */
     bool lasting; /* at hand-over its job took PREFETCH_NONE_MS or more, or was not measured */
 };
@@ -236,6 +236,9 @@ struct server {
     bool leased;                         /* the lease has not ended */
     bool ready;                          /* HAVE_END has come in this session */
     bool resting;
+    unsigned returns; /* unasked, one after another */
+    struct rate sessions, evidence;
+    bool told_forged, told_unkept;
     struct heap_node lease, rest; /* timers */
     uint64_t haves, slots, n_live, n_long, n_started, ended, last_used;
     struct buf attest; /* the last m_attest as received; jobs, packages, needs point into it */
@@ -288,6 +291,7 @@ struct parent {
     /* derived */
     uint64_t tasks; /* of its body: how many children it may have, an `each` counted once */
     struct account *account;
+    struct rate drives;
     struct peer_state *driver;
     struct parent *drives_prev, *drives_next; /* of the driver */
 };
@@ -309,6 +313,7 @@ struct deployment {
 
 struct bcore_counts {
     uint64_t accepted, ended, refused, returned, lost, evidence, decisions;
+    uint64_t forged, unkept; /* results: of attempts never handed over; beyond a server's budget */
 };
 
 struct bcore {
@@ -344,6 +349,7 @@ struct bcore {
     /* the oldest whose first record is not known to be on disk; NULL: none */
     struct run *unsettled;
     bool store_full, live; /* live: bcore_begin was called */
+    int64_t restored_at;   /* wall, of this process's bcore_begin; 0: not from a backup */
     struct peer_state *drain_first, *drain_last;
     struct run *graveyard; /* ended in this step; linked by `newer` */
     struct bcore_counts counts;
@@ -391,6 +397,9 @@ void out_fail_after(struct bcore *c, uint64_t rests_on, uint64_t req, enum refus
 void out_fail_busy(struct bcore *c, uint64_t req, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void out_done(struct bcore *c, uint64_t req, uint64_t rests_on, const char *text);
+void out_lookup_handed(struct bcore *c, const struct peer_state *p, struct id run,
+                       uint64_t attempt);
+void out_note(struct bcore *c, const struct peer_state *p, struct id run, const char *text);
 void out_finish(struct bcore_out *out);
 
 /* ---- apply.c: the one function that changes the durable state */

@@ -119,6 +119,31 @@ void out_lookup_key(struct bcore *c, uint64_t peer, struct span key, bool parent
     e->parent = parent;
 }
 
+void out_lookup_handed(struct bcore *c, const struct peer_state *p, struct id run, uint64_t attempt)
+{
+    struct bcore_effect *e = effect_new(c, BCORE_FX_LOOKUP_HANDED, p->handle, c->lsn);
+    size_t at = c->out->arena.n;
+    buf_add(&c->out->arena, c->ev->message.p, c->ev->message.n);
+    e->body = place_from(&c->out->arena, at);
+    at = c->out->arena.n;
+    buf_add(&c->out->arena, p->name->s, p->name->n);
+    e->key = place_from(&c->out->arena, at);
+    e->run = run;
+    e->attempt = attempt;
+}
+
+void out_note(struct bcore *c, const struct peer_state *p, struct id run, const char *text)
+{
+    struct bcore_effect *e = effect_new(c, BCORE_FX_NOTE, 0, 0);
+    size_t at = c->out->arena.n;
+    buf_add_str(&c->out->arena, text);
+    e->body = place_from(&c->out->arena, at);
+    at = c->out->arena.n;
+    buf_add(&c->out->arena, p->name->s, p->name->n);
+    e->key = place_from(&c->out->arena, at);
+    e->run = run;
+}
+
 void out_execute(struct bcore *c, const struct run *r, const struct m_execute *message)
 {
     struct bcore_effect *e = effect_new(c, BCORE_FX_EXECUTE, r->at->server->peer->handle, r->lsn);

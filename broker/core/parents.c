@@ -68,6 +68,11 @@ static void drive(struct bcore *c, struct peer_state *peer, struct parent *p, ui
              .text = span_str(text), .retry_ms = c->config.lease_ms);
         return;
     }
+    if (!p->driver && !account_rate(c, &p->drives, 1, RATE_DRIVES, 60000)) {
+        out_fail_busy(c, req, "parent %s has had %d drivers within a minute", id_format(p->id, id),
+                      RATE_DRIVES);
+        return;
+    }
     if (!p->driver) {
         set_driver(p, peer);
         EMIT(c, parent_driven, .at = c->wall, .run = p->id, .epoch = p->epoch + 1,

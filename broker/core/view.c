@@ -326,7 +326,9 @@ void view_counts(const struct bcore *c, struct view_counts *ret)
                                 .returned = c->counts.returned,
                                 .lost = c->counts.lost,
                                 .evidence = c->counts.evidence,
-                                .decisions = c->counts.decisions};
+                                .decisions = c->counts.decisions,
+                                .forged = c->counts.forged,
+                                .unkept = c->counts.unkept};
     uint64_t queued = 0, held = c->n_runs;
     while ((item = table_next(&c->classes, &place))) {
         const struct class *cl = (const struct class *)item;

@@ -164,6 +164,8 @@ struct view_counts {
     uint64_t epoch, lsn, committed;
     uint64_t accepted, ended, refused, returned, lost, evidence; /* since the broker started */
     uint64_t decisions; /* attempts handed over since the broker started */
+    /* results not kept: of attempts never handed over; beyond a server's budget */
+    uint64_t forged, unkept;
 };
 void view_counts(const struct bcore *c, struct view_counts *ret);
 
