@@ -131,6 +131,7 @@ void view_accounts(const struct bcore *c, void (*take)(void *self, const struct 
     uintptr_t item;
     while ((item = table_next(&c->accounts, &place))) {
         const struct account *a = (const struct account *)item;
+        const struct server *s = server_find(c, span_of(a->name->s, a->name->n));
         take(self, &(struct view_account){.name = a->name->s,
                                           .sessions = a->sessions,
                                           .runs = a->runs,
@@ -140,6 +141,8 @@ void view_accounts(const struct bcore *c, void (*take)(void *self, const struct 
                                           .most_runs = a->most_runs,
                                           .most_memory = a->most_memory,
                                           .refused_runs = a->refused_runs,
-                                          .refused_memory = a->refused_memory});
+                                          .refused_memory = a->refused_memory,
+                                          .evidence = s ? s->evidence.used : 0,
+                                          .refused_evidence = s ? s->forged + s->unkept : 0});
     }
 }

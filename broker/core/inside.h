@@ -238,7 +238,7 @@ struct server {
     bool resting;
     unsigned returns; /* unasked, one after another */
     struct rate sessions, evidence;
-    bool told_forged, told_unkept;
+    uint64_t forged, unkept;      /* as in bcore_counts; the first of each is noted */
     struct heap_node lease, rest; /* timers */
     uint64_t haves, slots, n_live, n_long, n_started, ended, last_used;
     struct buf attest; /* the last m_attest as received; jobs, packages, needs point into it */

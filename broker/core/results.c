@@ -132,22 +132,20 @@ static bool server_may_add(const struct bcore *c, struct server *s, uint64_t byt
 static void never_handed(struct bcore *c, struct peer_state *p, const struct m_result *m)
 {
     c->counts.forged++;
-    if (!p->server->told_forged)
+    if (!p->server->forged++)
         out_note(c, p, m->run,
                  "it reports a result of an attempt that was never handed to it: refused, as are "
                  "further ones, which are only counted");
-    p->server->told_forged = true;
     recorded(c, p, m, 0);
 }
 
 static void beyond_budget(struct bcore *c, struct peer_state *p, const struct m_result *m)
 {
     c->counts.unkept++;
-    if (!p->server->told_unkept)
+    if (!p->server->unkept++)
         out_note(c, p, m->run,
                  "its results that do not count are more than are kept of one server (setting "
                  "budgets: evidence): further ones are only counted");
-    p->server->told_unkept = true;
     recorded(c, p, m, 0);
 }
 

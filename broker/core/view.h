@@ -150,6 +150,8 @@ struct view_account {
     uint64_t sessions, runs, parents, follows;
     uint64_t memory; /* bytes that count against memory_budget */
     uint64_t most_runs, most_memory, refused_runs, refused_memory;
+    /* of a server: bytes of evidence that still count against its budget; results not kept */
+    uint64_t evidence, refused_evidence;
 };
 /* In no order. */
 void view_accounts(const struct bcore *c, void (*take)(void *self, const struct view_account *v),
