@@ -2,9 +2,11 @@
 #include "admin/ctl.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/size.h"
+#include "common/termout.h"
 
 static const struct option_row rows[] = {
     {"principals", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
@@ -24,10 +26,19 @@ static const struct {
     const char *budget, *title;
     unsigned drop;
 } columns[] = {
-    {"sessions", "sessions", 0},        {"runs", "runs", 0},           {"memory", "memory", 0},
-    {"questions", "questions", 3},      {"bytes_in", "in", 4},         {"bytes_out", "out", 2},
-    {"subscriptions", "subscribed", 5}, {"log_readers", "readers", 6}, {"uploads", "uploads", 7},
-    {"evidence", "evidence", 8},        {"logs", "logs", 9},           {"depot", "depot", 10},
+    {"sessions", "sessions", 0},
+    {"runs", "runs", 0},
+    {"memory", "memory", 0},
+    {"questions", "questions", 3},
+    {"bytes_in", "in", 4},
+    {"bytes_out", "out", 2},
+    {"subscriptions", "subscribed", 5},
+    {"log_readers", "readers", 6},
+    {"uploads", "uploads", 7},
+    {"evidence", "evidence", 8},
+    {"lookups", "lookups", 11},
+    {"logs", "logs", 9},
+    {"depot", "depot", 10},
 };
 enum { COLUMNS = sizeof columns / sizeof *columns };
 
@@ -98,7 +109,7 @@ static void add_principal(struct term_table *t, json_t *row)
 static void print_json(json_t *row)
 {
     char *line = json_dumps(row, JSON_COMPACT);
-    puts(line ? line : "{}");
+    term_say(stdout, "%s\n", line ? line : "{}");
     free(line);
 }
 
@@ -134,11 +145,11 @@ static void print_counts(void *self, json_t *row)
     (void)self;
     json_object_foreach (row, name, value) {
         if (json_is_integer(value) && strcmp(name, "v") != 0)
-            printf("%-24s %s\n", name, ctl_text(row, name));
+            term_say(stdout, "%-24s %s\n", name, ctl_text(row, name));
         json_object_foreach (value, in, below)
-            printf("%s.%-*s %s\n", name, 23 - (int)strlen(name), in,
-                   json_is_boolean(below) ? json_is_true(below) ? "true" : "false"
-                                          : ctl_text(value, in));
+            term_say(stdout, "%s.%-*s %s\n", name, 23 - (int)strlen(name), in,
+                     json_is_boolean(below) ? json_is_true(below) ? "true" : "false"
+                                            : ctl_text(value, in));
     }
 }
 

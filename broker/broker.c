@@ -8,6 +8,7 @@
 #include "broker/depot/enrol.h"
 #include "broker/dispatch.h"
 #include "broker/shell/gate.h"
+#include "broker/shell/ask.h"
 #include "broker/shell/hello.h"
 #include "broker/shell/known.h"
 #include "broker/shell/offload.h"
@@ -49,6 +50,12 @@ static void on_down(void *self, uint64_t peer, const char *reason)
 static void on_window(void *self, uint64_t peer)
 {
     turn_window(&((struct broker *)self)->shell, peer);
+}
+
+static void on_trouble(void *self, const struct hash *key, const char *text)
+{
+    (void)self, (void)key;
+    log_warn("%s", text);
 }
 
 /* ---- Assembling */
@@ -125,6 +132,8 @@ static int open_store(struct broker *b, struct error *err)
             "store '%s' is a backup: runs that ended after it was taken would run again. Start "
             "once with --restored, which holds every live run until lbctl release decides",
             sh->store_path);
+    if (rc == 0 && b->options.restored)
+        rc = store_restored(b->shell.store, err);
     if (rc == 0)
         rc = store_start(b->shell.store, &(struct store_calls){sh, turn_committed, turn_store_full},
                          err);
@@ -179,8 +188,9 @@ static int open_net(struct broker *b, struct error *err)
     struct net_server_options o = {.listen = b->options.listen,
                                    .n_listen = b->options.n_listen,
                                    .secret_transport = b->key.transport_secret,
-                                   .public_transport = b->key.transport.b};
-    struct net_server_calls calls = {b, on_hello, dispatch_message, on_down, on_window};
+                                   .public_transport = b->key.transport.b,
+                                   .budgets = b->shell.budgets};
+    struct net_server_calls calls = {b, on_hello, dispatch_message, on_down, on_window, on_trouble};
     int rc = net_server_open(&b->shell.net, b->shell.loop, &o, &calls, err);
     if (rc == 0)
         known_each_key(b->shell.known, allow_key, b);
@@ -195,6 +205,7 @@ static int open_services(struct broker *b, struct error *err)
     turn_new(sh);
     b->events = events_new(sh);
     enrol_listen(sh);
+    ask_listen(sh);
     int rc = offload_new(&sh->offload, sh->loop, err);
     if (rc == 0)
         rc = depot_open(&b->depot, sh, depot, b->options.depot_bytes, err);
@@ -269,6 +280,7 @@ void broker_close(struct broker **broker)
     key_forget(&b->key);
     buf_free(&b->certificate);
     buf_free(&sh->scratch);
+    buf_free(&sh->trimmed);
     mem_free(&sh->store_path);
     mem_free(&sh->invitations);
     mem_free(&b);

@@ -6,6 +6,7 @@
 #include "broker/core/feed.h"
 #include "broker/events/eventjson.h"
 #include "broker/shell/about.h"
+#include "broker/shell/ask.h"
 #include "broker/shell/hello.h"
 #include "broker/shell/rights.h"
 
@@ -96,12 +97,15 @@ static void hear(void *self, const struct store_answer *a)
 static uint64_t ask(void *self, struct feed_reader *r, const struct feed_question *q)
 {
     const struct events *e = self;
+    const struct shell_peer *p = shell_find_peer(e->shell, feed_reader_peer(r));
     struct store_question asked = {.what = STORE_EVENTS,
                                    .after = q->after,
                                    .upto = q->upto,
                                    .since = q->since,
                                    .most = q->most,
                                    .most_bytes = q->most_bytes};
+    if (p)
+        ask_owner(p, &asked);
     return store_ask(e->shell->store, &asked, hear, r);
 }
 
