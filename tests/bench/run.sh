@@ -171,7 +171,7 @@ if [ "$only" = followers ]; then
 fi
 set_up
 if [ "$only" = waiting ]; then
-    broker_options=(--memory-budget 512M --max-runs 10000000)
+    broker_options=(--memory-budget 512M --max-runs 10000000 --budgets memory=100)
     halt s1
     # The worker's runner, which lives on by design.
     kill -9 "$(head -n 1 "$demo/s1/run/runner.lock" | tr -cd 0-9)"
