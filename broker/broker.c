@@ -52,6 +52,12 @@ static void on_window(void *self, uint64_t peer)
     turn_window(&((struct broker *)self)->shell, peer);
 }
 
+static void on_trouble(void *self, const struct hash *key, const char *text)
+{
+    (void)self, (void)key;
+    log_warn("%s", text);
+}
+
 /* ---- Assembling */
 static void warn(const char *text)
 {
@@ -179,8 +185,9 @@ static int open_net(struct broker *b, struct error *err)
     struct net_server_options o = {.listen = b->options.listen,
                                    .n_listen = b->options.n_listen,
                                    .secret_transport = b->key.transport_secret,
-                                   .public_transport = b->key.transport.b};
-    struct net_server_calls calls = {b, on_hello, dispatch_message, on_down, on_window};
+                                   .public_transport = b->key.transport.b,
+                                   .budgets = b->shell.budgets};
+    struct net_server_calls calls = {b, on_hello, dispatch_message, on_down, on_window, on_trouble};
     int rc = net_server_open(&b->shell.net, b->shell.loop, &o, &calls, err);
     if (rc == 0)
         known_each_key(b->shell.known, allow_key, b);
