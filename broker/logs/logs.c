@@ -72,10 +72,7 @@ static void take_data(struct logs *l, struct shell_peer *p, struct span message)
 {
     struct m_log_data m;
     struct error err = {0};
-    if (m_log_data_decode(message, &m, &err) < 0) {
-        shell_drop(l->shell, p, REFUSAL_MALFORMED, err.text);
-        return;
-    }
+    shell_read(&m_log_data_schema, message, &m);
     if (!is_its_run(l, p, &m))
         log_warn("logs: dropped output that '%s' sent for another server's run", p->who.name);
     else if (logfile_add(l->file, p->who.name, &m, &err) < 0)
@@ -300,11 +297,7 @@ static void ask_about(struct logs *l, struct logs_reader *r)
 static void take_logs(struct logs *l, struct shell_peer *p, struct span message)
 {
     struct m_logs m;
-    struct error err = {0};
-    if (m_logs_decode(message, &m, &err) < 0) {
-        shell_drop(l->shell, p, REFUSAL_MALFORMED, err.text);
-        return;
-    }
+    shell_read(&m_logs_schema, message, &m);
     for (struct logs_reader **link = &l->readers; *link;) {
         if ((*link)->peer == p->handle && (*link)->req == m.req)
             reader_free(l, link); /* a repeated request */

@@ -181,10 +181,7 @@ void query_take(const struct query_sources *from, struct shell_peer *p, struct s
 {
     struct m_query m;
     struct error err = {0};
-    if (m_query_decode(message, &m, &err) < 0) {
-        shell_drop(from->shell, p, REFUSAL_MALFORMED, err.text);
-        return;
-    }
+    shell_read(&m_query_schema, message, &m);
     struct query *q = mem_zalloc(1, sizeof *q + m.where.items.n);
     q->job = q->server = q->principal = q->address = q->name = q->state = q->text = "";
     q->from = from;
