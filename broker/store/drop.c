@@ -27,16 +27,21 @@ static const char DROP_RECORDS[] =
 static const char DROP_NOTES[] = "DELETE FROM notes WHERE at < ?1";
 /* clang-format on */
 
+/* Without the audit trail, which is no history. */
 static int bytes_used(sqlite3 *db, uint64_t *ret, struct error *err)
 {
-    uint64_t pages, unused, size;
+    uint64_t pages, unused, size, audit;
     int rc = db_pragma_u64(db, "page_count", &pages, err);
     if (rc == 0)
         rc = db_pragma_u64(db, "freelist_count", &unused, err);
     if (rc == 0)
         rc = db_pragma_u64(db, "page_size", &size, err);
     if (rc == 0)
-        *ret = (pages - unused) * size;
+        rc = db_meta_get(db, "audit_bytes", &audit, err);
+    if (rc == 0) {
+        const uint64_t all = (pages - unused) * size;
+        *ret = all > audit ? all - audit : 0;
+    }
     return rc;
 }
 
