@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "broker/auditing.h"
 #include "broker/depot/enrol.h"
 #include "broker/shell/hello.h"
 #include "broker/shell/operate.h"
@@ -172,6 +173,7 @@ static void deny(struct broker *b, struct shell_peer *p, uint64_t kind, struct s
 {
     uint64_t req;
     note_denial(b, p, kind, why);
+    auditing_deny(b, p, kind, message, code, why);
     if (request_number(kind, message, false, &req))
         shell_error(&b->shell, p->handle, req, code, "%s", why);
     else
@@ -190,6 +192,7 @@ void dispatch_message(void *broker, uint64_t handle, uint64_t kind, struct span 
         return;
     sh->messages++;
     if ((code = hello_still_good(sh, p, &text)) != REFUSAL_NONE) {
+        auditing_deny(b, p, kind, message, code, text);
         shell_drop(sh, p, code, text);
         return;
     }
@@ -199,5 +202,5 @@ void dispatch_message(void *broker, uint64_t handle, uint64_t kind, struct span 
     if (!row || verdict == RIGHTS_DENIED)
         deny(b, p, kind, message, code, err.text);
     else
-        row->take(b, p, kind, message);
+        auditing_take(b, p, kind, message);
 }

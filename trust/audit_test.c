@@ -6,7 +6,7 @@
 enum { ENTRIES = 12, EVERY = 4, CHECKPOINTS = 1 + ENTRIES / EVERY };
 
 /* A trail as a broker keeps it: a checkpoint before the first entry, and one after each fourth. */
-struct trail {
+struct audit_copy {
     struct trust_anchors anchors;
     struct key broker;
     struct buf certificate;
@@ -20,7 +20,7 @@ struct trail {
     struct audit_walk walk;
 };
 
-static void add_checkpoint(struct trail *t)
+static void add_checkpoint(struct audit_copy *t)
 {
     struct d_checkpoint c = {.cluster = span_str("test"),
                              .broker = span_str("broker"),
@@ -37,7 +37,8 @@ static void add_checkpoint(struct trail *t)
     t->at_entry[t->seq] = t->head.number;
 }
 
-static void add_entry(struct trail *t, const char *principal, const char *verb, const char *object)
+static void add_entry(struct audit_copy *t, const char *principal, const char *verb,
+                      const char *object)
 {
     struct d_audit a = {.number = t->head.number + 1,
                         .at = NOW,
@@ -53,7 +54,7 @@ static void add_entry(struct trail *t, const char *principal, const char *verb, 
     t->number[a.number] = a.number;
 }
 
-static void write_trail(struct trail *t, const char *principal, const char *last_verb)
+static void write_trail(struct audit_copy *t, const char *principal, const char *last_verb)
 {
     t->head = (struct audit_head){0};
     t->previous = (struct hash){{0}};
@@ -67,9 +68,9 @@ static void write_trail(struct trail *t, const char *principal, const char *last
     }
 }
 
-static void begin(struct trail *t)
+static void begin(struct audit_copy *t)
 {
-    *t = (struct trail){.anchors = fixture_anchors(), .broker = fixture_key('b')};
+    *t = (struct audit_copy){.anchors = fixture_anchors(), .broker = fixture_key('b')};
     struct certificate_order o = {.cluster = "test",
                                   .name = "broker",
                                   .role = ROLE_BROKER,
@@ -81,7 +82,7 @@ static void begin(struct trail *t)
     write_trail(t, "anna", "undrain");
 }
 
-static void end(struct trail *t)
+static void end(struct audit_copy *t)
 {
     for (unsigned i = 0; i <= ENTRIES; i++)
         buf_free(&t->entry[i]);
@@ -92,7 +93,7 @@ static void end(struct trail *t)
 }
 
 /* 0: the trail is whole. Entries are walked in the order in which they lie. */
-static int walk(struct trail *t, struct span known)
+static int walk(struct audit_copy *t, struct span known)
 {
     uint64_t seq = 1;
     int rc = audit_walk_begin(&t->walk, &t->anchors, known, &t->err);
@@ -108,7 +109,7 @@ static int walk(struct trail *t, struct span known)
     return rc < 0 ? rc : audit_walk_end(&t->walk, &t->err);
 }
 
-static void found_at(struct trail *t, struct span known, uint64_t number, const char *words)
+static void found_at(struct audit_copy *t, struct span known, uint64_t number, const char *words)
 {
     assert_int_equal(walk(t, known), -EBADMSG);
     if (t->walk.fault != number || !strstr(t->err.text, words))
@@ -118,7 +119,7 @@ static void found_at(struct trail *t, struct span known, uint64_t number, const 
 
 static void a_whole_trail_is_verified(void **state)
 {
-    struct trail t;
+    struct audit_copy t;
     (void)state;
     begin(&t);
     if (walk(&t, buf_span(&t.checkpoint[2])) < 0)
@@ -130,7 +131,7 @@ static void a_whole_trail_is_verified(void **state)
 
 static void an_entry_that_was_removed_is_named(void **state)
 {
-    struct trail t;
+    struct audit_copy t;
     (void)state;
     begin(&t);
     t.number[6] = 0;
@@ -139,7 +140,7 @@ static void an_entry_that_was_removed_is_named(void **state)
 
 static void an_entry_with_an_altered_byte_is_named(void **state)
 {
-    struct trail t;
+    struct audit_copy t;
     (void)state;
     for (size_t at = 0;; at++) {
         begin(&t);
@@ -154,7 +155,7 @@ static void an_entry_with_an_altered_byte_is_named(void **state)
 
 static void entries_whose_hashes_were_made_anew_are_found_by_the_next_checkpoint(void **state)
 {
-    struct trail t;
+    struct audit_copy t;
     (void)state;
     begin(&t);
     t.head = (struct audit_head){5, t.hash[5]};
@@ -166,7 +167,7 @@ static void entries_whose_hashes_were_made_anew_are_found_by_the_next_checkpoint
 
 static void two_entries_that_were_swapped_are_named(void **state)
 {
-    struct trail t;
+    struct audit_copy t;
     (void)state;
     begin(&t);
     struct buf five = t.entry[5];
@@ -184,7 +185,7 @@ static void two_entries_that_were_swapped_are_named(void **state)
 
 static void a_tail_that_was_cut_off_is_found(void **state)
 {
-    struct trail t;
+    struct audit_copy t;
     (void)state;
     begin(&t);
     t.number[11] = t.number[12] = 0;
@@ -199,7 +200,7 @@ static void a_tail_that_was_cut_off_is_found(void **state)
 
 static void a_head_that_was_cut_off_is_found(void **state)
 {
-    struct trail t;
+    struct audit_copy t;
     (void)state;
     begin(&t);
     t.number[1] = t.number[2] = 0;
@@ -212,7 +213,7 @@ static void a_head_that_was_cut_off_is_found(void **state)
 
 static void what_the_retention_dropped_is_no_fault(void **state)
 {
-    struct trail t;
+    struct audit_copy t;
     (void)state;
     begin(&t);
     write_trail(&t, "anna", AUDIT_DROP); /* of 1 to 4 */
@@ -227,7 +228,7 @@ static void what_the_retention_dropped_is_no_fault(void **state)
 
 static void a_checkpoint_that_was_replaced_or_removed_is_found(void **state)
 {
-    struct trail t;
+    struct audit_copy t;
     (void)state;
     begin(&t); /* by one of another key */
     t.broker = fixture_key('x');
@@ -254,7 +255,7 @@ static void a_checkpoint_that_was_replaced_or_removed_is_found(void **state)
 
 static void a_fork_and_a_trail_written_anew_with_the_brokers_key_are_found(void **state)
 {
-    struct trail t;
+    struct audit_copy t;
     struct buf kept;
     (void)state;
     begin(&t); /* written anew: it is whole, but not the one that was known */
@@ -278,7 +279,7 @@ static void a_fork_and_a_trail_written_anew_with_the_brokers_key_are_found(void 
 
 static void only_a_broker_of_this_cluster_signs_checkpoints(void **state)
 {
-    struct trail t;
+    struct audit_copy t;
     struct certificate_order o = fixture_anna();
     (void)state;
     begin(&t);

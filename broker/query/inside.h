@@ -38,6 +38,8 @@ struct query {
     char job[LIMIT_JOB + 1], server[LIMIT_NAME + 1], principal[LIMIT_NAME + 1],
         address[LIMIT_ADDRESS + 1], name[LIMIT_NAME + 1];
     char state[LIMIT_NAME + 1], text[LIMIT_SHORT + 1]; /* text: `run` of find */
+    char verb[LIMIT_NAME + 1], object[LIMIT_SHORT + 1], decision[LIMIT_NAME + 1],
+        number[24]; /* of an entry */
     struct id run, parent;
     int status; /* STATUS_ + 1 */
     int64_t since, until;
@@ -77,6 +79,8 @@ void query_certificates(struct query *q);
 void query_whoami(struct query *q);
 void query_stats(struct query *q);
 void query_explain(struct query *q);
+void query_audit(struct query *q); /* audit.c */
+void query_trail(struct query *q);
 
 /* Rows of runs and parents as runs, parents, run, history and find share them. */
 json_t *query_run_head(const struct id *run, const char *state); /* v, kind, run, state */

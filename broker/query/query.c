@@ -23,7 +23,8 @@ enum {
     BY_PARENT = 1 << 7,
     BY_RUN = 1 << 8,
     BY_TIME = 1 << 9,
-    RUN_IS_TEXT = 1 << 10 /* `run` is text as a person types it */
+    RUN_IS_TEXT = 1 << 10, /* `run` is text as a person types it */
+    BY_ENTRY = 1 << 11     /* what an entry of the audit trail says */
 };
 
 /* clang-format off */
@@ -34,7 +35,8 @@ static const struct query_filter {
     {"job", BY_JOB},         {"server", BY_SERVER}, {"principal", BY_PRINCIPAL},
     {"address", BY_ADDRESS}, {"name", BY_NAME},     {"state", BY_STATE},
     {"status", BY_STATUS},   {"parent", BY_PARENT}, {"run", BY_RUN},
-    {"since", BY_TIME},      {"until", BY_TIME},
+    {"since", BY_TIME},      {"until", BY_TIME},    {"verb", BY_ENTRY},
+    {"object", BY_ENTRY},    {"decision", BY_ENTRY}, {"number", BY_ENTRY},
 };
 
 /* Each answers, at once or when the store has answered. */
@@ -55,6 +57,8 @@ static const struct query_listing {
     {"explain", BY_RUN, query_explain},
     {"packages", BY_NAME, query_packages},
     {"certificates", BY_NAME, query_certificates},
+    {"audit", BY_PRINCIPAL | BY_ENTRY | BY_TIME, query_audit},
+    {"trail", 0, query_trail},
     {"whoami", 0, query_whoami},
     {"stats", 0, query_stats},
     {"store", 0, query_stats},
@@ -109,7 +113,11 @@ static int take_text(struct query *q, bool run_is_text, struct span key, struct 
                  {"principal", q->principal, sizeof q->principal},
                  {"address", q->address, sizeof q->address},
                  {"name", q->name, sizeof q->name},
-                 {"state", q->state, sizeof q->state}};
+                 {"state", q->state, sizeof q->state},
+                 {"verb", q->verb, sizeof q->verb},
+                 {"object", q->object, sizeof q->object},
+                 {"decision", q->decision, sizeof q->decision},
+                 {"number", q->number, sizeof q->number}};
     for (unsigned i = 0; i < sizeof texts / sizeof *texts; i++)
         if (span_eq_str(key, texts[i].key)) {
             if (!span_copy_str(v, texts[i].to, texts[i].size))

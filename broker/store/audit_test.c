@@ -1,5 +1,5 @@
-/* audit_test.c - the audit trail in the store: with its records or not at all, in order, and changed
- * by nobody. */
+/* audit_test.c - the audit trail in the store: with its records or not at all, in order, and
+ * changed by nobody. */
 #include "broker/store/inside.h"
 #include "broker/store/testing.h"
 
@@ -34,13 +34,13 @@ static void checkpoint(struct store *s, uint64_t seq, uint64_t number, int64_t a
     store_append_audited(s, NULL, 0, &piece, 1);
 }
 
-static void wait_audited(struct store *s, uint64_t number)
+static void wait_audited(struct store *s, uint64_t pieces)
 {
-    while (store_audited(s) < number)
+    while (store_audited(s) < pieces)
         testing_hear(s);
 }
 
-struct seen {
+struct audit_page {
     bool done;
     char order[64]; /* "1 2 c1 3 ": numbers of entries, and seqs of checkpoints */
     uint64_t next;
@@ -49,7 +49,7 @@ struct seen {
 
 static void take(void *self, const struct store_answer *a)
 {
-    struct seen *seen = self;
+    struct audit_page *seen = self;
     size_t n = 0;
     assert_int_equal(a->rc, 0);
     for (unsigned i = 0; i < a->n_trail; i++) {
@@ -71,9 +71,9 @@ static void take(void *self, const struct store_answer *a)
     seen->done = true;
 }
 
-static struct seen ask(struct store *s, struct store_question q)
+static struct audit_page ask(struct store *s, struct store_question q)
 {
-    struct seen seen = {0};
+    struct audit_page seen = {0};
     store_ask(s, &q, take, &seen);
     while (!seen.done)
         testing_hear(s);
@@ -93,7 +93,7 @@ static struct store *begin(void **state, struct store_heard *h, struct audit_hea
     }
     checkpoint(s, 3, 4, 2500);
     entry(s, head, 0);
-    wait_audited(s, 5);
+    wait_audited(s, 8); /* 5 entries, 3 checkpoints */
     return s;
 }
 
@@ -102,7 +102,7 @@ static void the_trail_is_read_in_the_order_in_which_it_is_verified(void **state)
     struct store_heard h;
     struct audit_head head;
     struct store *s = begin(state, &h, &head);
-    struct seen seen = ask(s, (struct store_question){.what = STORE_TRAIL, .most = 100});
+    struct audit_page seen = ask(s, (struct store_question){.what = STORE_TRAIL, .most = 100});
     assert_string_equal(seen.order, "c1 1 2 c2 3 4 c3 5 ");
     assert_int_equal(seen.next, 0);
     assert_true(hash_eq(&seen.last, &head.hash));
@@ -177,8 +177,8 @@ static void the_retention_drops_whole_segments_and_no_checkpoint(void **state)
     struct store_audit drop = {.what = STORE_AUDIT_DROP, .number = 2};
     store_append_audited(s, NULL, 0, &drop, 1);
     entry(s, &head, 0);
-    wait_audited(s, 6);
-    struct seen seen = ask(s, (struct store_question){.what = STORE_TRAIL, .most = 100});
+    wait_audited(s, 10);
+    struct audit_page seen = ask(s, (struct store_question){.what = STORE_TRAIL, .most = 100});
     assert_string_equal(seen.order, "c1 c2 3 4 c3 5 6 ");
     assert_int_equal(ask(s, q).next, 0);
     store_close(&s);

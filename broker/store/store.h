@@ -92,8 +92,8 @@ void store_append_audited(struct store *s, const struct bcore_record *records, u
 /* Queues a line for the view `events` that is not a record of the core: a denial, a backup. Never
  * replayed. */
 void store_note(struct store *s, const struct r_operated *note);
-/* What is on disk, as of the last store_dispatch: the last record, and the last entry of the audit
- * trail that was appended since the start. */
+/* What is on disk, as of the last store_dispatch: the last record, and how many pieces of the audit
+ * trail of those appended since the start. */
 uint64_t store_committed(const struct store *s);
 uint64_t store_audited(const struct store *s);
 
@@ -137,8 +137,8 @@ enum store_what {
     /* the audit trail in the order of audit_walk: entries with a number beyond `after`, checkpoints
        with a seq beyond `upto` */
     STORE_TRAIL,
-    /* `next`: the number up to which the audit trail may be dropped that is older than filter.until:
-       a checkpoint's, at most STORE_AUDIT_DROP_MAX entries from the oldest; 0: nothing is */
+    /* `next`: the number up to which the audit trail is older than filter.until: a checkpoint's, at
+       most STORE_AUDIT_DROP_MAX entries from the oldest; 0: nothing is */
     STORE_AUDIT_DUE
 };
 
@@ -187,8 +187,8 @@ struct store_answer {
     unsigned n_begins;
     const struct store_audit *trail; /* TRAIL */
     unsigned n_trail;
-    /* EVENTS: the page covers (after, next]. HISTORY, PARENTS, AUDIT: `after` of the next page, 0 if
-       there is none. TRAIL: not 0: there is more. */
+    /* EVENTS: the page covers (after, next]. HISTORY, PARENTS, AUDIT: `after` of the next page, 0
+       if there is none. TRAIL: not 0: there is more. */
     uint64_t next;
     uint64_t oldest; /* EVENTS: the lowest lsn that the store still has */
 };

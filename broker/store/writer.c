@@ -113,7 +113,8 @@ static int insert_note(struct store *s, struct span body, struct error *err)
     return db_run(s->db, st, err);
 }
 
-/* The last of each kind that a batch holds. */
+/* How far the store is with a batch: the last record, and the number of pieces of the audit trail
+ * since the start. */
 struct lasts {
     uint64_t lsn, audited;
 };
@@ -124,8 +125,7 @@ static int insert_audit(struct store *s, struct span body, struct lasts *last, s
     int rc = audit_unpack(body, &a, err);
     if (rc == 0)
         rc = audit_write(s->db, s->audit, &a, err);
-    if (rc == 0 && a.what == STORE_AUDIT_ENTRY)
-        last->audited = a.number;
+    last->audited++;
     return rc;
 }
 
@@ -391,10 +391,12 @@ static void make_room(struct store *s)
  * there would be a gap. */
 static bool commit_batch(struct store *s, struct buf *batch)
 {
-    struct lasts last = {s->committed, s->audited};
+    const struct lasts before = {s->committed, s->audited};
+    struct lasts last = before;
     struct error err = {0};
     int rc;
     while ((rc = commit(s, batch, &last, &err)) == -ENOSPC) {
+        last = before;
         set_full(s, true, err.text);
         make_room(s);
         if (wait_for_room(s)) {
