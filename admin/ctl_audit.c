@@ -35,7 +35,7 @@ static const char examples[] =
     "  lbctl audit verify              is anything missing or altered, and where?\n"
     "  lbctl audit export -o trail.jsonl\n"
     "  lbctl audit verify trail.jsonl --administrators keys --checkpoint noted\n"
-    "The newest checkpoint that was verified is kept in this home (trust/audit-checkpoint):\n"
+    "The newest checkpoint that was verified is kept in this home, trust/audit-checkpoint:\n"
     "the next trail must go on from it.\n";
 
 static enum term_mood mood_of(const char *decision)
