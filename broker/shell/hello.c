@@ -126,7 +126,8 @@ enum refusal hello_take(void *shell, uint64_t handle, const struct hash *key, co
     struct m_hello m;
     struct d_invitation invitation;
     const struct certificate *c = NULL;
-    if (wire_decode(&m_hello_schema, hello, true, &m, why) < 0)
+    hello = messages_fit(KIND_M_HELLO, PROTO_MINOR, hello, &sh->trimmed);
+    if (m_hello_decode(hello, &m, why) < 0)
         return REFUSAL_MALFORMED;
     if (m.major != PROTO_MAJOR) {
         error_set(
@@ -145,6 +146,7 @@ enum refusal hello_take(void *shell, uint64_t handle, const struct hash *key, co
         return code;
     }
     struct shell_peer *p = add_peer(sh, handle, key, address, c);
+    p->minor = m.minor;
     if (invited) { /* it may only send ENROL, and has the name that it asks for */
         span_copy_str(invitation.name, p->invited, sizeof p->invited);
         p->who.name = p->invited;

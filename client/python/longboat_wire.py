@@ -13,7 +13,7 @@ import nacl.bindings
 import nacl.exceptions
 import nacl.signing
 
-MAJOR, MINOR = 1, 0
+MAJOR, MINOR = 1, 1
 LEASE, HEARTBEAT, ACK_DELAY = 15.0, 2.0, 0.05  # seconds
 WINDOW_BYTES, WINDOW_FRAMES, PACK, FRAME_MAX = 512 << 10, 64, 64 << 10, 1 << 20
 ACK_FRAMES, ACK_BYTES = WINDOW_FRAMES // 4, WINDOW_BYTES // 4
