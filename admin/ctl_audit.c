@@ -7,6 +7,7 @@
 
 #include "admin/ctl_trail.h"
 #include "common/clock.h"
+#include "common/termout.h"
 
 static const struct option_row rows[] = {
     {"since", 0, OPTION_STR, NULL, 0, 0, false, "TIME",
@@ -35,7 +36,7 @@ static const char examples[] =
     "  lbctl audit verify              is anything missing or altered, and where?\n"
     "  lbctl audit export -o trail.jsonl\n"
     "  lbctl audit verify trail.jsonl --administrators keys --checkpoint noted\n"
-    "The newest checkpoint that was verified is kept in this home, trust/audit-checkpoint:\n"
+    "The newest checkpoint that was verified is kept in this home:\n"
     "the next trail must go on from it.\n";
 
 static enum term_mood mood_of(const char *decision)
@@ -107,7 +108,7 @@ static int list(char **argv, const struct option_values *v)
     if (!q.as_json)
         ctl_print(t);
     if (q.more)
-        fprintf(stderr, "there are more: -n COUNT shows them\n");
+        term_say(stderr, "there are more: -n COUNT shows them\n");
     term_table_free(&t);
     return code;
 }

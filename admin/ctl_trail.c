@@ -18,6 +18,7 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/paths.h"
+#include "common/termout.h"
 #include "trust/audit.h"
 #include "trust/envelope.h"
 
@@ -96,7 +97,7 @@ static bool take_row(void *self, struct span text)
 {
     struct ctl_trail *t = self;
     t->row++;
-    if (t->to && (fwrite(text.p, 1, text.n, t->to) != text.n || fputc('\n', t->to) == EOF)) {
+    if (t->to && (!term_bytes(t->to, text) || !term_bytes(t->to, span_str("\n")))) {
         t->rc = error_errno(&t->err, errno, "%s", t->order->to);
         return false;
     }
@@ -205,18 +206,19 @@ static void say_whole(const struct ctl_trail *t)
 {
     char moment[TERM_TIME], hex[KEY_TEXT];
     const struct audit_walk *w = &t->walk;
-    printf("whole: entries %llu to %llu, checkpoint %llu of %s\n", (unsigned long long)w->first,
-           (unsigned long long)w->head.number, (unsigned long long)w->seq,
-           term_moment(w->sealed_at, moment));
-    printf("hash of entry %llu: %s\n", (unsigned long long)w->head.number,
-           key_format(&w->head.hash, hex));
+    term_say(stdout, "whole: entries %llu to %llu, checkpoint %llu of %s\n",
+             (unsigned long long)w->first, (unsigned long long)w->head.number,
+             (unsigned long long)w->seq, term_moment(w->sealed_at, moment));
+    term_say(stdout, "hash of entry %llu: %s\n", (unsigned long long)w->head.number,
+             key_format(&w->head.hash, hex));
     if (w->known.seq)
-        printf("it goes on from checkpoint %llu, about entry %llu, which was known\n",
-               (unsigned long long)w->known.seq, (unsigned long long)w->known.number);
+        term_say(stdout, "it goes on from checkpoint %llu, about entry %llu, which was known\n",
+                 (unsigned long long)w->known.seq, (unsigned long long)w->known.number);
     if (w->head.number > w->sealed)
-        printf("the last %llu entries are newer than the last checkpoint: nobody has signed them "
-               "yet\n",
-               (unsigned long long)(w->head.number - w->sealed));
+        term_say(stdout,
+                 "the last %llu entries are newer than the last checkpoint: nobody has signed them "
+                 "yet\n",
+                 (unsigned long long)(w->head.number - w->sealed));
 }
 
 static int keep_checkpoint(struct ctl_trail *t)
