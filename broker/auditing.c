@@ -107,23 +107,17 @@ int auditing_open(struct broker *b, struct error *err)
 {
     struct shell *sh = &b->shell;
     struct store_audit_end end;
-    struct certificate own = {0};
     struct buf settings = {0};
     const int64_t now = clock_boot_ms(), wall = clock_wall_ms();
     int rc = store_audit_end(sh->store, &end, err);
-    if (rc == 0)
-        rc = certificate_verify(buf_span(&b->certificate), &b->anchors, wall, &own, NULL, err);
     if (rc < 0)
         return rc;
     struct auditor_options o = {.cluster = sh->cluster,
-                                .broker = sh->name,
+                                .broker = b->own.name,
                                 .key = &b->key,
-                                .certificate = buf_span(&b->certificate),
-                                .serial = own.serial,
+                                .certificate = buf_span(&b->own.signed_bytes),
+                                .serial = b->own.serial,
                                 .copy = b->options.audit_copy};
-    span_copy_str(span_str(own.name), b->signer, sizeof b->signer);
-    o.broker = b->signer;
-    certificate_free(&own);
     sh->auditor = auditor_new(&o, &end, store_epoch(sh->store));
     check_end(b, &end, wall);
     add_settings(&b->options, &settings);
@@ -231,7 +225,11 @@ static bool may_act(struct broker *b, const struct shell_peer *p, uint64_t kind,
     struct shell *sh = &b->shell;
     struct error err = {0};
     uint64_t req = 0;
-    if (auditor_may_act(sh->auditor, loop_now(sh->loop), &who->who, &err) == 0)
+    if (act->entry_first && auditor_waiting(sh->auditor) >= AUDITOR_WAITING_MAX)
+        error_set(&err, -EDQUOT,
+                  "the audit trail cannot be written now, and without an entry "
+                  "nothing is done: is the broker's disk full?");
+    else if (auditor_may_act(sh->auditor, loop_now(sh->loop), &who->who, &err) == 0)
         return true;
     request_number(kind, message, false, &req);
     shell_error(sh, p->handle, req, REFUSAL_BUSY, "%s", err.text);

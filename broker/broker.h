@@ -40,12 +40,11 @@ struct broker {
     struct query_sources sources;
     struct trust_anchors anchors;
     struct key key;
-    struct buf certificate; /* own, d_signed */
-    uint64_t last_lsn;      /* of the store, before the core starts */
+    struct certificate own;
+    uint64_t last_lsn; /* of the store, before the core starts */
     struct loop_timer minute;
-    struct loop_timer gathered;  /* auditing.c: gathered denials are written */
-    bool asked_due;              /* the store is asked what of the trail may be dropped */
-    char signer[LIMIT_NAME + 1]; /* the name in its own certificate */
+    struct loop_timer gathered; /* auditing.c: gathered denials are written */
+    bool asked_due;             /* the store is asked what of the trail may be dropped */
     struct broker_denial {
         char name[LIMIT_NAME + 1];
         uint64_t kind, count;

@@ -35,6 +35,7 @@ struct auditor {
     uint64_t made, committed; /* pieces since the start; a piece's ticket is its place */
     struct buf copies;        /* not yet on disk: [struct auditor_copy][bytes] of each entry */
     struct auditor_waiting *first, **last;
+    unsigned waiting;
 };
 
 static size_t write_denial(void *self, const struct ledger_who *who, const struct ledger_denial *d);
@@ -60,6 +61,7 @@ static void go_on(struct auditor *a, bool cancelled)
         struct auditor_waiting *w = a->first;
         if (!(a->first = w->next))
             a->last = &a->first;
+        a->waiting--;
         w->go(w->self, cancelled);
         mem_free(&w);
     }
@@ -329,4 +331,10 @@ void auditor_when(struct auditor *a, uint64_t ticket, auditor_go *go, void *self
     *w = (struct auditor_waiting){ticket, go, self, NULL};
     *a->last = w;
     a->last = &w->next;
+    a->waiting++;
+}
+
+unsigned auditor_waiting(const struct auditor *a)
+{
+    return a->waiting;
 }

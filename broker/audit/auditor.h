@@ -18,7 +18,8 @@
 enum {
     AUDITOR_HOUR_MS = 3600000,
     /* between two checkpoints that were made because somebody reads: so readers add little */
-    AUDITOR_FRESH_MS = 1000
+    AUDITOR_FRESH_MS = 1000,
+    AUDITOR_WAITING_MAX = 64 /* acts that wait for their entry; more would wait for a disk */
 };
 
 struct auditor_options {
@@ -84,5 +85,6 @@ uint64_t auditor_last(const struct auditor *a);
  * (`cancelled`). */
 typedef void auditor_go(void *self, bool cancelled);
 void auditor_when(struct auditor *a, uint64_t ticket, auditor_go *go, void *self);
+unsigned auditor_waiting(const struct auditor *a); /* how many wait */
 
 #endif

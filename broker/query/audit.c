@@ -96,7 +96,7 @@ void query_audit(struct query *q)
         return;
     if (query_number_of(q->after, &ask.after) && query_number_of(q->number, &number)) {
         ask.after = *q->number ? number + 1 : ask.after;
-        store_ask(q->shell->store, &ask, hear_audit, q);
+        query_ask(q, &ask, hear_audit);
     } else
         query_refuse(q, REFUSAL_BAD_ARGUMENT, QUERY_NO_CURSOR);
 }
@@ -151,12 +151,10 @@ static void ask_trail(void *self, bool cancelled)
     struct query *q = self;
     struct store_question ask = {.what = STORE_TRAIL, .most = q->limit};
     char rest;
-    if (cancelled) { /* the sessions have ended */
-        query_still_there(q, &(struct store_answer){.rc = -ECANCELED});
+    if (!query_still_there(q, &(struct store_answer){.rc = cancelled ? -ECANCELED : 0}))
         return;
-    }
     if (!*q->after || sscanf(q->after, "%lu:%lu%c", &ask.after, &ask.upto, &rest) == 2)
-        store_ask(q->shell->store, &ask, hear_trail, q);
+        query_ask(q, &ask, hear_trail);
     else
         query_refuse(q, REFUSAL_BAD_ARGUMENT, QUERY_NO_CURSOR);
 }
@@ -173,5 +171,8 @@ void query_trail(struct query *q)
         return;
     }
     auditor_refresh(sh->auditor, loop_now(sh->loop), loop_now_wall(sh->loop));
-    auditor_when(sh->auditor, auditor_last(sh->auditor), ask_trail, q);
+    if (auditor_waiting(sh->auditor) < AUDITOR_WAITING_MAX)
+        auditor_when(sh->auditor, auditor_last(sh->auditor), ask_trail, q);
+    else
+        ask_trail(q, false); /* a disk is full: there is no newer checkpoint */
 }

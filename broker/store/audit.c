@@ -6,8 +6,6 @@
 #include "broker/store/inside.h"
 #include "trust/envelope.h"
 
-enum { ROW_BYTES = 48 /* of a row besides its body: its hash, numbers and cells */ };
-
 /* ---- The queue */
 struct audit_head_of_piece {
     uint64_t what, number, seq, body;
@@ -52,11 +50,7 @@ static const char *const WRITE[AUDIT_STATEMENTS] = {
     [AUDIT_INSERT_CHECKPOINT] = "INSERT INTO audit_checkpoint VALUES (?1, ?2, ?3, ?4, ?5)",
     [AUDIT_ALLOW_DROP] = "UPDATE meta SET value = max(value, ?1) WHERE name = 'audit_dropped'",
     [AUDIT_DROP_ENTRIES] = "DELETE FROM audit WHERE number <= ?1",
-    [AUDIT_ADD_BYTES] = "UPDATE meta SET value = max(0, value + ?1) WHERE name = 'audit_bytes'",
 };
-static const char BYTES_UP_TO[] =
-    "SELECT coalesce(sum(length(body)), 0) + 48 * count(*) FROM audit WHERE number <= ?1";
-_Static_assert(ROW_BYTES == 48, "BYTES_UP_TO says it in digits");
 /* clang-format on */
 
 static int with_number(sqlite3 *db, sqlite3_stmt **st, unsigned which, int64_t n, struct error *err)
@@ -96,42 +90,21 @@ static int write_checkpoint(sqlite3 *db, sqlite3_stmt **st, const struct store_a
     return db_run(db, s, err);
 }
 
-static int number_at(sqlite3 *db, const char *sql, int64_t n, int64_t *ret, struct error *err)
-{
-    sqlite3_stmt *st = NULL;
-    int rc = sqlite3_prepare_v2(db, sql, -1, &st, NULL);
-    if (rc != SQLITE_OK)
-        return db_error(db, rc, sql, err);
-    sqlite3_bind_int64(st, 1, n);
-    rc = sqlite3_step(st);
-    *ret = rc == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;
-    int result = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : db_error(db, rc, sql, err);
-    sqlite3_finalize(st);
-    return result;
-}
-
 int audit_write(sqlite3 *db, sqlite3_stmt *st[AUDIT_STATEMENTS], const struct store_audit *a,
                 struct error *err)
 {
-    int64_t bytes = (int64_t)(a->body.n + a->certificate.n + ROW_BYTES);
     int rc = 0;
     switch (a->what) {
     case STORE_AUDIT_ENTRY:
-        rc = write_entry(db, st, a, err);
-        break;
+        return write_entry(db, st, a, err);
     case STORE_AUDIT_CHECKPOINT:
-        rc = write_checkpoint(db, st, a, err);
-        break;
+        return write_checkpoint(db, st, a, err);
     case STORE_AUDIT_DROP:
-        rc = number_at(db, BYTES_UP_TO, (int64_t)a->number, &bytes, err);
-        bytes = -bytes;
-        if (rc == 0)
-            rc = with_number(db, st, AUDIT_ALLOW_DROP, (int64_t)a->number, err);
+        rc = with_number(db, st, AUDIT_ALLOW_DROP, (int64_t)a->number, err);
         if (rc == 0)
             rc = with_number(db, st, AUDIT_DROP_ENTRIES, (int64_t)a->number, err);
-        break;
     }
-    return rc == 0 ? with_number(db, st, AUDIT_ADD_BYTES, bytes, err) : rc;
+    return rc;
 }
 
 /* ---- The end, for a broker that starts */

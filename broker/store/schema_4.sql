@@ -1,11 +1,10 @@
--- schema_audit.sql - the part of schema 3 that holds the audit trail (trust/audit.h).
+-- schema_4.sql - what makes schema 4 of schema 3: the audit trail (trust/audit.h).
 --
 -- No statement changes an entry or a checkpoint. The retention drops entries up to the number
 -- `audit_dropped`, which the writer sets in the same transaction.
 
--- audit_dropped: entries up to this number may be gone. audit_bytes: what the trail takes, which
--- does not count as history.
-INSERT INTO meta VALUES ('audit_dropped', 0), ('audit_bytes', 0);
+-- audit_dropped: entries up to this number may be gone.
+INSERT INTO meta VALUES ('audit_dropped', 0);
 
 -- body: d_audit as encoded. hash: of the chain, up to and including this entry.
 CREATE TABLE audit (
