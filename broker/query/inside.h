@@ -81,6 +81,7 @@ void query_packages(struct query *q);
 void query_certificates(struct query *q);
 void query_whoami(struct query *q);
 void query_stats(struct query *q);
+void query_principals(struct query *q); /* principals.c */
 void query_explain(struct query *q);
 void query_audit(struct query *q); /* audit.c */
 void query_trail(struct query *q);

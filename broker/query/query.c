@@ -61,6 +61,7 @@ static const struct query_listing {
     {"trail", 0, query_trail},
     {"whoami", 0, query_whoami},
     {"stats", 0, query_stats},
+    {"principals", BY_NAME, query_principals},
     {"store", 0, query_stats},
 };
 /* clang-format on */
