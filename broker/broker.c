@@ -5,6 +5,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "broker/auditing.h"
 #include "broker/depot/enrol.h"
 #include "broker/dispatch.h"
 #include "broker/shell/gate.h"
@@ -27,19 +28,26 @@ static void on_minute(struct loop *l, struct loop_timer *t, void *arg)
 {
     struct broker *b = arg;
     known_expire(b->shell.known, b->shell.invitations, loop_now_wall(l));
+    auditing_minute(b);
     loop_timer_set(l, t, "minute", loop_now(l) + 60000, on_minute, b);
 }
 
 static void on_store(struct loop *l, int fd, uint32_t events, void *arg)
 {
+    struct broker *b = arg;
     (void)l, (void)fd, (void)events;
-    store_dispatch(((struct broker *)arg)->shell.store);
+    store_dispatch(b->shell.store);
+    auditing_committed(b);
 }
 
 static enum refusal on_hello(void *self, uint64_t peer, const struct hash *key, const char *address,
                              struct span hello, struct error *why)
 {
-    return hello_take(&((struct broker *)self)->shell, peer, key, address, hello, why);
+    struct broker *b = self;
+    enum refusal code = hello_take(&b->shell, peer, key, address, hello, why);
+    if (code != REFUSAL_NONE)
+        auditing_deny_session(b, key, address, code, why->text);
+    return code;
 }
 
 static void on_down(void *self, uint64_t peer, const char *reason)
@@ -237,6 +245,8 @@ int broker_open(struct broker **ret, struct loop *loop, const struct broker_opti
     }
     if (rc == 0)
         rc = open_store(b, err);
+    if (rc == 0)
+        rc = auditing_open(b, err);
     if (rc == 0) {
         known_load_invitations(b->shell.known, b->shell.invitations, clock_wall_ms(), warn);
         turn_begin(&b->shell, b->last_lsn, o->restored);
@@ -265,6 +275,7 @@ void broker_close(struct broker **broker)
     while (sh->peers)
         hello_forget(sh, sh->peers);
     offload_free(&sh->offload);
+    auditing_stop(b);
     turn_stop(sh);
     if (sh->store)
         loop_del(sh->loop, store_fd(sh->store));
@@ -273,6 +284,7 @@ void broker_close(struct broker **broker)
     logs_close(&b->logs);
     depot_close(&b->depot);
     store_close(&sh->store);
+    auditor_free(&sh->auditor);
     turn_free(sh);
     bcore_free(&sh->core);
     known_free(&sh->known);

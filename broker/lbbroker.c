@@ -49,6 +49,10 @@ static const struct option_row ROWS[] = {
      "how much room the output of children may take"},
     {"budgets", 0, OPTION_LIST, NULL, 0, 0, true, "NAME=LIMIT",
      "what one principal may use (docs/operations.md); may be repeated"},
+    {"audit-retention", 0, OPTION_DURATION, "0s", 0, INT64_MAX, true, "TIME",
+     "how long to keep the audit trail; 0: for ever"},
+    {"audit-copy", 0, OPTION_STR, "none", 0, 0, true, "WHERE",
+     "where each audit entry's number and hash also go: none, journald or syslog"},
     {"restored", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
      "for the first start with a backup: hold every run that was live in it until lbctl release "
      "decides"},
@@ -117,7 +121,9 @@ static int broker_options_from(const struct option_values *v, const struct paths
                                    .restored = opt_flag(v, "restored")};
     ret->listen = opt_list(v, "listen", &n);
     ret->n_listen = (unsigned)n;
-    return read_budgets(v, ret, err);
+    ret->audit_retention_ms = (uint64_t)opt_int(v, "audit-retention");
+    int rc = copy_parse(opt_str(v, "audit-copy"), &ret->audit_copy, err);
+    return rc < 0 ? rc : read_budgets(v, ret, err);
 }
 
 static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void *arg)

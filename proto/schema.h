@@ -340,6 +340,19 @@
     X(bin, fallback, LIMIT_PARAMETERS) X(bins, allowed, LIMIT_VALUES) X(str, pattern, LIMIT_TEXT) \
     X(bin, minimum, 64) X(bin, maximum, 64)
 #define D_EXIT_CODE(X) X(u64, code, 255) X(u64, package, 15)
+/* An entry of the audit trail; trust/audit.h chains them. principal, role, key (transport), serial,
+   address: who asked, and from where. decision: AUDIT_; code: of a denial or refusal. count: how
+   often, since the last entry about the same. before, after: what the act has changed. */
+#define D_AUDIT(X) \
+    X(u64, number, ANY) X(i64, at, 0) X(str, principal, LIMIT_NAME) X(str, role, LIMIT_NAME) \
+    X(hash, key, 0) X(u64, serial, ANY) X(str, address, LIMIT_SHORT) X(str, verb, LIMIT_NAME) \
+    X(str, object, LIMIT_SHORT) X(u64, decision, 15) X(u64, code, 9999) X(u64, count, ANY) \
+    X(str, reason, LIMIT_TEXT) X(str, before, LIMIT_TEXT) X(str, after, LIMIT_TEXT)
+/* Kind "checkpoint", signed by the broker: entry `number` of its audit trail has this hash. seq:
+   1, 2, ...; previous: BLAKE2b-256 of the signed checkpoint before, zero for the first. */
+#define D_CHECKPOINT(X) \
+    X(str, cluster, LIMIT_NAME) X(str, broker, LIMIT_NAME) X(u64, epoch, ANY) X(u64, seq, ANY) \
+    X(u64, number, ANY) X(hash, hash, 0) X(i64, at, 0) X(hash, previous, 0)
 
 #define DOCUMENTS(M) \
     M(SIGNED, signed, 100) M(CERTIFICATE, certificate, 101) M(INVITATION, invitation, 102) \
@@ -348,7 +361,8 @@
     M(ATTESTED_PACKAGE, attested_package, 109) M(NEED, need, 110) M(DEPLOYMENT, deployment, 111) \
     M(DEPLOYED, deployed, 112) M(JOB, job, 113) M(STEP, step, 114) M(BINDING, binding, 115) \
     M(OUTCOME, outcome, 116) M(STEP_OUTCOME, step_outcome, 117) M(RUNNABLE, runnable, 118) \
-    M(PARAMETER, parameter, 119) M(EXIT_CODE, exit_code, 120)
+    M(PARAMETER, parameter, 119) M(EXIT_CODE, exit_code, 120) M(AUDIT, audit, 130) \
+    M(CHECKPOINT, checkpoint, 131)
 
 /* ======== The broker's journal. Each record has a number (lsn) in the store; it is also the
  * event's `seq`. ======== */

@@ -27,6 +27,7 @@ KEYS = {name: nacl.signing.SigningKey(bytes([n]) * 32) for n, name in enumerate(
     ("anna", "administrator", "one_time", "broker", "etl1", "stranger"), 1)}
 PARAMETERS = {"text": "hello", "count": 300, "share": 0.5, "list": [True, None, -1]}
 ON_THE_PAGE = ("d_call", "d_signed", "signature of the batch of one",
+               "d_audit, the first entry of an audit trail", "checkpoint at that entry",
                "d_call, the second of a batch of three",
                "d_call, the third of a batch of three", "root of the batch of three",
                "d_signed of the third of the batch of three",
@@ -105,6 +106,14 @@ def good():
     for word, data in zip(("first", "second", "third"), batch):
         yield f"d_signed of the {word} of the batch of three", "signed call", data
     yield "certificate of the broker", "signed certificate", BROKER
+    entry = lb.pack(130, 1, NOW, "wh0", "broker", transport("broker"), 1, "", "start", CLUSTER, 0,
+                    0, 1, "", "", "")
+    head = lb.blake(b"longboat/audit/1\0" + lb.ZERO32 + entry)
+    yield "d_audit, the first entry of an audit trail", "document", entry
+    yield "its hash, and that of the trail up to it", "hash", head
+    yield "checkpoint at that entry", "signed checkpoint", lb.sign(
+        "checkpoint", KEYS["broker"], "wh0", 1, lb.pack(
+            131, CLUSTER, "wh0", 3, 1, 1, head, NOW, lb.ZERO32))
     yield "invitation of anna", "signed invitation", INVITATION
     yield "certificate of anna", "signed certificate", CERTIFICATE
     yield "certificate of the server etl1", "signed certificate", by_administrator(certificate_body(

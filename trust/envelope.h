@@ -19,6 +19,7 @@
 
 #define ENVELOPE_CALL        "call"
 #define ENVELOPE_CERTIFICATE "certificate"
+#define ENVELOPE_CHECKPOINT  "checkpoint"
 #define ENVELOPE_DEPLOYMENT  "deployment"
 #define ENVELOPE_INVITATION  "invitation"
 #define ENVELOPE_PARENT      "parent"

@@ -38,7 +38,8 @@ struct query {
     /* `where`. Texts that were not given are empty; the others lie behind this struct, no longer
        than they are: many questions may wait. */
     const char *job, *server, *principal, *address, *name, *state;
-    const char *text; /* `run` of find */
+    const char *text;                              /* `run` of find */
+    const char *verb, *object, *decision, *number; /* of an entry of the audit trail */
     struct id run, parent;
     int status; /* STATUS_ + 1 */
     int64_t since, until;
@@ -82,6 +83,8 @@ void query_whoami(struct query *q);
 void query_stats(struct query *q);
 void query_principals(struct query *q); /* principals.c */
 void query_explain(struct query *q);
+void query_audit(struct query *q); /* audit.c */
+void query_trail(struct query *q);
 
 /* Rows of runs and parents as runs, parents, run, history and find share them. */
 json_t *query_run_head(const struct id *run, const char *state); /* v, kind, run, state */

@@ -39,7 +39,7 @@ class Vectors(unittest.TestCase):
     def test_good_ones_are_read_and_pack_to_themselves(self):
         for v, data in self.each("good"):
             if v["is"] in ("document", "message", "signed call", "signed certificate",
-                           "signed invitation"):
+                           "signed invitation", "signed checkpoint"):
                 self.assertEqual(lb.pack(*lb.unpack(data)), data)
             if v["is"].startswith("signed "):
                 lb.open_signed(v["is"].split()[1], data)
