@@ -43,6 +43,7 @@ struct peer {
     bool full;              /* its window was found shut: `window` must be called */
     bool dirty;             /* in the list of those to flush */
     bool gone;              /* out of the table; freed by peers_sweep */
+    bool told;              /* it has heard why it is doomed */
     const char *doom;       /* a literal: it must be dropped at the next flush */
     struct peer *next;      /* in the list of the dirty, or of the gone */
     /* backlog.c */
