@@ -21,7 +21,9 @@ struct principal {
     unsigned quiet;   /* connections that are still there although their session has ended */
     uint64_t owed;    /* bytes that its sessions have not read */
     uint64_t charged; /* of BUDGET_BYTES_OUT: owed, rounded up */
-    int64_t said_at;  /* when the last sentence about it was said; 0: never */
+    /* connections.c: bytes in libzmq of its connections, as of which look */
+    uint64_t unread, look;
+    int64_t said_at; /* when the last sentence about it was said; 0: never */
     /* backlog.c */
     struct peer *first, *last; /* those with waiting frames, in turn */
     struct principal *next;    /* in the ring of those who wait */
