@@ -183,7 +183,7 @@ help:
 	@echo "                each role's key attacks beside it"
 	@echo "make hostile MINUTES=30   hostile holders of keys, and what others notice of them"
 	@echo "make bench      figures, as ratios within one run; ONLY=waiting: what"
-	@echo "                1,000,000 calls that wait cost"
+	@echo "                1,000,000 calls that wait cost; ONLY=followers: what seeing costs"
 	@echo "make fuzz       fuzz targets for a minute each (SECONDS_EACH=60)"
 	@echo "make walls      the rules of the house; make lint: format and analysis, too"
 	@echo "make compile_commands      compile_commands.json for editors"
@@ -306,12 +306,13 @@ soak:
 	@$(MAKE) --no-print-directory all soak-child
 	@LB_HOSTILE=$(HOSTILE) tests/soak/run.sh $(B) "$(MINUTES)" $(SEED)
 
-# With SAN=address,undefined the broker is a sanitized one.
+# With SAN=address,undefined the broker is a sanitized one. EACH=5: each attack alone, for so many
+# seconds.
 .PHONY: hostile
 hostile:
 	@tools/deps.sh build test
 	@$(MAKE) --no-print-directory all
-	@tests/hostile/run.sh $(B) "$(MINUTES)" $(SEED)
+	@LB_EACH=$(EACH) tests/hostile/run.sh $(B) "$(MINUTES)" $(SEED)
 
 soak-child: $(B)/soak/child
 $(B)/soak/child: $(B)/obj/tests/soak/child.o

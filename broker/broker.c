@@ -8,6 +8,7 @@
 #include "broker/depot/enrol.h"
 #include "broker/dispatch.h"
 #include "broker/shell/gate.h"
+#include "broker/shell/ask.h"
 #include "broker/shell/hello.h"
 #include "broker/shell/known.h"
 #include "broker/shell/offload.h"
@@ -49,6 +50,12 @@ static void on_down(void *self, uint64_t peer, const char *reason)
 static void on_window(void *self, uint64_t peer)
 {
     turn_window(&((struct broker *)self)->shell, peer);
+}
+
+static void on_trouble(void *self, const struct hash *key, const char *text)
+{
+    (void)self, (void)key;
+    log_warn("%s", text);
 }
 
 /* ---- Assembling */
@@ -125,6 +132,8 @@ static int open_store(struct broker *b, struct error *err)
             "store '%s' is a backup: runs that ended after it was taken would run again. Start "
             "once with --restored, which holds every live run until lbctl release decides",
             sh->store_path);
+    if (rc == 0 && b->options.restored)
+        rc = store_restored(b->shell.store, err);
     if (rc == 0)
         rc = store_start(b->shell.store, &(struct store_calls){sh, turn_committed, turn_store_full},
                          err);
@@ -141,6 +150,9 @@ static void open_core(struct broker *b)
                              .lost_after_ms = b->options.lost_after_ms,
                              .memory_budget = b->options.memory_budget,
                              .max_runs = b->options.max_runs,
+                             .runs_percent = budgets_limit(b->shell.budgets, BUDGET_RUNS),
+                             .memory_percent = budgets_limit(b->shell.budgets, BUDGET_MEMORY),
+                             .evidence_bytes = budgets_limit(b->shell.budgets, BUDGET_EVIDENCE),
                              .certificate = buf_span(&b->own.signed_bytes)};
     span_copy_str(span_str(b->options.cluster), c.cluster, sizeof c.cluster);
     span_copy_str(span_str(b->options.name), c.broker, sizeof c.broker);
@@ -176,8 +188,9 @@ static int open_net(struct broker *b, struct error *err)
     struct net_server_options o = {.listen = b->options.listen,
                                    .n_listen = b->options.n_listen,
                                    .secret_transport = b->key.transport_secret,
-                                   .public_transport = b->key.transport.b};
-    struct net_server_calls calls = {b, on_hello, dispatch_message, on_down, on_window};
+                                   .public_transport = b->key.transport.b,
+                                   .budgets = b->shell.budgets};
+    struct net_server_calls calls = {b, on_hello, dispatch_message, on_down, on_window, on_trouble};
     int rc = net_server_open(&b->shell.net, b->shell.loop, &o, &calls, err);
     if (rc == 0)
         known_each_key(b->shell.known, allow_key, b);
@@ -192,6 +205,7 @@ static int open_services(struct broker *b, struct error *err)
     turn_new(sh);
     b->events = events_new(sh);
     enrol_listen(sh);
+    ask_listen(sh);
     int rc = offload_new(&sh->offload, sh->loop, err);
     if (rc == 0)
         rc = depot_open(&b->depot, sh, depot, b->options.depot_bytes, err);

@@ -277,6 +277,7 @@ static const char *verdict_of(struct session *s, struct span frame)
         return session == session_id(s) ? "last_word" : "foreign";
     switch (session_take(s, frame, 1, &messages, &err)) {
     case SESSION_MESSAGES:
+        session_handled(s, frame.n, 1);
         return "taken";
     case SESSION_NOTHING:
         return "nothing";
@@ -284,6 +285,8 @@ static const char *verdict_of(struct session *s, struct span frame)
         return "gap";
     case SESSION_FOREIGN:
         return "foreign";
+    case SESSION_EXCESS:
+        return "excess";
     case SESSION_MALFORMED:
         return "malformed";
     }

@@ -8,6 +8,7 @@
 
 #include "broker/logs/logfile.h"
 #include "broker/shell/about.h"
+#include "broker/shell/ask.h"
 #include "broker/shell/rights.h"
 #include "common/log.h"
 
@@ -284,7 +285,11 @@ static void hear_about(void *self, const struct store_answer *a)
 
 static void ask_about(struct logs *l, struct logs_reader *r)
 {
-    struct store_question q = {.what = STORE_RECORDS, .run = r->run, .most = STORE_PAGE_MAX};
+    const struct shell_peer *p = shell_find_peer(l->shell, r->peer);
+    /* its first record and its end */
+    struct store_question q = {.what = STORE_RECORDS, .run = r->run, .most = 2, .quick = true};
+    if (p)
+        ask_owner(p, &q);
     r->judging = true;
     r->asked = store_ask(l->shell->store, &q, hear_about, r);
 }

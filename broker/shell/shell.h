@@ -16,7 +16,7 @@
 #include "net/server.h"
 #include "trust/budget.h"
 
-enum { SHELL_LISTENERS_MAX = 4 };
+enum { SHELL_LISTENERS_MAX = 8 };
 
 /* A session. */
 struct shell_peer {
