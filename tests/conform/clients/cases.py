@@ -433,7 +433,7 @@ class parked(Case):
 CASES = [plain, failed, refused_outcome, parked, gap, lost_tail, reset, resets, connection_lost,
          followed_again, duplicate_frame, duplicate_answer, older_session, many_frames, idle,
          silence,
-         busy, busy_over_a_session, busy_resolve, busy_session, final, unknown_code, final_malformed,
-         final_too_large, final_session, malformed_session,
+         busy, busy_over_a_session, busy_resolve, busy_session, final, unknown_code,
+         final_malformed, final_too_large, final_session, malformed_session,
          sign_again, newer_certificate, strangers_certificate, redirected_certificate,
          older_certificate, newer_broker, trailing, not_shortest, cut_off]
