@@ -61,7 +61,13 @@ enum kind {
 #undef X
 };
 
-enum { PROTO_MAJOR = 1, PROTO_MINOR = 0 };
+enum {
+    PROTO_MAJOR = 1,
+    PROTO_MINOR = 1,
+    /* since this minor version RESULT and RUN_ENDED have a signature; it is not sent to an older
+       peer, which takes a field that it does not know for malformed */
+    PROTO_MINOR_SIGNED_RESULTS = 1
+};
 
 /* Who may send a message: see MESSAGES in schema.h. */
 enum sender { SENDER_C = 'C', SENDER_W = 'W', SENDER_B = 'B', SENDER_O = 'O' };

@@ -43,6 +43,7 @@ struct worker_options {
 struct worker_queue {
     struct buf bytes;
     size_t taken;
+    size_t sealed; /* RESULTs up to here have their signature, as far as they get one */
 };
 
 struct worker {
@@ -67,6 +68,7 @@ struct worker {
     int bell, watch; /* run/worker.bell; inotify on etc/jobs and var/packages */
     char *bell_path;
     struct worker_queue to_broker, to_runner;
+    bool signs;           /* the broker of this session knows signed results */
     int64_t queued_since; /* boot ms: since when to_broker has something; 0: it is empty */
     bool bell_rang;       /* another process has written to the spool */
     int64_t attest_at;    /* boot ms: when to attest what can run here; 0: nothing new */
@@ -98,6 +100,10 @@ int worker_replay(struct worker *w, struct error *err);
 /* Writes the spool, then sends what rests on it. If it cannot be written, nothing leaves and the
  * process ends; the next one replays what is there. */
 void worker_let_go(struct worker *w);
+
+/* ---- sealing.c */
+/* Signs the RESULTs that wait for the broker, many with one signature. */
+void worker_sign_results(struct worker *w);
 
 /* ---- brokerlink.c: the session with the broker */
 extern const struct dialer_calls worker_dialer_calls;

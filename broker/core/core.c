@@ -295,6 +295,7 @@ static void peer_up(struct bcore *c)
     if (!hello_good(c, &m, s))
         return;
     p = peer_new(c, d.serial);
+    p->minor = m.minor;
     p->is_server = worker;
     if (worker)
         server_hello(c, p, s, &m);

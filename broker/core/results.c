@@ -113,7 +113,7 @@ static void not_counted(struct bcore *c, struct peer_state *p, const struct m_re
     lsn = EMIT(c, evidence, .at = c->wall, .run = m->run, .attempt = m->attempt,
                .server = span_str(p->server->name->s),
                .why = span_str(r || (k && m->attempt < k->attempt) ? "superseded" : "late"),
-               .outcome = m->outcome);
+               .outcome = m->outcome, .signature = m->signature);
     c->counts.evidence++;
     recorded(c, p, m, lsn);
 }
@@ -148,7 +148,7 @@ void bcore_on_result(struct bcore *c, struct peer_state *p)
     } else if (r) {
         measure(r->at->job, &o);
         s->ended++;
-        run_end(c, r, m.outcome, true);
+        run_end(c, r, m.outcome, m.signature, true);
         recorded(c, p, &m, r->lsn);
     } else if ((r = run_find(c, m.run)) &&
                (m.attempt > r->attempt || (r->at && m.attempt == r->attempt))) {

@@ -145,6 +145,7 @@ enum refusal hello_take(void *shell, uint64_t handle, const struct hash *key, co
         return code;
     }
     struct shell_peer *p = add_peer(sh, handle, key, address, c);
+    p->minor = m.minor;
     if (invited) { /* it may only send ENROL, and has the name that it asks for */
         span_copy_str(invitation.name, p->invited, sizeof p->invited);
         p->who.name = p->invited;

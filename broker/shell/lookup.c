@@ -82,8 +82,11 @@ static bool runs_end(const struct store_answer *a, const struct about *about, st
         return parents_end(end->body, about, outcome, ret);
     if (r_ended_decode(end->body, &m, NULL) < 0)
         return false;
-    *ret = (struct m_run_ended){
-        .run = m.run, .attempt = m.attempt, .server = m.server, .outcome = m.outcome};
+    *ret = (struct m_run_ended){.run = m.run,
+                                .attempt = m.attempt,
+                                .server = m.server,
+                                .outcome = m.outcome,
+                                .signature = m.signature};
     return true;
 }
 
@@ -98,7 +101,10 @@ static void hear_run(void *self, const struct store_answer *a)
     about_of(a->n_records ? a->records[0].body : SPAN_NONE, &about);
     bool may = p && p->certificate && about.known &&
                (!l->req || rights_may_see_about(l->shell->core, p->certificate, &about));
-    if (may && runs_end(a, &about, &outcome, &ended))
+    const bool ends = may && runs_end(a, &about, &outcome, &ended);
+    if (ends && p->minor < PROTO_MINOR_SIGNED_RESULTS)
+        ended.signature = SPAN_NONE;
+    if (ends)
         shell_send(l->shell, l->peer, &m_run_ended_schema, &ended);
     else if (may && l->req && about.is_parent)
         shell_error(

@@ -25,6 +25,7 @@ struct shell_peer {
     const struct certificate *certificate; /* NULL: a one-time key */
     char address[64];
     char invited[LIMIT_NAME + 1]; /* the name that the holder of a one-time key asks for */
+    uint64_t minor;               /* of its HELLO */
     bool told_full;               /* the core has been told that its window is full */
     struct bcore_peer who;
     uint64_t log_bytes, log_acked; /* LOG_DATA taken in this session, and acknowledged */
