@@ -115,6 +115,10 @@ struct longboat_run {
     enum refusal refused;
 };
 typedef void (*longboat_follow)(void *self, const struct longboat_run *run);
+/* An outcome that the broker told is believed only if its server has signed it (trust/result.h), or
+ * if it is a word that promises nothing. Else the library puts another in its place: job, package
+ * and status `unknown`, and a message that says what is wrong. True: this is such an outcome. */
+bool longboat_is_unproven(const struct d_outcome *outcome);
 /* Signs and submits; `follow` is called at acceptance (state WAITING), at each change and once at
  * the end or refusal. BUSY is retried by the library. The calls of one turn of the loop are signed
  * together (one signature). */
