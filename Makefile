@@ -12,7 +12,7 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 HOMES   ?= /srv/longboat
 SAN     ?=
-VERSION := 0.1.0
+VERSION := 0.2.0
 
 comma := ,
 colon := :

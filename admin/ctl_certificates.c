@@ -19,6 +19,7 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/paths.h"
+#include "common/termout.h"
 #include "trust/names.h"
 #include "trust/revocation.h"
 
@@ -223,7 +224,8 @@ static int revoke_all(struct office *o)
     for (size_t i = 0; code == EXIT_DONE && i < s.n; i++) {
         code = revoke_serial(o, s.v[i]);
         if (code == EXIT_DONE)
-            printf("'%s' (serial %llu) is revoked\n", o->subject.name, (unsigned long long)s.v[i]);
+            term_say(stdout, "'%s' (serial %llu) is revoked\n", o->subject.name,
+                     (unsigned long long)s.v[i]);
     }
     mem_free(&s.v);
     return code;
@@ -264,8 +266,10 @@ static int renew_one(struct office *o, const struct option_values *v)
         code = ctl_ask_done(o->lb, o->argv, m.req, buf_span(&message));
     }
     if (code == EXIT_DONE)
-        printf("'%s' has a new certificate, serial %llu; it is handed over with the next session\n",
-               o->subject.name, (unsigned long long)order.serial);
+        term_say(
+            stdout,
+            "'%s' has a new certificate, serial %llu; it is handed over with the next session\n",
+            o->subject.name, (unsigned long long)order.serial);
     buf_free(&signed_bytes);
     buf_free(&message);
     return code;

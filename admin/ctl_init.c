@@ -12,6 +12,7 @@
 #include "common/mem.h"
 #include "common/name.h"
 #include "common/paths.h"
+#include "common/termout.h"
 #include "net/address.h"
 
 static const struct option_row rows[] = {
@@ -260,10 +261,11 @@ int ctl_init(int argc, char **argv)
                    : EXIT_DONE;
     }
     if (code == EXIT_DONE)
-        printf("cluster '%s': you are its administrator '%s' (key and certificate in %s)\n"
-               "the broker's files are in %s; start it there with: lbbroker\n"
-               "others reach it at %s\n",
-               w.cluster, opt_str(&v, "administrator"), w.admin, w.broker, buf_str(&w.reached));
+        term_say(stdout,
+                 "cluster '%s': you are its administrator '%s' (key and certificate in %s)\n"
+                 "the broker's files are in %s; start it there with: lbbroker\n"
+                 "others reach it at %s\n",
+                 w.cluster, opt_str(&v, "administrator"), w.admin, w.broker, buf_str(&w.reached));
     key_forget(&w.admin_key);
     key_forget(&w.broker_key);
     buf_free(&w.admin_certificate);

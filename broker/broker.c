@@ -266,6 +266,7 @@ void broker_close(struct broker **broker)
     key_forget(&b->key);
     buf_free(&b->certificate);
     buf_free(&sh->scratch);
+    buf_free(&sh->trimmed);
     mem_free(&sh->store_path);
     mem_free(&sh->invitations);
     mem_free(&b);

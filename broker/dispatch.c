@@ -193,6 +193,8 @@ void dispatch_message(void *broker, uint64_t handle, uint64_t kind, struct span 
         shell_drop(sh, p, code, text);
         return;
     }
+    if (p->minor > PROTO_MINOR)
+        message = messages_fit(kind, PROTO_MINOR, message, &sh->trimmed);
     const struct dispatch_row *row = dispatch_row_of(kind, rights_role(p->certificate));
     const enum rights_verdict verdict =
         rights_judge(sh->core, p->certificate, row ? &row->rule : NULL, kind, message, &code, &err);

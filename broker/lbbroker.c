@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "common/options.h"
 #include "common/paths.h"
+#include "common/termout.h"
 
 static const char EXAMPLES[] =
     "  lbbroker                 run with etc/broker.yaml (made by: lbctl init)\n"
@@ -187,7 +188,7 @@ int main(int argc, char **argv)
     if (rc == 0)
         rc = broker_options_from(&v, &paths, &o, &err);
     if (rc < 0) {
-        fprintf(stderr, "lbbroker: %s\n", err.text);
+        term_say(stderr, "lbbroker: %s\n", err.text);
         options_free(&v);
         return 2;
     }

@@ -51,8 +51,9 @@ struct dialer {
     struct loop_timer turn;  /* RESTING: dial; DIALING, GREETING: give up; UP: heartbeat, silence */
     struct loop_timer again; /* the socket may have more */
     char trouble[TROUBLE_MAX];
-    struct buf frame, message;
-    bool full; /* its window was found shut: `window` must be called */
+    struct buf frame, message, fitted;
+    uint64_t minor; /* version of the protocol that the broker speaks */
+    bool full;      /* its window was found shut: `window` must be called */
     bool closed;
     unsigned depth; /* of entries from the loop */
 };
@@ -73,6 +74,7 @@ static void leave(struct dialer *d)
         return;
     buf_free(&d->frame);
     buf_free(&d->message);
+    buf_free(&d->fitted);
     mem_free(&d->endpoints);
     sodium_memzero(d->secret, sizeof d->secret);
     mem_free(&d);
@@ -242,6 +244,7 @@ static void take_welcome(struct dialer *d, struct span message)
         return;
     }
     d->state = UP;
+    d->minor = welcome.minor;
     d->rest_ms = REST_MIN_MS;
     d->trouble[0] = '\0';
     d->renewed = d->hello_at - 1; /* so that a PING in the same millisecond is seen to renew */
@@ -271,6 +274,8 @@ static void take_messages(struct dialer *d, struct span messages)
         } else if (d->state == GREETING || kind == KIND_M_WELCOME) {
             end_session(d, true, "unexpected message from the broker");
         } else {
+            if (d->minor > PROTO_MINOR)
+                m = messages_fit(kind, PROTO_MINOR, m, &d->fitted);
             if (kind == KIND_M_PONG)
                 take_pong(d, m);
             d->calls.message(d->calls.self, kind, m);
@@ -535,8 +540,12 @@ void dialer_close(struct dialer **dp)
 
 int dialer_send(struct dialer *d, struct span message)
 {
+    uint64_t kind;
+    size_t size;
     if (d->state != UP)
         return -ENOTCONN;
+    if (d->minor < PROTO_MINOR && wire_peek(message, &kind, &size, NULL) == 0)
+        message = messages_fit(kind, d->minor, message, &d->message);
     return session_push(d->session, message);
 }
 

@@ -61,13 +61,14 @@ enum kind {
 #undef X
 };
 
-enum {
-    PROTO_MAJOR = 1,
-    PROTO_MINOR = 1,
-    /* since this minor version RESULT and RUN_ENDED have a signature; it is not sent to an older
-       peer, which takes a field that it does not know for malformed */
-    PROTO_MINOR_SIGNED_RESULTS = 1
-};
+enum { PROTO_MAJOR = 1, PROTO_MINOR = 1 };
+
+/* How many fields a message has in version PROTO_MAJOR.`minor`: what came later is left out towards
+ * a peer of that version. */
+unsigned messages_fields(const struct wire_schema *s, uint64_t minor);
+/* The message for, or from, a peer of another minor version: without the fields that the older of
+ * the two does not know. As wire_fit; unknown kinds stay as they are. */
+struct span messages_fit(uint64_t kind, uint64_t minor, struct span message, struct buf *scratch);
 
 /* Who may send a message: see MESSAGES in schema.h. */
 enum sender { SENDER_C = 'C', SENDER_W = 'W', SENDER_B = 'B', SENDER_O = 'O' };

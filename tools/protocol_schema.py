@@ -89,7 +89,7 @@ ENUMS_OF = {
     "ERROR.code": "code",
 }
 
-# Fields and messages that came after 1.0, by name: "CALL" or "CALL.follow".
+# Messages that came after 1.0, by name; fields that may be missing came with 1.1.
 SINCE = {}
 
 ENUMS = {  # name: header, macro
@@ -151,15 +151,13 @@ def field(owner, kind, name, most):
     full = f"{owner}.{name}"
     entry = {"name": name, "type": kind.removeprefix("added_")}
     if kind.startswith("added_"):
-        entry["optional"] = True
+        entry |= {"optional": True, "since": "1.1"}
     if most:
         entry["max"] = int(most)
     if full in HOLDS:
         entry["holds"] = HOLDS[full]
     if full in ENUMS_OF:
         entry["enum"] = ENUMS_OF[full]
-    if full in SINCE:
-        entry["since"] = SINCE[full]
     return entry
 
 

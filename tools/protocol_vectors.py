@@ -186,7 +186,7 @@ def good():
         b"longboat-join:" + base64.urlsafe_b64encode(token).rstrip(b"="))
     yield "ENROL of anna", "message", lb.pack(80, 1, CERTIFICATE)
     yield "frame 1 of session 77, HELLO", "frame", frame(1, 0, lb.pack(
-        lb.HELLO, 1, 1, "client 1.0", CERTIFICATE, lb.ZERO16, lb.ZERO16, lb.ZERO16, 0, 0))
+        lb.HELLO, 1, 1, "client 1.1", CERTIFICATE, lb.ZERO16, lb.ZERO16, lb.ZERO16, 0, 0))
     yield "frame 1 of the broker, ack 1, WELCOME", "frame", frame(1, 1, lb.pack(
         lb.WELCOME, 1, CLUSTER, "wh0", BROKER, 3, 15000, 300000, NOW, 0, b""))
     yield "frame 2 of session 77, ack 1, CALL", "frame", frame(2, 1, lb.pack(lb.CALL, 1, signed, 2))

@@ -68,7 +68,6 @@ static void session_up(void *self, const struct m_welcome *welcome)
      * and what waits does not start behind it. */
     w->renewed = dialer_renewed(w->dialer);
     w->renew = true;
-    w->signs = welcome->minor >= PROTO_MINOR_SIGNED_RESULTS;
     logship_session(w->logs);
     m_welcome_encode(welcome, &b);
     worker_feed_message(w, WCORE_SESSION_UP, buf_span(&b));

@@ -68,7 +68,6 @@ struct worker {
     int bell, watch; /* run/worker.bell; inotify on etc/jobs and var/packages */
     char *bell_path;
     struct worker_queue to_broker, to_runner;
-    bool signs;           /* the broker of this session knows signed results */
     int64_t queued_since; /* boot ms: since when to_broker has something; 0: it is empty */
     bool bell_rang;       /* another process has written to the spool */
     int64_t attest_at;    /* boot ms: when to attest what can run here; 0: nothing new */

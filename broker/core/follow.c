@@ -166,9 +166,7 @@ void follow_end(struct bcore *c, struct run *r, struct span outcome, struct span
         next = f->run_next;
         if (send_now(f)) {
             SEND(c, f->peer->handle, r->lsn, run_ended, .run = r->id, .attempt = r->attempt,
-                 .server = server, .outcome = outcome,
-                 .signature = f->peer->minor >= PROTO_MINOR_SIGNED_RESULTS ? signature
-                                                                           : SPAN_NONE);
+                 .server = server, .outcome = outcome, .signature = signature);
             f->run = NULL;
             follow_free(f);
         } else {

@@ -236,7 +236,7 @@ struct pool { /* the servers whose certificates name it */
 
 /* ---- Peers and what they follow */
 struct peer_state {
-    uint64_t handle, serial, minor;
+    uint64_t handle, serial;
     struct text *name;
     bool is_server, window_open;
     struct server *server; /* whose worker it is */

@@ -126,7 +126,8 @@ enum refusal hello_take(void *shell, uint64_t handle, const struct hash *key, co
     struct m_hello m;
     struct d_invitation invitation;
     const struct certificate *c = NULL;
-    if (wire_decode(&m_hello_schema, hello, true, &m, why) < 0)
+    hello = messages_fit(KIND_M_HELLO, PROTO_MINOR, hello, &sh->trimmed);
+    if (m_hello_decode(hello, &m, why) < 0)
         return REFUSAL_MALFORMED;
     if (m.major != PROTO_MAJOR) {
         error_set(

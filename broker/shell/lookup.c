@@ -101,10 +101,7 @@ static void hear_run(void *self, const struct store_answer *a)
     about_of(a->n_records ? a->records[0].body : SPAN_NONE, &about);
     bool may = p && p->certificate && about.known &&
                (!l->req || rights_may_see_about(l->shell->core, p->certificate, &about));
-    const bool ends = may && runs_end(a, &about, &outcome, &ended);
-    if (ends && p->minor < PROTO_MINOR_SIGNED_RESULTS)
-        ended.signature = SPAN_NONE;
-    if (ends)
+    if (may && runs_end(a, &about, &outcome, &ended))
         shell_send(l->shell, l->peer, &m_run_ended_schema, &ended);
     else if (may && l->req && about.is_parent)
         shell_error(

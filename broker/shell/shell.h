@@ -25,7 +25,7 @@ struct shell_peer {
     const struct certificate *certificate; /* NULL: a one-time key */
     char address[64];
     char invited[LIMIT_NAME + 1]; /* the name that the holder of a one-time key asks for */
-    uint64_t minor;               /* of its HELLO */
+    uint64_t minor;               /* version of the protocol that it speaks */
     bool told_full;               /* the core has been told that its window is full */
     struct bcore_peer who;
     uint64_t log_bytes, log_acked; /* LOG_DATA taken in this session, and acknowledged */
@@ -62,6 +62,7 @@ struct shell {
     struct shell_listener listeners[SHELL_LISTENERS_MAX];
     unsigned n_listeners;
     struct buf scratch; /* of shell_send */
+    struct buf trimmed; /* a message without the fields that a newer peer appends */
     int64_t started_wall;
     uint64_t messages, denials; /* counted by dispatch.c, shown by QUERY stats */
 };
