@@ -360,7 +360,8 @@ static void end_as(struct call *c, const struct m_run_ended *m, const struct d_o
 static void end_unproven(struct call *c, const struct m_run_ended *m, const struct error *why)
 {
     struct buf text = {0};
-    char id[ID_TEXT];
+    char id[ID_TEXT], job[LIMIT_JOB + 1];
+    span_copy_str(span_str(c->job), job, sizeof job); /* the call is freed before it is told */
     if (m->server.n)
         buf_printf(&text,
                    "the result of run %s claims to come from " SPAN_FMT
@@ -376,7 +377,7 @@ static void end_unproven(struct call *c, const struct m_run_ended *m, const stru
                           .code = REFUSAL_BAD_SIGNATURE,
                           .message = buf_span(&text),
                           .server = m->server,
-                          .job_name = span_str(c->job)};
+                          .job_name = span_str(job)};
     end_as(c, m, &o);
     buf_free(&text);
 }

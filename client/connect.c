@@ -186,6 +186,16 @@ struct span longboat_revocations(const struct longboat *lb)
     return buf_span(&lb->revocations);
 }
 
+const struct trust_anchors *longboat_administrators(const struct longboat *lb)
+{
+    return &lb->config.anchors;
+}
+
+struct span longboat_broker_certificate(const struct longboat *lb)
+{
+    return buf_span(&lb->config.broker.signed_bytes);
+}
+
 bool longboat_is_up(const struct longboat *lb)
 {
     return dialer_is_up(lb->dialer);

@@ -63,6 +63,9 @@ struct loop *longboat_loop(struct longboat *lb);
 /* The broker's current revocation list (d_signed, not verified here); empty while there is none. It
  * arrives before the answer to a session's first request. */
 struct span longboat_revocations(const struct longboat *lb);
+/* What verifies certificates, and the broker's certificate (d_signed), as they lie in our files. */
+const struct trust_anchors *longboat_administrators(const struct longboat *lb);
+struct span longboat_broker_certificate(const struct longboat *lb);
 
 /* Calls `say` once when the broker has been silent for some seconds, with a sentence that names its
  * addresses and the trouble with each (the name does not resolve, connection refused, no answer),

@@ -405,6 +405,14 @@ class Client:
         self.runs.setdefault(run, {})["outcome"] = told
         del self.ended[run]
 
+    def _judge_alone(self, run, why):
+        """The end of a run whose call is not known, for this reason."""
+        m = self.ended.pop(run)
+        o = unpack(m[4], self.session.newer)
+        promises = needs_signature(o) and not (self.accept_unsigned and not m[5])
+        told = unproven(run, m[3], "", why) if promises else outcome(m[4], self.session.newer)
+        self.runs[run]["outcome"] = {**told, "server": m[3]}
+
     def _call_made(self, run, body):
         d = unpack(body)
         self.calls[run] = {"digest": blake(body), "job": d[4], "address": d[7], "attempt": 0}
@@ -517,7 +525,10 @@ class Client:
                 self._follow(run)
         while self.runs[run]["outcome"] is None:
             if run in self.ended and run not in self.calls:
-                self._learn_call(run)
+                try:
+                    self._learn_call(run)
+                except LongboatError as e:
+                    self._judge_alone(run, e)
                 continue
             if "refused" in self.runs[run]:
                 raise self.runs.pop(run)["refused"]
