@@ -515,9 +515,12 @@ class Client:
         self._call_made(m[2], body)
         return m[2]
 
-    def wait(self, run, timeout=None):
+    def wait(self, run, timeout=None, call=None):
         """The outcome of a run, as a dictionary. If its server has not signed it, the status is
-        `unknown`, and the message says what is wrong."""
+        `unknown`, and the message says what is wrong. `call`: the body of the signed call, where
+        this client has not made it; without it the broker is asked, and the signature must hold."""
+        if call is not None:
+            self._call_made(run, call)
         end = time.monotonic() + timeout if timeout else None
         if run not in self.runs:
             self.runs[run] = {"outcome": None}
