@@ -135,6 +135,11 @@ void longboat_withdraw(struct longboat *lb);
  * (d_outcome_decode), the caller's to free. */
 int longboat_call_wait(struct longboat *lb, const struct longboat_call *call, int64_t timeout_ms,
                        struct id *ret_run, struct buf *ret_outcome, struct error *err);
+/* For an operator who releases a held run as succeeded: signs this outcome of the attempt of the
+ * call with this body (d_call), in the place of its server, and appends the signature to *out. */
+int longboat_sign_release(struct longboat *lb, const struct id *run, uint64_t attempt,
+                          struct span call, struct span outcome, struct buf *out,
+                          struct error *err);
 int longboat_cancel(struct longboat *lb, const struct id *run, bool force, const char *reason,
                     struct error *err);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "trust/call.h"
 
 enum {
     EXPECTED_MAX = 8,   /* servers of an address whose certificates are asked for with the call */
@@ -196,6 +197,16 @@ void signers_expect(struct longboat *lb, const char *const *servers, uint32_t n)
     for (uint32_t i = 0; i < n; i++)
         if (!find(lb, span_str(servers[i]), 0) && !newest(lb, span_str(servers[i])))
             ask_first(lb, span_str(servers[i]), 0);
+}
+
+int longboat_sign_release(struct longboat *lb, const struct id *run, uint64_t attempt,
+                          struct span call, struct span outcome, struct buf *out, struct error *err)
+{
+    const struct certificate *me = &lb->config.me;
+    struct d_result r = {
+        .cluster = span_str(me->cluster), .run = *run, .attempt = attempt, .outcome = outcome};
+    call_digest(call, &r.call);
+    return result_sign(&lb->config.key, me->name, me->serial, &r, 1, out, err);
 }
 
 /* ---- Judging */
