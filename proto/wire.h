@@ -96,8 +96,8 @@ int wire_decode(const struct wire_schema *s, struct span in, bool newer, void *r
                 struct error *err);
 
 /* The message with at most `count` fields, for a peer of another minor version: *message as it is,
- * or, if it has more, a copy without the last ones in *scratch, which is replaced. What is malformed
- * stays as it is, for the decoder to refuse. */
+ * or, if it has more, a copy without the last ones in *scratch, which is replaced. What is
+ * malformed stays as it is, for the decoder to refuse. */
 struct span wire_fit(struct span message, unsigned count, struct buf *scratch);
 
 /* The kind of the array at the head of `in`, and how many bytes the whole array takes (checked in
