@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "broker/core/inside.h"
-#include "trust/result.h"
 
 void cancel_send_stop(struct bcore *c, const struct run *r)
 {
@@ -83,8 +82,9 @@ static bool operators_word(const struct m_operate *m, struct span *ret_outcome,
     if (!wire_map_get(&m->arguments, "outcome", &outcome) || outcome.type != VALUE_BIN ||
         !wire_map_get(&m->arguments, "signature", &signature) || signature.type != VALUE_BIN ||
         signature.bytes.n > LIMIT_RESULT_SIGNATURE ||
-        d_outcome_decode(outcome.bytes, &o, NULL) < 0 || result_check_outcome(&o, NULL) < 0 ||
-        o.status != STATUS_SUCCEEDED || o.steps.count || o.outputs.count)
+        d_outcome_decode(outcome.bytes, &o, NULL) < 0 || o.delivery != DELIVERY_CALLED ||
+        o.job != JOB_SUCCEEDED || o.package != PACKAGE_SUCCEEDED || o.status != STATUS_SUCCEEDED ||
+        o.steps.count || o.outputs.count)
         return false;
     *ret_outcome = outcome.bytes;
     *ret_signature = signature.bytes;
