@@ -306,12 +306,13 @@ soak:
 	@$(MAKE) --no-print-directory all soak-child
 	@LB_HOSTILE=$(HOSTILE) tests/soak/run.sh $(B) "$(MINUTES)" $(SEED)
 
-# With SAN=address,undefined the broker is a sanitized one.
+# With SAN=address,undefined the broker is a sanitized one. EACH=5: each attack alone, for so many
+# seconds.
 .PHONY: hostile
 hostile:
 	@tools/deps.sh build test
 	@$(MAKE) --no-print-directory all
-	@tests/hostile/run.sh $(B) "$(MINUTES)" $(SEED)
+	@LB_EACH=$(EACH) tests/hostile/run.sh $(B) "$(MINUTES)" $(SEED)
 
 soak-child: $(B)/soak/child
 $(B)/soak/child: $(B)/obj/tests/soak/child.o

@@ -108,6 +108,18 @@ static void office_close(struct office *o)
     client_config_free(&o->config);
 }
 
+/* Verified at the time when it began: one that has expired is what people renew. */
+static int verify_subject(struct office *o, struct span bytes)
+{
+    struct certificate c = {0};
+    int rc = certificate_read(bytes, &c, &o->err);
+    if (rc == 0)
+        rc =
+            certificate_verify(bytes, &o->config.anchors, c.not_before, &o->subject, NULL, &o->err);
+    certificate_free(&c);
+    return rc;
+}
+
 /* The newest certificate of the name, from the broker, verified here. */
 static int find_subject(struct office *o, const char *name)
 {
@@ -124,8 +136,7 @@ static int find_subject(struct office *o, const char *name)
     if (rc == 0) {
         struct wire_iter it = wire_iter(&m.certificates);
         rc = wire_next(&it, &item)
-                 ? certificate_verify(item, &o->config.anchors, clock_wall_ms(), &o->subject, NULL,
-                                      &o->err)
+                 ? verify_subject(o, item)
                  : error_set(&o->err, -ENOENT,
                              "no certificate for '%s'; lbctl certificates list shows all", name);
     }
@@ -231,6 +242,21 @@ static int revoke_all(struct office *o)
     return code;
 }
 
+/* A key that was revoked may be a thief's: no certificate brings it back. */
+static int check_not_revoked(struct office *o)
+{
+    struct revocations list = {0};
+    int rc = newest_list(o, &list);
+    if (rc == 0 && revocations_contain(&list, o->subject.serial))
+        rc = error_set(&o->err, -EACCES,
+                       "'%s' is revoked, and its key stays so; it can join again with a new key: "
+                       "lbctl invite --%s %s",
+                       o->subject.name, o->subject.role == ROLE_SERVER ? "server" : "principal",
+                       o->subject.name);
+    revocations_free(&list);
+    return rc;
+}
+
 static int renew_one(struct office *o, const struct option_values *v)
 {
     const char *grants[LIMIT_GRANTS * 2];
@@ -258,7 +284,9 @@ static int renew_one(struct office *o, const struct option_values *v)
         .not_after = now + opt_int(v, "valid"),
     };
     int code = EXIT_ASKED_WRONGLY;
-    if (certificate_make(&order, &o->config.key, &signed_bytes, &o->err) < 0) {
+    if (check_not_revoked(o) < 0) {
+        code = ctl_fail(o->argv, EXIT_REFUSED, &o->err);
+    } else if (certificate_make(&order, &o->config.key, &signed_bytes, &o->err) < 0) {
         ctl_fail(o->argv, code, &o->err);
     } else {
         struct m_publish m = {.req = longboat_req(o->lb), .certificate = buf_span(&signed_bytes)};

@@ -261,7 +261,8 @@ static void take_pong(struct dialer *d, struct span message)
         d->renewed = (int64_t)pong.stamp;
 }
 
-static void take_messages(struct dialer *d, struct span messages)
+/* The messages of a frame of so many bytes. */
+static void take_messages(struct dialer *d, struct span messages, size_t frame_bytes)
 {
     const struct session *session = d->session;
     uint64_t kind;
@@ -285,6 +286,7 @@ static void take_messages(struct dialer *d, struct span messages)
         messages.p += size;
         messages.n -= size;
     }
+    session_handled(d->session, frame_bytes, loop_now(d->loop));
 }
 
 static void take_last_word(struct dialer *d, uint64_t kind, struct span message)
@@ -318,7 +320,7 @@ static void take_frame(struct dialer *d, struct span frame)
     }
     switch (session_take(d->session, frame, loop_now(d->loop), &messages, &err)) {
     case SESSION_MESSAGES:
-        take_messages(d, messages);
+        take_messages(d, messages, frame.n);
         break;
     case SESSION_NOTHING:
     case SESSION_FOREIGN: /* of a session that has ended */
@@ -326,6 +328,7 @@ static void take_frame(struct dialer *d, struct span frame)
     case SESSION_GAP:
         end_session(d, true, "a frame was lost");
         break;
+    case SESSION_EXCESS:
     case SESSION_MALFORMED:
         end_session(d, true, err.text);
         break;

@@ -16,7 +16,7 @@
 #include "net/server.h"
 #include "trust/budget.h"
 
-enum { SHELL_LISTENERS_MAX = 4 };
+enum { SHELL_LISTENERS_MAX = 8 };
 
 /* A session. */
 struct shell_peer {
@@ -45,7 +45,8 @@ struct shell_listener {
 
 /* Filled in by broker.c, which owns what the pointers point to unless another file is named. */
 struct shell {
-    const char *cluster, *name; /* of this broker */
+    const char *cluster, *name;            /* of this broker */
+    const struct certificate *certificate; /* its own */
     char *store_path;
     char *invitations; /* the folder that keeps them across restarts */
     struct loop *loop;
@@ -70,6 +71,9 @@ struct shell {
 /* Copied. To be called while the broker opens. */
 void shell_listen(struct shell *sh, const struct shell_listener *listener);
 struct shell_peer *shell_find_peer(const struct shell *sh, uint64_t handle); /* NULL: gone */
+
+/* Reads a message that dispatch.c has found well-formed; *ret points into it. */
+void shell_read(const struct wire_schema *schema, struct span message, void *ret);
 
 /* Each sends one answer. A peer that is gone, or is dropped because it does not read, gets nothing;
  * that is not the caller's concern. Texts longer than LIMIT_TEXT are cut between characters. */

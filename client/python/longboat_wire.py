@@ -324,6 +324,21 @@ def sign_results(key, signer, serial, bodies):
             for i, proof in enumerate(proofs)]
 
 
+def possession(key, certificate):
+    """The word of a new certificate's own key, which goes with it into ENROL."""
+    return key.sign(b"longboat/possession/1\0" + certificate).signature
+
+
+def check_possession(signature, certificate):
+    """Was the certificate asked for by its own key?"""
+    try:
+        nacl.signing.VerifyKey(open_certificate(certificate)["sign_key"]).verify(
+            b"longboat/possession/1\0" + certificate, signature)
+    except (nacl.exceptions.BadSignatureError, ValueError):
+        raise LongboatError("the key of this certificate has not signed it",
+                            BAD_SIGNATURE) from None
+
+
 def open_signed(kind, data, key=None, detached=None):
     """The fields of a d_signed whose signature holds: [signer, serial, key, body, proof, index,
     signature]. `key`: 32 bytes that it must be signed by. `detached`: the body of one that has

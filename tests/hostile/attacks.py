@@ -1,8 +1,8 @@
 """attacks.py - what a malicious holder of a valid key may try, each as a function. All of them have
 worked once, against Longboat or a program like it.
 
-An attack gets a Mob (an identity and how long it may last) and does its worst until then. It expects
-nothing: refusals, closed sessions and silence are what should happen, and it goes on.
+An attack gets a Mob (an identity and how long it may last) and does its worst until then. It
+expects nothing: refusals, closed sessions and silence are what should happen, and it goes on.
 """
 import hashlib
 import json
@@ -232,7 +232,7 @@ def sessions_that_come_and_go(mob):
 
 @attack("caller", "monitor", "server", "newcomer")
 def random_words(mob):
-    """Well-typed messages of every kind, some with a wrong byte, over sessions that last a while."""
+    """Well-typed messages of every kind, some with a wrong byte, in sessions that last a while."""
     p = None
     while mob.on:
         p = p or mob.peer(slots=4)

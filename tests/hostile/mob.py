@@ -2,10 +2,10 @@
 """mob.py - one hostile principal: its attacks, one after the other in random order, for some time.
 
 usage: mob.py --home HOME | --token FILE --seconds S [--seed N] [--each S] [--rival NAME] [ATTACK...]
-       mob.py --list
-Runs when nothing else wants the processor (SCHED_IDLE), so that on one machine it costs the broker
-what it costs it by what it sends, not by what it takes away. An exception in an attack is printed
-and is a fault of the attack.
+       mob.py --list | --home HOME --names | --home HOME --role
+Runs when nothing else wants the processor (SCHED_IDLE): on one machine it costs the broker what it
+sends, and not the processor that it takes away. An exception in an attack is printed and is a fault
+of the attack.
 Exit: 0 all attacks were made; 1 one of them broke.
 """
 import argparse
@@ -41,15 +41,19 @@ def main():
     parser.add_argument("--each", type=float, default=10)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rival")
-    parser.add_argument("--list", action="store_true")
+    for flag in ("--list", "--names", "--role"):
+        parser.add_argument(flag, action="store_true")
     parser.add_argument("attacks", nargs="*")
     a = parser.parse_args()
     if a.list:
         for name, (roles, f) in sorted(GOALS.items()):
             print(f"{name:40} {', '.join(roles)}")
         return 0
-    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     who = identity(a)
+    if a.names or a.role:
+        print("\n".join(attacks_of(who.me["role"])) if a.names else who.me["role"])
+        return 0
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     names = a.attacks or attacks_of(who.me["role"])
     rng, end, broken, made = random.Random(a.seed), time.monotonic() + a.seconds, 0, {}
     while time.monotonic() < end:

@@ -1,8 +1,8 @@
-# principals.sh - hostile principals, one of each role, beside a cluster of cluster.sh; sourced. Needs
-# $demo, the administrator's home in LONGBOAT_HOME, and $hostile: this folder.
+# principals.sh - hostile principals, one of each role, beside a cluster of cluster.sh; sourced.
+# Needs $demo, the administrator's home in LONGBOAT_HOME, and $hostile: this folder.
 
-# hostile_join: carl (caller), mona (monitor), evil (server, in a pool of its own) and a newcomer with
-# a token. The administrator's own key is tried as well.
+# hostile_join: carl (caller), mona (monitor), evil (server, in a pool of its own) and a newcomer
+# with a token. The administrator's own key is tried as well.
 hostile_join() {
     lbctl invite --principal carl --grant 'call *@*' >"$demo/token"
     LONGBOAT_HOME=$demo/carl lbsubmit join <"$demo/token"

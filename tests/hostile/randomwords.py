@@ -1,5 +1,5 @@
-"""randomwords.py - messages of every kind with well-typed, mostly senseless values, as the tables of
-PROTOCOL.md have them; what was heard before comes up again in them."""
+"""randomwords.py - messages of every kind with well-typed, mostly senseless values, as the tables
+of PROTOCOL.md have them; what was heard before comes up again in them."""
 import os
 import sys
 import time
@@ -9,9 +9,10 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 
 from peer import PLAIN, ZERO32, lb, tables  # noqa: E402
 
-NAMES = ["s1", "s2", "wh1", "evil", "all", "etl", "package:child", "load", "anna", "", "*", "x" * 64,
-         "a\0b", "\u202e", "\x1b[2J", "runs", "history", "run", "find", "servers", "explain",
-         "packages", "certificates", "parents", "whoami", "stats", "store", "principals", "audit"]
+NAMES = ["s1", "s2", "wh1", "evil", "all", "etl", "package:child", "load", "anna", "", "*",
+         "x" * 64, "a\0b", "\u202e", "\x1b[2J", "runs", "history", "run", "find", "servers",
+         "explain", "packages", "certificates", "parents", "whoami", "stats", "store",
+         "principals", "audit"]
 FILTERS = ["server", "pool", "job", "address", "principal", "run", "parent", "status", "since",
            "until", "event", "name"]
 NUMBERS = [0, 1, 2, 3, 5, 7, 9, 64, 255, 1000, 65536, 262144, 1 << 20, 1 << 32, 1 << 63,

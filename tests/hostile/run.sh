@@ -1,8 +1,9 @@
 #!/bin/bash
-# make hostile: a broker with two servers, somebody who wants their work done, and a hostile principal
-# of each role, all at once. First it is quiet; then they attack until the time is over. What is
-# counted must be 0; the victim's times are stated.
+# make hostile: a broker with two servers, somebody who wants their work done, and a hostile
+# principal of each role. First it is quiet; then they attack, all at once, until the time is over.
+# What is counted must be 0; the victim's times are stated.
 # usage: tests/hostile/run.sh BUILD-FOLDER MINUTES [SEED]
+#   LB_EACH=5   instead, each attack alone, for so many seconds, and a table of what it cost
 # The cluster's folder is kept, and named, when something is wrong or LB_KEEP is set.
 # Exit: 0 all is well; 1 something is wrong; 2 usage error.
 set -euo pipefail
@@ -80,6 +81,35 @@ check() { # check WHAT FOUND WANTED
     [ "$2" = "$3" ] || { echo "hostile: $1 is $2 and should be $3"; wrong=1; }
 }
 
+# Each attack alone; between two of them all sessions are gone. The victim's phases have the names
+# of the attacks.
+attacks_one_by_one() {
+    printf '%-40s %-8s %8s %8s %8s %8s\n' attack role whoami history job 'MiB more'
+    for m in carl mona evil; do
+        role=$(/usr/bin/python3 "$hostile/mob.py" --home "$demo/$m" --role)
+        for attack in $(/usr/bin/python3 "$hostile/mob.py" --home "$demo/$m" --names); do
+            sleep 2
+            echo 5 >"/proc/$(cat "$demo/broker.pid")/clear_refs"
+            before=$(rss)
+            echo "$role/$attack" >"$demo/phases"
+            /usr/bin/python3 "$hostile/mob.py" --home "$demo/$m" --seconds "$LB_EACH" \
+                --each "$LB_EACH" --seed "$seed" "$attack" >"$demo/mob-$m.log" 2>&1 || wrong=1
+            echo "$role/$attack $(($(peak) - before))" >>"$demo/memory"
+            echo between >"$demo/phases"
+        done
+    done
+}
+table_of_attacks() {
+    while read -r name more; do
+        jq -r --arg name "$name" --arg more "$more" '.quiet as $q | .[$name] as $a |
+            [$name, (["whoami", "history", "job"][] | . as $what |
+            if $a[$what].p99_ms and $q[$what].p99_ms
+            then ($a[$what].p99_ms / $q[$what].p99_ms * 100 | round / 100 | tostring)
+            else "none" end), $more] | @tsv' "$demo/victim.json"
+    done <"$demo/memory" | awk -F'\t' '{split($1, n, "/")
+        printf "%-40s %-8s %8s %8s %8s %8s\n", n[2], n[1], $2, $3, $4, $5}'
+}
+
 echo "hostile: seed $seed, $quiet s of quiet, then $seconds s of attacks"
 set_up >"$demo/setup.log" 2>&1 || {
     cat "$demo/setup.log"
@@ -94,16 +124,21 @@ echo quiet >"$demo/phases"
 victim=$!
 sleep "$quiet"
 before=$(rss)
-echo attacked >"$demo/phases"
-hostile_begin "$seconds" "$seed"
-hostile_end || { echo "hostile: an attack broke"; wrong=1; }
+if [ -n "${LB_EACH:-}" ]; then
+    attacks_one_by_one
+else
+    echo attacked >"$demo/phases"
+    hostile_begin "$seconds" "$seed"
+    hostile_end || { echo "hostile: an attack broke"; wrong=1; }
+fi
 echo end >"$demo/phases"
 wait $victim || { cat "$demo/victim.log"; echo "hostile: the victim missed something"; wrong=1; }
 
 jq -r 'to_entries[] | .key as $phase | .value | del(.missed) | to_entries[] |
     "\($phase) \(.key): \(.value.n) answers, p50 \(.value.p50_ms) ms, p99 \(.value.p99_ms) ms, " +
     "at most \(.value.max_ms) ms"' "$demo/victim.json"
-jq -r '.quiet as $q | .attacked as $a | ["whoami", "history", "job"][] |
+[ -z "${LB_EACH:-}" ] || table_of_attacks
+[ -n "${LB_EACH:-}" ] || jq -r '.quiet as $q | .attacked as $a | ["whoami", "history", "job"][] |
     "p99 of quiet, \(.): \(if $q[.].p99_ms > 0 then $a[.].p99_ms / $q[.].p99_ms * 100 | round / 100
     else 0 end)"' "$demo/victim.json"
 echo "memory of the broker: $before MiB quiet, $(peak) MiB at most"
