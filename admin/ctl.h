@@ -27,6 +27,7 @@ int ctl_undrain(int argc, char **argv);
 int ctl_forget(int argc, char **argv);
 int ctl_release(int argc, char **argv);
 int ctl_certificates(int argc, char **argv);
+int ctl_stats(int argc, char **argv);
 int ctl_store(int argc, char **argv);
 
 /* verb_begin, and no positional argument is longer than a field of a message. */
