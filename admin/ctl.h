@@ -17,6 +17,7 @@ int ctl_whoami(int argc, char **argv);
 int ctl_servers(int argc, char **argv);
 int ctl_runs(int argc, char **argv);
 int ctl_show(int argc, char **argv);
+int ctl_evidence(int argc, char **argv);
 int ctl_logs(int argc, char **argv);
 int ctl_history(int argc, char **argv);
 int ctl_explain(int argc, char **argv);

@@ -11,6 +11,7 @@ static const struct verb_command verbs[] = {
     {"servers", "the servers, and what is wrong there", ctl_servers},
     {"runs", "the runs that wait or run now", ctl_runs},
     {"show", "one run or parent, with all that is known of it", ctl_show},
+    {"evidence", "the signed proof of how a run ended; verify checks one", ctl_evidence},
     {"logs", "the output of a run; -f follows it", ctl_logs},
     {"history", "the runs that have ended", ctl_history},
     {"explain", "why a run does not start, server by server", ctl_explain},

@@ -36,12 +36,9 @@ static int read_address(const struct yaml_node *node, char **ret, struct error *
 
 static int read_brokers(struct client_config *c, const struct yaml_node *root, struct error *err)
 {
-    static const char *const keys[] = {"brokers", NULL};
     const struct yaml_node *brokers;
     int rc;
 
-    if ((rc = yaml_check_keys(root, keys, err)) < 0)
-        return rc;
     if (!(brokers = yaml_require(root, "brokers", err)))
         return -EINVAL;
     if ((rc = yaml_expect_seq(brokers, err)) < 0)
@@ -58,6 +55,33 @@ static int read_brokers(struct client_config *c, const struct yaml_node *root, s
     return 0;
 }
 
+/* accept: for the time in which some servers are still of a version that cannot sign. */
+static int read_unsigned(struct client_config *c, const struct yaml_node *root, struct error *err)
+{
+    const struct yaml_node *node = yaml_get(root, "unsigned_results");
+    const char *word;
+    int rc;
+
+    if (!node)
+        return 0;
+    if ((rc = yaml_str(node, &word, err)) < 0)
+        return rc;
+    c->accept_unsigned = strcmp(word, "accept") == 0;
+    if (!c->accept_unsigned && strcmp(word, "refuse") != 0)
+        return yaml_error(node, err, "'unsigned_results' must be refuse or accept, not '%s'", word);
+    return 0;
+}
+
+static int read_client(struct client_config *c, const struct yaml_node *root, struct error *err)
+{
+    static const char *const keys[] = {"brokers", "unsigned_results", NULL};
+    int rc = yaml_check_keys(root, keys, err);
+
+    if (rc == 0)
+        rc = read_brokers(c, root, err);
+    return rc < 0 ? rc : read_unsigned(c, root, err);
+}
+
 static int load_addresses(struct client_config *c, const char *folder, struct error *err)
 {
     char path[PATHS_MAX];
@@ -67,7 +91,7 @@ static int load_addresses(struct client_config *c, const char *folder, struct er
     if ((rc = path_of(path, folder, CLIENT_FILE, err)) < 0 ||
         (rc = yaml_read_file(path, &yaml, err)) < 0)
         return rc;
-    rc = read_brokers(c, yaml_root(yaml), err);
+    rc = read_client(c, yaml_root(yaml), err);
     yaml_free(&yaml);
     return rc;
 }

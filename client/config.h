@@ -2,6 +2,7 @@
  * folder.
  *
  *   client.yaml           brokers: [host:port, ...]
+ *                         unsigned_results: refuse (the default) or accept
  *   trust/administrators  the root: who may sign certificates (trust/certificate.h)
  *   trust/certificate     our own certificate, as signed
  *   trust/broker          the broker's; its transport key is pinned
@@ -25,6 +26,7 @@ struct client_config {
     char *folder;     /* where it was read from */
     char **addresses; /* of the broker */
     size_t n_addresses;
+    bool accept_unsigned; /* results without a signature: unsigned_results of client.yaml */
     struct trust_anchors anchors;
     struct key key;
     struct certificate me, broker; /* verified */

@@ -40,8 +40,8 @@ static void on_window(void *self)
     pump(self);
 }
 
-/* The client itself trusts only the broker's pinned certificate; an administrator who signs the
-   next list needs the current one. */
+/* Servers' certificates are held against the list; an administrator who signs the next one needs
+   it as it came. */
 static void keep_revocations(struct longboat *lb, struct span message)
 {
     struct m_revoked m;
@@ -49,6 +49,8 @@ static void keep_revocations(struct longboat *lb, struct span message)
         return;
     buf_clear(&lb->revocations);
     buf_add(&lb->revocations, m.list.p, m.list.n);
+    /* one that does not verify revokes nothing */
+    revocations_take(&lb->revoked, m.list, &lb->config.anchors, NULL, NULL);
 }
 
 static void on_message(void *self, uint64_t kind, struct span message)
@@ -151,6 +153,7 @@ void longboat_close(struct longboat **lbp)
     request_free_all(lb);
     call_free_all(lb);
     resolve_free_all(lb);
+    signers_free_all(lb);
     watch_free(lb);
     if (lb->loop)
         loop_off(lb->loop, lb);
@@ -159,6 +162,7 @@ void longboat_close(struct longboat **lbp)
     client_config_free(&lb->config);
     buf_free(&lb->scratch);
     buf_free(&lb->revocations);
+    revocations_free(&lb->revoked);
     mem_free(lbp);
 }
 
@@ -180,6 +184,16 @@ const char *longboat_broker(const struct longboat *lb)
 struct span longboat_revocations(const struct longboat *lb)
 {
     return buf_span(&lb->revocations);
+}
+
+const struct trust_anchors *longboat_administrators(const struct longboat *lb)
+{
+    return &lb->config.anchors;
+}
+
+struct span longboat_broker_certificate(const struct longboat *lb)
+{
+    return buf_span(&lb->config.broker.signed_bytes);
 }
 
 bool longboat_is_up(const struct longboat *lb)

@@ -64,6 +64,9 @@ struct loop *longboat_loop(struct longboat *lb);
 /* The broker's current revocation list (d_signed, not verified here); empty while there is none. It
  * arrives before the answer to a session's first request. */
 struct span longboat_revocations(const struct longboat *lb);
+/* What verifies certificates, and the broker's certificate (d_signed), as they lie in our files. */
+const struct trust_anchors *longboat_administrators(const struct longboat *lb);
+struct span longboat_broker_certificate(const struct longboat *lb);
 
 /* Calls `say` once when the broker has been silent for some seconds, with a sentence that names its
  * addresses and the trouble with each (the name does not resolve, connection refused, no answer),
@@ -116,6 +119,10 @@ struct longboat_run {
     enum refusal refused;
 };
 typedef void (*longboat_follow)(void *self, const struct longboat_run *run);
+/* An outcome that the broker told is believed only if its server has signed it (trust/result.h), or
+ * if it is a word that promises nothing. Else the library puts another in its place: job, package
+ * and status `unknown`, and a message that says what is wrong. True: this is such an outcome. */
+bool longboat_is_unproven(const struct d_outcome *outcome);
 /* Signs and submits; `follow` is called at acceptance (state WAITING), at each change and once at
  * the end or refusal. BUSY is retried by the library. The calls of one turn of the loop are signed
  * together (one signature). */
@@ -129,6 +136,11 @@ void longboat_withdraw(struct longboat *lb);
  * (d_outcome_decode), the caller's to free. */
 int longboat_call_wait(struct longboat *lb, const struct longboat_call *call, int64_t timeout_ms,
                        struct id *ret_run, struct buf *ret_outcome, struct error *err);
+/* For an operator who releases a held run as succeeded: signs this outcome of the attempt of the
+ * call with this body (d_call), in the place of its server, and appends the signature to *out. */
+int longboat_sign_release(struct longboat *lb, const struct id *run, uint64_t attempt,
+                          struct span call, struct span outcome, struct buf *out,
+                          struct error *err);
 int longboat_cancel(struct longboat *lb, const struct id *run, bool force, const char *reason,
                     struct error *err);
 

@@ -75,10 +75,10 @@
 #define M_RUN_STATE(X) \
     X(id, run, 0) X(u64, state, 15) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) \
     X(u64, percent, 100) X(str, text, LIMIT_TEXT) X(i64, at, 0)
-/* On disk. outcome: an outcome. */
+/* On disk. outcome: an outcome. signature: its server's, as in RESULT; empty: the broker's word. */
 #define M_RUN_ENDED(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) \
-    X(bin, outcome, LIMIT_OUTCOME)
+    X(bin, outcome, LIMIT_OUTCOME) X(added_bin, signature, LIMIT_RESULT_SIGNATURE)
 #define M_CANCEL(X) \
     X(u64, req, ANY) X(id, run, 0) X(flag, force, 0) X(str, reason, LIMIT_TEXT)
 
@@ -119,7 +119,10 @@
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) X(i64, at, 0)
 #define M_PROGRESS(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(u64, percent, 100) X(str, text, LIMIT_TEXT)
-#define M_RESULT(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, outcome, LIMIT_OUTCOME)
+/* signature: a signed of kind "result" without its body, which is a result with these fields. */
+#define M_RESULT(X) \
+    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, outcome, LIMIT_OUTCOME) \
+    X(added_bin, signature, LIMIT_RESULT_SIGNATURE)
 /* On disk: the spool may forget it. */
 #define M_RECORDED(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS)
 #define M_STOP(X) \
@@ -143,7 +146,7 @@
 /* ======== Seeing ======== */
 
 /* what: runs, run, find, history, servers, explain, packages, certificates, parents, whoami,
-   principals, stats or store. after: the cursor that the page before named. */
+   principals, stats, store or evidence. after: the cursor that the page before named. */
 #define M_QUERY(X) \
     X(u64, req, ANY) X(str, what, LIMIT_NAME) X(map, where, LIMIT_OUTPUTS) \
     X(str, after, LIMIT_SHORT) X(u64, limit, LIMIT_ROWS)
@@ -223,10 +226,10 @@
 
 /* ======== Documents ======== */
 
-/* What is signed is "longboat/<kind>/1\0" + body, as sent, kept as received. For calls the
- * signature is over the root of a Merkle tree: leaf = BLAKE2b-256(0x00 body), node =
+/* What is signed is "longboat/<kind>/1\0" + body, as sent, kept as received. For calls and results
+ * the signature is over the root of a Merkle tree: leaf = BLAKE2b-256(0x00 body), node =
  * BLAKE2b-256(0x01 left right); proof: the siblings from the leaf up, index: the leaf's place (bit
- * i tells the side at height i). A single call has an empty proof: its root is its leaf. */
+ * i tells the side at height i). A single one has an empty proof: its root is its leaf. */
 /* signer, serial: of the signer's certificate; empty and 0: signed by `key` itself. */
 #define D_SIGNED(X) \
     X(str, signer, LIMIT_NAME) X(u64, serial, ANY) X(hash, key, 0) X(bin, body, LIMIT_FRAME) \
@@ -269,6 +272,12 @@
     X(str, name, LIMIT_NAME) X(hash, plan, 0) X(u64, plan_size, LIMIT_PLAN) \
     X(map, values, LIMIT_PARAMETERS) X(str, as_of, LIMIT_SHORT) X(u64, tasks, LIMIT_TASKS) \
     X(i64, issued_at, 0) X(id, parent, 0)
+/* Kind "result", signed by the server that ran it; made anew by whoever verifies, and never sent.
+   call: the BLAKE2b-256 of the signed call's body. server: empty where an operator has released the
+   run, and signs. */
+#define D_RESULT(X) \
+    X(str, cluster, LIMIT_NAME) X(str, server, LIMIT_NAME) X(id, run, 0) \
+    X(u64, attempt, LIMIT_ATTEMPTS) X(hash, call, 0) X(bin, outcome, LIMIT_OUTCOME)
 /* One version of a job in a RESOLVED. example: a server that has it. */
 #define D_VERSION(X) \
     X(hash, job_hash, 0) X(str, version, LIMIT_SHORT) X(u64, servers, LIMIT_SERVERS) \
@@ -361,8 +370,8 @@
     M(ATTESTED_PACKAGE, attested_package, 109) M(NEED, need, 110) M(DEPLOYMENT, deployment, 111) \
     M(DEPLOYED, deployed, 112) M(JOB, job, 113) M(STEP, step, 114) M(BINDING, binding, 115) \
     M(OUTCOME, outcome, 116) M(STEP_OUTCOME, step_outcome, 117) M(RUNNABLE, runnable, 118) \
-    M(PARAMETER, parameter, 119) M(EXIT_CODE, exit_code, 120) M(AUDIT, audit, 130) \
-    M(CHECKPOINT, checkpoint, 131)
+    M(PARAMETER, parameter, 119) M(EXIT_CODE, exit_code, 120) M(RESULT, result, 121) \
+    M(AUDIT, audit, 130) M(CHECKPOINT, checkpoint, 131)
 
 /* ======== The broker's journal. Each record has a number (lsn) in the store; it is also the
  * event's `seq`. ======== */
@@ -392,19 +401,21 @@
 /* of a backup that was put back: nobody knows what became of it. attempt: what its next ones go
    on from */
 #define R_HELD(X) X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS)
-/* the counted outcome: nothing moves this run again. attempt 0: it never ran. the outcome is its
-   server's RESULT; else the broker's or an operator's word */
+/* the counted outcome: nothing moves this run again. attempt 0: it never ran. reported: the outcome
+   is its server's RESULT; else the broker's or an operator's word. signature: as received */
 #define R_ENDED(X) \
     X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) \
-    X(bin, outcome, LIMIT_OUTCOME) X(flag, reported, 0)
+    X(bin, outcome, LIMIT_OUTCOME) X(flag, reported, 0) \
+    X(added_bin, signature, LIMIT_RESULT_SIGNATURE)
 /* what the store says at load of a run or parent that has ended, instead of its records */
 #define R_KEPT(X) \
     X(i64, at, 0) X(id, run, 0) X(str, principal, LIMIT_NAME) X(str, key, LIMIT_KEY) \
     X(hash, digest, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(flag, reported, 0) X(flag, parent, 0)
-/* a result that does not count. why: superseded, late */
+/* a result that does not count. why: superseded, late. signature: as received */
 #define R_EVIDENCE(X) \
     X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) \
-    X(str, why, LIMIT_NAME) X(bin, outcome, LIMIT_OUTCOME)
+    X(str, why, LIMIT_NAME) X(bin, outcome, LIMIT_OUTCOME) \
+    X(added_bin, signature, LIMIT_RESULT_SIGNATURE)
 #define R_PARENT_BEGUN(X) \
     X(i64, at, 0) X(id, run, 0) X(str, principal, LIMIT_NAME) X(bin, parent, LIMIT_CALL) \
     X(hash, digest, 0)

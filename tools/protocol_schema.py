@@ -56,6 +56,7 @@ HOLDS = {
     "HELLO.certificate": "signed certificate", "WELCOME.certificate": "signed certificate",
     "WELCOME.yours": "signed certificate", "RESOLVED.versions": "version",
     "CALL.call": "signed call", "RUN_ENDED.outcome": "outcome",
+    "RUN_ENDED.signature": "signed result without its body",
     "PARENT_BEGIN.parent": "signed parent", "PARENT_END.report": "JSON",
     "ATTEST.jobs": "attested_job", "ATTEST.packages": "attested_package", "ATTEST.needs": "need",
     "EXECUTE.call": "signed call", "EXECUTE.certificate": "signed certificate",

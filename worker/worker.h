@@ -43,6 +43,7 @@ struct worker_options {
 struct worker_queue {
     struct buf bytes;
     size_t taken;
+    size_t sealed; /* RESULTs up to here have their signature, as far as they get one */
 };
 
 struct worker {
@@ -98,6 +99,10 @@ int worker_replay(struct worker *w, struct error *err);
 /* Writes the spool, then sends what rests on it. If it cannot be written, nothing leaves and the
  * process ends; the next one replays what is there. */
 void worker_let_go(struct worker *w);
+
+/* ---- sealing.c */
+/* Signs the RESULTs that wait for the broker, many with one signature. */
+void worker_sign_results(struct worker *w);
 
 /* ---- brokerlink.c: the session with the broker */
 extern const struct dialer_calls worker_dialer_calls;

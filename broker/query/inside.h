@@ -76,6 +76,7 @@ void query_parents(struct query *q); /* parents.c */
 void query_find(struct query *q);    /* find.c */
 void query_history(struct query *q); /* past.c */
 void query_run(struct query *q);
+void query_evidence(struct query *q); /* evidence.c */
 void query_servers(struct query *q); /* live.c */
 void query_packages(struct query *q);
 void query_certificates(struct query *q);

@@ -48,6 +48,7 @@ static const struct query_listing {
     {"runs", BY_JOB | BY_SERVER | BY_PRINCIPAL | BY_ADDRESS | BY_STATE | BY_PARENT | BY_TIME,
      query_runs},
     {"run", BY_RUN, query_run},
+    {"evidence", BY_RUN, query_evidence},
     {"find", BY_RUN | RUN_IS_TEXT, query_find},
     {"history", BY_JOB | BY_SERVER | BY_PRINCIPAL | BY_ADDRESS | BY_STATUS | BY_PARENT | BY_TIME,
      query_history},

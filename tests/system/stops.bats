@@ -140,6 +140,7 @@ counted() { # the attempts whose end is the run's, one a line
     lbctl release "$(run_of hold-rerun)" --rerun --reason 'it did no harm'
     lbctl release "$(run_of hold-fail)" --fail --reason 'it is half done'
     lbctl release "$(run_of hold-succeed)" --succeed --reason 'it had done its work'
+    lbctl show "$(run_of hold-succeed)" | grep -q 'signed by administrator (serial .*): good'
     await "the released one has run again" ended "$(run_of hold-rerun)"
     [ "$(said hold-rerun begin 2)" -eq 1 ]
 
