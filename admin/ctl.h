@@ -12,6 +12,7 @@
 #include "common/term.h"
 
 int ctl_init(int argc, char **argv);
+int ctl_key(int argc, char **argv);
 int ctl_invite(int argc, char **argv);
 int ctl_whoami(int argc, char **argv);
 int ctl_servers(int argc, char **argv);

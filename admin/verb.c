@@ -11,6 +11,8 @@
 #include "common/buf.h"
 #include "common/mem.h"
 #include "common/suggest.h"
+#include "trust/passphrase.h"
+#include "trust/secret.h"
 
 static void list_verbs(FILE *to, const char *program, const char *purpose, const char *examples,
                        const struct verb_command *verbs, unsigned n)
@@ -20,7 +22,11 @@ static void list_verbs(FILE *to, const char *program, const char *purpose, const
     for (unsigned i = 0; i < n; i++)
         fprintf(to, "  %-14s %s\n", verbs[i].name, verbs[i].what);
     fprintf(to,
-            "\nExamples:\n%s\nExit codes: 0 done; 1 it ran and failed; 2 wrong usage; 3 refused, "
+            "\nExamples:\n%s\n"
+            "An encrypted key asks for its passphrase at the terminal. In scripts, name a\n"
+            "file that only you can read: --passphrase-file FILE before the command, or\n"
+            "LONGBOAT_PASSPHRASE_FILE.\n\n"
+            "Exit codes: 0 done; 1 it ran and failed; 2 wrong usage; 3 refused, "
             "or the broker\ncannot be reached.\n",
             examples);
 }
@@ -135,6 +141,10 @@ static int run_verb(const char *program, const char *purpose, const char *exampl
     char help[] = "--help";
     const char *word = argc < 2 ? "" : argv[1];
     bool is_help = strcmp(word, "help") == 0;
+    if (strcmp(word, "--passphrase-file") == 0 && argc > 2) { /* before the verb: for all of them */
+        passphrase_use_file(argv[2]);
+        return run_verb(program, purpose, examples, verbs, n, argc - 2, argv + 2);
+    }
     if (!*word) {
         list_verbs(stderr, program, purpose, examples, verbs, n);
         return EXIT_ASKED_WRONGLY;
@@ -168,6 +178,8 @@ int verb_main(const char *program, const char *purpose, const char *examples,
               const struct verb_command *verbs, unsigned n, int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN); /* `lbctl history | head` ends by a failed write, not by a signal */
+    secret_begin();
+    passphrase_may_ask();
     begin_output();
     return end_output(program, run_verb(program, purpose, examples, verbs, n, argc, argv));
 }

@@ -6,9 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
 #include "broker/broker.h"
@@ -16,6 +14,7 @@
 #include "common/log.h"
 #include "common/options.h"
 #include "common/paths.h"
+#include "trust/secret.h"
 
 static const char EXAMPLES[] =
     "  lbbroker                 run with etc/broker.yaml (made by: lbctl init)\n"
@@ -149,6 +148,7 @@ static int run(const struct broker_options *o)
     if (rc == 0)
         rc = broker_open(&b, loop, o, &err);
     if (rc == 0) {
+        secret_warn_unlocked(log_warn);
         for (unsigned i = 0; i < o->n_listen; i++)
             log_info("broker '%s' of cluster '%s' listens on %s", o->name, o->cluster,
                      broker_endpoint(b, i));
@@ -171,8 +171,7 @@ int main(int argc, char **argv)
     struct option_values v = {0};
     struct broker_options o;
     int first = argc, code;
-    umask(077);
-    prctl(PR_SET_DUMPABLE, 0); /* no core dump, no tracer: the key stays in this process */
+    secret_begin();
     log_open("lbbroker", LOG_LEVEL_INFO);
     int rc = paths_resolve(&paths, &err);
     if (rc == 0)

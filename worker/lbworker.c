@@ -8,13 +8,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/options.h"
 #include "common/suggest.h"
+#include "trust/secret.h"
 #include "worker/worker.h"
 
 enum { EXIT_DONE, EXIT_FAILED, EXIT_ASKED_WRONGLY, EXIT_NOT_POSSIBLE };
@@ -73,8 +72,10 @@ static int run(const struct option_values *values, struct error *err)
         .slots = opt_given(values, "slots") ? (unsigned)opt_int(values, "slots") : default_slots(),
         .external_runner = opt_flag(values, "external-runner")};
     int rc = worker_open(&w, &o, err);
-    if (rc == 0)
+    if (rc == 0) {
+        secret_warn_unlocked(log_warn);
         rc = worker_run(w, err);
+    }
     worker_close(&w);
     return rc;
 }
@@ -119,8 +120,7 @@ int main(int argc, char **argv)
         const char *name;
         int (*run)(int argc, char **argv);
     } verbs[] = {{"join", join_verb}, {"check", check_verb}};
-    umask(077);
-    prctl(PR_SET_DUMPABLE, 0); /* our key stays with us */
+    secret_begin();
     for (unsigned i = 0; argc > 1 && i < COUNT_OF(verbs); i++)
         if (strcmp(argv[1], verbs[i].name) == 0)
             return verbs[i].run(argc - 1, argv + 1);

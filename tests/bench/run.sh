@@ -21,7 +21,8 @@ trap 'unset LONGBOAT_HOME; end_all; remove_demo' EXIT
 set_up() {
     export LONGBOAT_HOME=$demo/admin
     port=$(free_port)
-    lbctl init --cluster bench --listen "127.0.0.1:$port" --broker-home "$demo/broker" >/dev/null
+    lbctl init --no-passphrase --cluster bench --listen "127.0.0.1:$port" \
+        --broker-home "$demo/broker" >/dev/null
     keep broker "$demo/broker" lbbroker
     await "the broker answers" lbctl whoami
     lbctl invite --server s1 >"$demo/token"
