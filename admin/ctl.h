@@ -26,6 +26,8 @@ int ctl_drain(int argc, char **argv);
 int ctl_undrain(int argc, char **argv);
 int ctl_forget(int argc, char **argv);
 int ctl_release(int argc, char **argv);
+bool ctl_rotate_has(const char *word); /* one of its verbs */
+int ctl_rotate(int argc, char **argv);
 int ctl_certificates(int argc, char **argv);
 int ctl_store(int argc, char **argv);
 

@@ -10,6 +10,7 @@
 #include "common/paths.h"
 #include "common/yaml.h"
 #include "net/address.h"
+#include "trust/rotation.h"
 
 static int path_of(char path[PATHS_MAX], const char *folder, const char *name, struct error *err)
 {
@@ -148,6 +149,13 @@ static int load_key(struct client_config *c, const char *folder, struct error *e
     if ((rc = path_of(path, folder, SIGN_KEY_FILE, err)) < 0 ||
         (rc = key_load(path, &c->key, err)) < 0)
         return rc;
+    /* a rotation may have been cut off after it had replaced the certificate */
+    if (!hash_eq(&c->key.sign, &c->me.sign_key) &&
+        rotation_finish(path, &c->me.sign_key, NULL) > 0) {
+        key_forget(&c->key);
+        if ((rc = key_load(path, &c->key, err)) < 0)
+            return rc;
+    }
     if (!hash_eq(&c->key.sign, &c->me.sign_key))
         return error_set(err, -EINVAL,
                          "%s does not belong to the certificate of '%s' in %s/%s; join again", path,

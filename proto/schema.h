@@ -249,6 +249,11 @@
 #define D_REVOCATIONS(X) \
     X(str, cluster, LIMIT_NAME) X(u64, number, ANY) X(i64, issued_at, 0) \
     X(bin, serials, LIMIT_REVOKED * 8)
+/* Kind "rotation", signed by the new key itself; that is the body of kind "rotation-request",
+   signed by the key of now. sign_key: the new one. serial: of the certificate of now. */
+#define D_ROTATION(X) \
+    X(str, cluster, LIMIT_NAME) X(str, name, LIMIT_NAME) X(u64, serial, ANY) \
+    X(hash, sign_key, 0) X(i64, issued_at, 0)
 /* Kind "call". pin_latest: job_hash is zero, and what the server has is run. plan: its parent's
    name. item: for people, the values of a for_each, joined by commas. */
 #define D_CALL(X) \
@@ -346,7 +351,8 @@
     M(ATTESTED_PACKAGE, attested_package, 109) M(NEED, need, 110) M(DEPLOYMENT, deployment, 111) \
     M(DEPLOYED, deployed, 112) M(JOB, job, 113) M(STEP, step, 114) M(BINDING, binding, 115) \
     M(OUTCOME, outcome, 116) M(STEP_OUTCOME, step_outcome, 117) M(RUNNABLE, runnable, 118) \
-    M(PARAMETER, parameter, 119) M(EXIT_CODE, exit_code, 120)
+    M(PARAMETER, parameter, 119) M(EXIT_CODE, exit_code, 120) \
+    M(ROTATION, rotation, 125)
 
 /* ======== The broker's journal. Each record has a number (lsn) in the store; it is also the
  * event's `seq`. ======== */

@@ -33,6 +33,7 @@ static const char examples[] =
     "\n"
     "Commands:\n"
     "  join     make this machine a server of a cluster, with a token from an administrator\n"
+    "  rotate   make a new key for this server, with an administrator's help\n"
     "  check    say what is right and what is wrong on this server\n"
     "\n"
     "Signals:\n"
@@ -90,13 +91,14 @@ static int serve(int argc, char **argv)
         fprintf(stderr, "lbworker: %s\n", err.text);
         return EXIT_ASKED_WRONGLY;
     }
-    if (options_answered(&values, "lbworker", "[options]\n       lbworker join | check [options]",
-                         examples)) {
+    if (options_answered(&values, "lbworker",
+                         "[options]\n       lbworker join | check | rotate [options]", examples)) {
         options_free(&values);
         return EXIT_DONE;
     }
     if (first < argc)
-        rc = error_set(&err, -EINVAL, "unknown command '%s'; expected join or check", argv[first]);
+        rc = error_set(&err, -EINVAL, "unknown command '%s'; expected join, check or rotate",
+                       argv[first]);
     else if ((rc = read_config(&values, &err)) == 0 &&
              (rc = log_level_parse(opt_str(&values, "log-level"), &level, &err)) == 0)
         log_open("lbworker", level);
@@ -119,7 +121,7 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         int (*run)(int argc, char **argv);
-    } verbs[] = {{"join", join_verb}, {"check", check_verb}};
+    } verbs[] = {{"join", join_verb}, {"check", check_verb}, {"rotate", rotate_verb}};
     secret_begin();
     for (unsigned i = 0; argc > 1 && i < COUNT_OF(verbs); i++)
         if (strcmp(argv[1], verbs[i].name) == 0)
