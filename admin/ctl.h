@@ -11,6 +11,7 @@
 #include "common/options.h"
 #include "common/term.h"
 
+int ctl_doctor(int argc, char **argv);
 int ctl_init(int argc, char **argv);
 int ctl_key(int argc, char **argv);
 int ctl_invite(int argc, char **argv);

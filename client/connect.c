@@ -25,6 +25,7 @@ static void on_up(void *self, const struct m_welcome *welcome)
 {
     struct longboat *lb = self;
     lb->newer = welcome->minor > PROTO_MINOR;
+    lb->ahead = welcome->now - clock_wall_ms();
     lb->refused = REFUSAL_NONE;
     /* before anything is signed; on failure we keep the certificate that we have */
     if (welcome->yours.n)
@@ -185,6 +186,16 @@ struct span longboat_revocations(const struct longboat *lb)
 bool longboat_is_up(const struct longboat *lb)
 {
     return dialer_is_up(lb->dialer);
+}
+
+int64_t longboat_broker_ahead(const struct longboat *lb)
+{
+    return lb->ahead;
+}
+
+bool longboat_broker_is_newer(const struct longboat *lb)
+{
+    return lb->newer;
 }
 
 const char *longboat_trouble(const struct longboat *lb)
