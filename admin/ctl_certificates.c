@@ -299,7 +299,7 @@ int ctl_certificates(int argc, char **argv)
     if (argc > 1 && ctl_rotate_has(argv[1]))
         return ctl_rotate(argc, argv);
     int first, code = ctl_begin(rows, COUNT_OF(rows), argc, argv,
-                                "list | revoke NAME | renew NAME | rotate | sign | take [options]",
+                                "list | revoke NAME | renew NAME | rotate | sign | take | trust",
                                 examples, 1, 2, &v, &first);
     if (code >= 0)
         return code;
@@ -311,7 +311,7 @@ int ctl_certificates(int argc, char **argv)
         code = list(argv, opt_flag(&v, "json"));
     } else if (!(is_revoke || is_renew) || !name) {
         error_set(&o.err, -EINVAL,
-                  "usage: %s list | revoke NAME | renew NAME | rotate | sign | take [options]",
+                  "usage: %s list | revoke NAME | renew NAME | rotate | sign | take | trust",
                   argv[0]);
         code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &o.err);
     } else if (!name_is_good(span_str(name))) {

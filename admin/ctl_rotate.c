@@ -1,5 +1,5 @@
-/* ctl_rotate.c - lbctl certificates rotate | sign | take: a new key for a principal that keeps its
- * name. `rotate` makes the key and prints a request, `sign` answers it with a certificate, `take`
+/* ctl_rotate.c - lbctl certificates rotate | sign | take | trust: a new key for a principal that
+ * keeps its name. `rotate` makes the key and prints a request, `sign` answers it with a certificate, `take`
  * puts both into their places; the three make one pipe between two machines.
  *
  * An administrator signs certificates with the key that is rotated, so the new one must first be
@@ -36,6 +36,7 @@ static const char examples[] =
     "  ssh etl4 lbworker rotate | lbctl certificates sign | ssh etl4 lbworker rotate --take\n"
     "  ssh desk lbctl certificates rotate | lbctl certificates sign |\n"
     "      ssh desk lbctl certificates take\n"
+    "  lbctl certificates trust <broker.word         who did not hear of the broker's new key\n"
     "Restart what runs with the old key, then withdraw that:\n"
     "  lbctl certificates revoke etl4 --old\n";
 
@@ -49,7 +50,8 @@ struct desk {
 
 bool ctl_rotate_has(const char *word)
 {
-    return strcmp(word, "rotate") == 0 || strcmp(word, "sign") == 0 || strcmp(word, "take") == 0;
+    return strcmp(word, "rotate") == 0 || strcmp(word, "sign") == 0 || strcmp(word, "take") == 0 ||
+           strcmp(word, "trust") == 0;
 }
 
 /* All of standard input; free it. */
@@ -295,19 +297,38 @@ static int take(struct desk *d)
     return rc;
 }
 
+/* For who did not hear from the broker that its key changes. */
+static int trust(struct desk *d)
+{
+    char *text = NULL;
+    struct buf bytes = {0};
+    int rc = read_word(&text, &d->err);
+    if (rc == 0)
+        rc = rotation_certificate_parse(text, &bytes, &d->err);
+    if (rc == 0)
+        rc = client_config_next_broker(&d->config, buf_span(&bytes), clock_wall_ms(), &d->err);
+    if (rc >= 0)
+        printf("The key of broker '%s' is known here.\n", d->config.broker.name);
+    buf_free(&bytes);
+    mem_free(&text);
+    return rc < 0 ? rc : 0;
+}
+
 int ctl_rotate(int argc, char **argv)
 {
     struct option_values v = {0};
     struct desk d = {.argv = argv, .v = &v};
-    int first, code = ctl_begin(rows, COUNT_OF(rows), argc, argv, "rotate | sign | take [options]",
-                                examples, 1, 1, &v, &first);
+    int first,
+        code = ctl_begin(rows, COUNT_OF(rows), argc, argv, "rotate | sign | take | trust [options]",
+                         examples, 1, 1, &v, &first);
     if (code >= 0)
         return code;
     int rc = client_config_load(&d.config, NULL, &d.err);
     if (rc == 0)
-        rc = strcmp(argv[first], "sign") == 0   ? sign(&d)
-             : strcmp(argv[first], "take") == 0 ? take(&d)
-                                                : rotate(&d);
+        rc = strcmp(argv[first], "sign") == 0    ? sign(&d)
+             : strcmp(argv[first], "take") == 0  ? take(&d)
+             : strcmp(argv[first], "trust") == 0 ? trust(&d)
+                                                 : rotate(&d);
     code = rc < 0 ? ctl_fail(argv, ctl_code(rc, REFUSAL_NONE), &d.err) : EXIT_DONE;
     longboat_close(&d.lb);
     client_config_free(&d.config);

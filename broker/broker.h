@@ -21,7 +21,7 @@ struct broker_options {
         lost_after_ms;
     uint64_t depot_bytes, logs_bytes;
     uint64_t budgets[BUDGET_COUNT]; /* limits; 0: the default of trust/budget.h */
-    bool restored; /* the store is a restored backup */
+    bool restored;                  /* the store is a restored backup */
 };
 
 /* One note in the view `events` for each principal and message in this time, with the count of
@@ -38,8 +38,9 @@ struct broker {
     struct query_sources sources;
     struct trust_anchors anchors;
     struct key key;
-    struct buf certificate; /* own, d_signed */
-    uint64_t last_lsn;      /* of the store, before the core starts */
+    struct buf next_certificate; /* for the key that it will have soon; empty: none */
+    struct buf certificate;      /* own, d_signed */
+    uint64_t last_lsn;           /* of the store, before the core starts */
     struct loop_timer minute;
     struct broker_denial {
         char name[LIMIT_NAME + 1];

@@ -11,6 +11,7 @@
 
 #include "broker/broker.h"
 #include "broker/check.h"
+#include "broker/rotate.h"
 #include "common/log.h"
 #include "common/options.h"
 #include "common/paths.h"
@@ -19,6 +20,7 @@
 static const char EXAMPLES[] =
     "  lbbroker                 run with etc/broker.yaml (made by: lbctl init)\n"
     "  lbbroker check           check configuration, keys, store and port\n"
+    "  lbbroker rotate          a new key, with an administrator's help\n"
     "  lbbroker --restored      once, after putting a backup back: hold what was live in it\n"
     "  lbbroker --listen 'tcp://*:7411' --log-level debug\n";
 
@@ -172,17 +174,19 @@ int main(int argc, char **argv)
     struct broker_options o;
     int first = argc, code;
     secret_begin();
+    if (argc > 1 && strcmp(argv[1], "rotate") == 0)
+        return broker_rotate(argc - 1, argv + 1);
     log_open("lbbroker", LOG_LEVEL_INFO);
     int rc = paths_resolve(&paths, &err);
     if (rc == 0)
         rc = read_options(argc, argv, &paths, &v, &first, &err);
-    if (rc == 0 && options_answered(&v, "lbbroker", "[check] [options]", EXAMPLES)) {
+    if (rc == 0 && options_answered(&v, "lbbroker", "[check | rotate] [options]", EXAMPLES)) {
         options_free(&v);
         return 0;
     }
     if (rc == 0 && first < argc && (strcmp(argv[first], "check") != 0 || first + 1 < argc))
-        rc = error_set(&err, -EINVAL, "unknown command '%s'; the only one is: lbbroker check",
-                       argv[first]);
+        rc =
+            error_set(&err, -EINVAL, "unknown command '%s'; expected check or rotate", argv[first]);
     if (rc == 0)
         rc = broker_options_from(&v, &paths, &o, &err);
     if (rc < 0) {

@@ -17,6 +17,7 @@
 #include "net/address.h"
 #include "net/session.h"
 #include "net/socket.h"
+#include "trust/secret.h"
 
 enum {
     FRAMES_A_TURN = 128,
@@ -37,8 +38,10 @@ struct dialer {
     struct dialer_calls calls;
     char (*endpoints)[NET_ENDPOINT_MAX];
     unsigned n_endpoints, at;
-    struct hash broker_key;
-    uint8_t secret[32], public_key[32];
+    struct hash broker_key, next_key; /* next_key zero: there is none */
+    bool on_next;                     /* the socket is for next_key */
+    uint8_t *secret;                  /* 32 bytes, in memory for secrets */
+    uint8_t public_key[32];
     int64_t lease_ms;
 
     enum dialer_state state;
@@ -74,7 +77,7 @@ static void leave(struct dialer *d)
     buf_free(&d->frame);
     buf_free(&d->message);
     mem_free(&d->endpoints);
-    sodium_memzero(d->secret, sizeof d->secret);
+    secret_free(d->secret);
     mem_free(&d);
 }
 
@@ -129,6 +132,8 @@ static void try_next(struct dialer *d, const char *why)
     say_trouble(d, why);
     close_socket(d, 0);
     d->at = (d->at + 1) % d->n_endpoints;
+    if (d->at == 0) /* a broker that does not have the key does not say so: it hangs up */
+        d->on_next = !d->on_next && !hash_is_zero(&d->next_key);
     rest(d, d->at == 0 ? next_rest(d) : 0);
 }
 
@@ -418,7 +423,8 @@ static int connect_socket(struct dialer *d, struct error *err)
     const struct net_keys keys = {.secret = d->secret, .public_key = d->public_key};
     int rc;
 
-    if ((rc = net_dealer_open(&d->socket, &keys, &d->broker_key, err)) < 0)
+    if ((rc = net_dealer_open(&d->socket, &keys, d->on_next ? &d->next_key : &d->broker_key, err)) <
+        0)
         return rc;
     if ((rc = net_socket_watch(d->socket, err)) < 0 ||
         (rc = net_dealer_connect(d->socket, d->endpoints[d->at], err)) < 0 ||
@@ -488,7 +494,9 @@ int dialer_open(struct dialer **ret, struct loop *loop, const struct dialer_opti
     d->loop = loop;
     d->calls = *calls;
     d->broker_key = o->broker_key;
-    memcpy(d->secret, o->secret_transport, sizeof d->secret);
+    d->next_key = o->next_key;
+    d->secret = secret_alloc();
+    memcpy(d->secret, o->secret_transport, sizeof d->public_key);
     memcpy(d->public_key, o->public_transport, sizeof d->public_key);
     d->lease_ms = o->lease_ms ? o->lease_ms : LEASE_MS;
     d->rest_ms = REST_MIN_MS;
@@ -564,6 +572,23 @@ void dialer_renew(struct dialer *d)
 int64_t dialer_renewed(const struct dialer *d)
 {
     return d->renewed;
+}
+
+void dialer_set_next_key(struct dialer *d, const struct hash *next)
+{
+    d->next_key = *next;
+}
+
+void dialer_pin_next_key(struct dialer *d)
+{
+    d->broker_key = d->next_key;
+    memset(&d->next_key, 0, sizeof d->next_key);
+    d->on_next = false;
+}
+
+bool dialer_is_on_next_key(const struct dialer *d)
+{
+    return d->on_next;
 }
 
 const char *dialer_trouble(const struct dialer *d)

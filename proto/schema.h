@@ -37,12 +37,13 @@
     X(bin, certificate, LIMIT_CERTIFICATE) X(id, incarnation, 0) X(id, spool, 0) X(id, boot, 0) \
     X(u64, slots, LIMIT_SLOTS) X(u64, revocations, ANY)
 /* The session is open. certificate: the broker's. yours: a newer certificate of the sender's own
-   key than the one in HELLO, to be used from now on; empty: there is none. */
+   key than the one in HELLO, to be used from now on; empty: there is none. next: the broker's, for
+   the key that it will have soon. */
 #define M_WELCOME(X) \
     X(u64, minor, 255) X(str, cluster, LIMIT_NAME) X(str, broker, LIMIT_NAME) \
     X(bin, certificate, LIMIT_CERTIFICATE) X(u64, epoch, ANY) X(u64, lease_ms, ANY) \
     X(u64, lost_after_ms, ANY) X(i64, now, 0) X(u64, revocations, ANY) \
-    X(bin, yours, LIMIT_CERTIFICATE)
+    X(bin, yours, LIMIT_CERTIFICATE) X(added_bin, next, LIMIT_CERTIFICATE)
 /* The session is not opened, or ends now; do not come back before retry_ms. */
 #define M_REFUSED(X) X(u64, code, 9999) X(str, text, LIMIT_TEXT) X(u64, retry_ms, ANY)
 /* A frame of a session that the receiver does not know, or after a gap, or malformed: say HELLO

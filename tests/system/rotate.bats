@@ -157,3 +157,50 @@ end_child() {
     as clara lbctl whoami
     end_child
 }
+
+@test "the broker's key is rotated: whoever has heard of it goes on, and no child stops" {
+    local before
+    start_child
+    before=$(key_of broker broker)
+    LONGBOAT_HOME=$demo/broker lbbroker rotate | lbctl certificates sign >"$demo/word"
+    LONGBOAT_HOME=$demo/broker lbbroker rotate --take <"$demo/word"
+    cp -r "$demo/clara" "$demo/away"
+    restart broker
+    await "the broker answers" lbctl whoami
+    as anna lbctl whoami
+    [ -e "$demo/anna/etc/trust/broker.next" ]
+    await "the server has heard of it" test -e "$demo/etl1/etc/trust/broker.next"
+    [ "$(key_of broker broker)" = "$before" ]
+    LONGBOAT_HOME=$demo/broker lbbroker rotate --now
+    [ "$(key_of broker broker)" != "$before" ]
+    restart broker
+    await "the broker answers with its new key" lbctl whoami
+    as anna lbctl whoami
+    [ ! -e "$demo/anna/etc/trust/broker.next" ]
+    await "the server is back" is_up etl1
+    [ "$(state_of "$run_id")" = running ]
+    end_child
+}
+
+@test "who was away learns the broker's new key from a file, and only from an administrator's" {
+    LONGBOAT_HOME=$demo/away run timeout 8 lbctl whoami
+    [ "$status" -ne 0 ]
+    as anna lbctl certificates rotate | lbctl certificates sign >"$demo/answer"
+    LONGBOAT_HOME=$demo/away run lbctl certificates trust <"$demo/answer"
+    [ "$status" -eq 3 ]
+    assert_has "not one for a new key of broker"
+    LONGBOAT_HOME=$demo/away lbctl certificates trust <"$demo/word"
+    LONGBOAT_HOME=$demo/away lbctl whoami
+}
+
+@test "a rotation of the broker that a crash cuts off is finished by its next start" {
+    local etc=$demo/broker/etc
+    LONGBOAT_HOME=$demo/broker lbbroker rotate | lbctl certificates sign >"$demo/word"
+    LONGBOAT_HOME=$demo/broker lbbroker rotate --take <"$demo/word"
+    restart broker
+    await "the broker answers" lbctl whoami
+    mv -f "$etc/trust/broker.next" "$etc/trust/broker"
+    restart broker
+    await "the broker answers with its new key" lbctl whoami
+    [ ! -e "$etc/keys/broker.key.next" ]
+}
