@@ -12,7 +12,7 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 HOMES   ?= /srv/longboat
 SAN     ?=
-VERSION := 0.1.0
+VERSION := 0.2.0
 
 comma := ,
 colon := :
@@ -66,7 +66,7 @@ say = @$(if $(findstring s,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),,echo '
 endif
 
 # ---- Rooms: tests/lint/floors, whose rows stand above those that use them.
-NO_ROOMS := tests/system tests/fuzz tests/lint tests/bench tests/soak
+NO_ROOMS := tests/system tests/fuzz tests/lint tests/bench tests/soak tests/hostile
 FLOORS := $(shell sed 's/ *$(hash).*//; /^$$/d; s/  */:/; s/  */,/g' tests/lint/floors)
 floor_room = $(firstword $(subst $(colon), ,$(1)))
 floor_uses = $(filter-out *,$(subst $(comma), ,$(word 2,$(subst $(colon), ,$(1)))))
@@ -179,7 +179,9 @@ help:
 	@echo "                fails, the power goes at every boundary: none left out (check"
 	@echo "                samples the long lives)"
 	@echo "make soak MINUTES=30 SEED=7   a cluster under load while its processes are killed;"
-	@echo "                what is lost or run twice is counted"
+	@echo "                what is lost or run twice is counted; HOSTILE=1: a hostile holder of"
+	@echo "                each role's key attacks beside it"
+	@echo "make hostile MINUTES=30   hostile holders of keys, and what others notice of them"
 	@echo "make bench      figures, as ratios within one run; ONLY=waiting: what"
 	@echo "                1,000,000 calls that wait cost"
 	@echo "make fuzz       fuzz targets for a minute each (SECONDS_EACH=60)"
@@ -302,7 +304,15 @@ MINUTES ?= 5
 soak:
 	@tools/deps.sh build test
 	@$(MAKE) --no-print-directory all soak-child
-	@tests/soak/run.sh $(B) "$(MINUTES)" $(SEED)
+	@LB_HOSTILE=$(HOSTILE) tests/soak/run.sh $(B) "$(MINUTES)" $(SEED)
+
+# With SAN=address,undefined the broker is a sanitized one. EACH=5: each attack alone, for so many
+# seconds.
+.PHONY: hostile
+hostile:
+	@tools/deps.sh build test
+	@$(MAKE) --no-print-directory all
+	@LB_EACH=$(EACH) tests/hostile/run.sh $(B) "$(MINUTES)" $(SEED)
 
 soak-child: $(B)/soak/child
 $(B)/soak/child: $(B)/obj/tests/soak/child.o

@@ -10,6 +10,7 @@
 #include "client/person.h"
 #include "common/json.h"
 #include "common/mem.h"
+#include "common/termout.h"
 
 int ctl_fail(char **argv, int code, const struct error *err)
 {
@@ -54,7 +55,7 @@ int ctl_begin(const struct option_row *rows, size_t n, int argc, char **argv, co
 static void on_silence(void *self, const char *sentence)
 {
     char **argv = self;
-    fprintf(stderr, "%s: %s\n", argv[0], sentence);
+    term_say(stderr, "%s: %s\n", argv[0], sentence);
 }
 
 struct longboat *ctl_connect(char **argv)
@@ -76,7 +77,7 @@ int ctl_find(char **argv, struct longboat *lb, const char *text, struct id *ret_
     if (rc < 0) {
         code = rc == -ENOTUNIQ ? EXIT_ASKED_WRONGLY : ctl_code(rc, REFUSAL_NONE);
         ctl_fail(argv, code, &err);
-        fprintf(stderr, "%s", buf_str(&candidates));
+        term_put(stderr, buf_span(&candidates));
     }
     buf_free(&candidates);
     return code;
@@ -100,7 +101,7 @@ int ctl_ask_done_within(struct longboat *lb, char **argv, uint64_t req, struct s
     if (rc < 0)
         code = ctl_fail(argv, ctl_code(rc, refusal), &err);
     else if (done.text.n)
-        printf(SPAN_FMT "\n", SPAN_ARG(done.text));
+        term_say(stdout, SPAN_FMT "\n", SPAN_ARG(done.text));
     buf_free(&answer);
     return code;
 }
@@ -143,14 +144,14 @@ static bool take_row(void *self, struct span json)
     }
     q->rows++;
     if (q->as_json) {
-        printf(SPAN_FMT "\n", SPAN_ARG(json));
+        term_say(stdout, SPAN_FMT "\n", SPAN_ARG(json));
         return true;
     }
     json_t *row = json_parse("row", json, &err);
     if (row)
         q->row(q->self, row);
     else
-        fprintf(stderr, "a row of the broker is not JSON: %s\n", err.text);
+        term_say(stderr, "a row of the broker is not JSON: %s\n", err.text);
     json_decref(row);
     return true;
 }

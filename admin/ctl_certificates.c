@@ -19,6 +19,7 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/paths.h"
+#include "common/termout.h"
 #include "trust/names.h"
 #include "trust/revocation.h"
 
@@ -111,6 +112,18 @@ static void office_close(struct office *o)
     client_config_free(&o->config);
 }
 
+/* Verified at the time when it began: one that has expired is what people renew. */
+static int verify_subject(struct office *o, struct span bytes)
+{
+    struct certificate c = {0};
+    int rc = certificate_read(bytes, &c, &o->err);
+    if (rc == 0)
+        rc =
+            certificate_verify(bytes, &o->config.anchors, c.not_before, &o->subject, NULL, &o->err);
+    certificate_free(&c);
+    return rc;
+}
+
 /* The newest certificate of the name, from the broker, verified here. */
 static int find_subject(struct office *o, const char *name)
 {
@@ -127,8 +140,7 @@ static int find_subject(struct office *o, const char *name)
     if (rc == 0) {
         struct wire_iter it = wire_iter(&m.certificates);
         rc = wire_next(&it, &item)
-                 ? certificate_verify(item, &o->config.anchors, clock_wall_ms(), &o->subject, NULL,
-                                      &o->err)
+                 ? verify_subject(o, item)
                  : error_set(&o->err, -ENOENT,
                              "no certificate for '%s'; lbctl certificates list shows all", name);
     }
@@ -231,10 +243,26 @@ static int revoke_all(struct office *o, bool old)
     for (size_t i = 0; code == EXIT_DONE && i < s.n; i++) {
         code = revoke_serial(o, s.v[i]);
         if (code == EXIT_DONE)
-            printf("'%s' (serial %llu) is revoked\n", o->subject.name, (unsigned long long)s.v[i]);
+            term_say(stdout, "'%s' (serial %llu) is revoked\n", o->subject.name,
+                     (unsigned long long)s.v[i]);
     }
     mem_free(&s.v);
     return code;
+}
+
+/* A key that was revoked may be a thief's: no certificate brings it back. */
+static int check_not_revoked(struct office *o)
+{
+    struct revocations list = {0};
+    int rc = newest_list(o, &list);
+    if (rc == 0 && revocations_contain(&list, o->subject.serial))
+        rc = error_set(&o->err, -EACCES,
+                       "'%s' is revoked, and its key stays so; it can join again with a new key: "
+                       "lbctl invite --%s %s",
+                       o->subject.name, o->subject.role == ROLE_SERVER ? "server" : "principal",
+                       o->subject.name);
+    revocations_free(&list);
+    return rc;
 }
 
 static int renew_one(struct office *o, const struct option_values *v)
@@ -264,7 +292,9 @@ static int renew_one(struct office *o, const struct option_values *v)
         .not_after = now + opt_int(v, "valid"),
     };
     int code = EXIT_ASKED_WRONGLY;
-    if (certificate_make(&order, &o->config.key, &signed_bytes, &o->err) < 0) {
+    if (check_not_revoked(o) < 0) {
+        code = ctl_fail(o->argv, EXIT_REFUSED, &o->err);
+    } else if (certificate_make(&order, &o->config.key, &signed_bytes, &o->err) < 0) {
         ctl_fail(o->argv, code, &o->err);
     } else {
         struct m_publish m = {.req = longboat_req(o->lb), .certificate = buf_span(&signed_bytes)};
@@ -272,8 +302,10 @@ static int renew_one(struct office *o, const struct option_values *v)
         code = ctl_ask_done(o->lb, o->argv, m.req, buf_span(&message));
     }
     if (code == EXIT_DONE)
-        printf("'%s' has a new certificate, serial %llu; it is handed over with the next session\n",
-               o->subject.name, (unsigned long long)order.serial);
+        term_say(
+            stdout,
+            "'%s' has a new certificate, serial %llu; it is handed over with the next session\n",
+            o->subject.name, (unsigned long long)order.serial);
     buf_free(&signed_bytes);
     buf_free(&message);
     return code;

@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/duration.h"
 #include "common/mem.h"
+#include "common/termout.h"
 
 static const struct option_row rows[] = {
     {"broker-home", 0, OPTION_STR, NULL, 0, 0, false, "FOLDER",
@@ -53,7 +54,8 @@ static void print(enum doctor_severity s, const char *where, const char *remedy,
         buf_add_str(&out, "\n      ");
         term_wrap(&out, buf_span(&safe), 6, term_page(&t));
     }
-    puts(buf_str(&out));
+    buf_add_str(&out, "\n");
+    term_put(stdout, buf_span(&out));
     buf_free(&out);
     buf_free(&body);
     buf_free(&safe);
@@ -70,7 +72,7 @@ static void print_json(enum doctor_severity s, const char *finding, const char *
         json_object_set_new(o, "remedy", json_string(remedy));
     char *line = json_dumps(o, JSON_COMPACT);
     if (line)
-        puts(line);
+        term_say(stdout, "%s\n", line);
     free(line);
     json_decref(o);
 }
@@ -111,8 +113,8 @@ static void sum_up(const struct doctor *d)
 {
     if (d->as_json)
         return;
-    printf("\n%zu bad, %zu warnings, %zu notes, %zu ok\n", d->found[DOCTOR_BAD],
-           d->found[DOCTOR_WARN], d->found[DOCTOR_NOTE], d->found[DOCTOR_OK]);
+    term_say(stdout, "\n%zu bad, %zu warnings, %zu notes, %zu ok\n", d->found[DOCTOR_BAD],
+             d->found[DOCTOR_WARN], d->found[DOCTOR_NOTE], d->found[DOCTOR_OK]);
 }
 
 int ctl_doctor(int argc, char **argv)

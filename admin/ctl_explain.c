@@ -5,6 +5,7 @@
 
 #include "admin/ctl.h"
 #include "client/find.h"
+#include "common/termout.h"
 
 static const struct option_row rows[] = {
     {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
@@ -45,7 +46,8 @@ static void print_head(json_t *row)
         buf_printf(&text, "; %s runs of its kind go first", ctl_text(row, "ahead"));
     term_safe(&safe, buf_span(&text));
     term_wrap(&out, buf_span(&safe), 0, term_page(&term));
-    printf("%s\n", buf_str(&out));
+    buf_add_str(&out, "\n");
+    term_put(stdout, buf_span(&out));
     buf_free(&text);
     buf_free(&safe);
     buf_free(&out);
@@ -71,9 +73,9 @@ static int explain_parent(char **argv, json_t *row)
 {
     const char *id = ctl_id(row, "run", FIND_TAIL);
     if (ctl_has_ended(row))
-        fprintf(stderr, "%s: this is a parent, and it has ended; lbctl show %s\n", argv[0], id);
+        term_say(stderr, "%s: this is a parent, and it has ended; lbctl show %s\n", argv[0], id);
     else
-        fprintf(
+        term_say(
             stderr,
             "%s: this is a parent; lbctl runs --parent %s lists its children, and lbctl explain "
             "CHILD\nsays why one of them waits\n",

@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/duration.h"
 #include "common/mem.h"
+#include "common/termout.h"
 
 /* More than the arguments of any printf or row. */
 static char *next_text(void)
@@ -68,7 +69,7 @@ void ctl_print(const struct term_table *t)
     struct buf out = {0};
     term_table_print(t, &term, &out);
     if (out.n)
-        fwrite(out.p, 1, out.n, stdout);
+        term_put(stdout, buf_span(&out));
     buf_free(&out);
 }
 

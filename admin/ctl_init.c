@@ -13,6 +13,7 @@
 #include "common/mem.h"
 #include "common/name.h"
 #include "common/paths.h"
+#include "common/termout.h"
 #include "net/address.h"
 #include "trust/passphrase.h"
 
@@ -273,18 +274,20 @@ static int folders(struct work *w, const struct option_values *v)
 
 static void say_what_lies_where(struct work *w, const struct option_values *v)
 {
-    printf("Cluster '%s' is made; you are its administrator '%s'.\n\n"
-           "  %s\n      your home: your key%s and certificate\n"
-           "  %s\n      the broker's home; move it to the broker's machine\n\n"
-           "Start the broker there with:  LONGBOAT_HOME=FOLDER lbbroker\n"
-           "Others reach it at %s\n\n"
-           "Keep a copy of %s/keys/sign.key%s\n"
-           "away from all machines: without it nobody can be invited, renewed or revoked.\n",
-           w->cluster, opt_str(v, "administrator"), w->admin,
-           w->encrypted ? ", encrypted," : ", NOT encrypted,", w->broker_home, buf_str(&w->reached),
-           w->admin, w->encrypted ? " and the passphrase" : "");
+    term_say(stdout,
+             "Cluster '%s' is made; you are its administrator '%s'.\n\n"
+             "  %s\n      your home: your key%s and certificate\n"
+             "  %s\n      the broker's home; move it to the broker's machine\n\n"
+             "Start the broker there with:  LONGBOAT_HOME=FOLDER lbbroker\n"
+             "Others reach it at %s\n\n"
+             "Keep a copy of %s/keys/sign.key%s\n"
+             "away from all machines: without it nobody can be invited, renewed or revoked.\n",
+             w->cluster, opt_str(v, "administrator"), w->admin,
+             w->encrypted ? ", encrypted," : ", NOT encrypted,", w->broker_home,
+             buf_str(&w->reached), w->admin, w->encrypted ? " and the passphrase" : "");
     if (!w->encrypted)
-        printf("Whoever reads that file owns the cluster: lbctl key passphrase encrypts it.\n");
+        term_say(stdout,
+                 "Whoever reads that file owns the cluster: lbctl key passphrase encrypts it.\n");
 }
 
 int ctl_init(int argc, char **argv)

@@ -7,6 +7,7 @@
 #include "client/config.h"
 #include "common/clock.h"
 #include "common/mem.h"
+#include "common/termout.h"
 #include "trust/invitation.h"
 
 static const struct option_row rows[] = {
@@ -140,7 +141,7 @@ static int make(struct longboat *lb, char **argv, const struct option_values *v)
         }
     }
     if (code == EXIT_DONE)
-        printf("%s\n", text);
+        term_say(stdout, "%s\n", text);
     if (text)
         explicit_bzero(text, strlen(text));
     mem_free(&text);

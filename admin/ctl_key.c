@@ -7,6 +7,7 @@
 
 #include "client/config.h"
 #include "common/paths.h"
+#include "common/termout.h"
 #include "trust/passphrase.h"
 
 static const struct option_row rows[] = {
@@ -64,10 +65,11 @@ int ctl_key(int argc, char **argv)
     } else if ((code = change(&v, path, &err)) < 0) {
         code = ctl_fail(argv, ctl_code(code, REFUSAL_NONE), &err);
     } else if (opt_flag(&v, "remove")) {
-        printf("%s is not encrypted any more: whoever reads it is you\n", path);
+        term_say(stdout, "%s is not encrypted any more: whoever reads it is you\n", path);
     } else {
-        printf("%s is encrypted with the new passphrase; copies of it still have the old one\n",
-               path);
+        term_say(stdout,
+                 "%s is encrypted with the new passphrase; copies of it still have the old one\n",
+                 path);
     }
     options_free(&v);
     return code;

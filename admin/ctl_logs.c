@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/duration.h"
 #include "common/mem.h"
+#include "common/termout.h"
 
 static const struct option_row rows[] = {
     {"follow", 'f', OPTION_FLAG, NULL, 0, 0, false, NULL, "go on until the run has ended"},
@@ -39,7 +40,7 @@ struct log_reading {
     struct longboat *lb;
     bool as_json, done;
     int code;
-    struct term out, err;
+    bool err_is_terminal;
     struct log_place *places;
     unsigned n_places;
     struct log_place last; /* whose output was printed last */
@@ -78,8 +79,9 @@ static void print_json(const struct m_log_data *d)
     json_object_set_new(o, "text", value);
     if (d->cut)
         json_object_set_new(o, "cut", json_integer((json_int_t)d->cut));
-    json_dumpf(o, stdout, JSON_COMPACT);
-    putchar('\n');
+    char *line = json_dumps(o, JSON_COMPACT);
+    term_say(stdout, "%s\n", line);
+    free(line);
     json_decref(o);
     buf_free(&text);
 }
@@ -96,34 +98,26 @@ static void print_title(struct log_reading *r, const struct log_place *p)
     if (same || plain)
         return;
     fflush(stdout);
-    fprintf(stderr, "[step %s, try %llu", p->step, (unsigned long long)p->try_no);
+    term_say(stderr, "[step %s, try %llu", p->step, (unsigned long long)p->try_no);
     if (p->attempt > 1)
-        fprintf(stderr, ", attempt %llu", (unsigned long long)p->attempt);
-    fprintf(stderr, "]\n");
+        term_say(stderr, ", attempt %llu", (unsigned long long)p->attempt);
+    term_say(stderr, "]\n");
 }
 
 /* `cut` comes twice: when the cutting begins, and at the end with all that was cut. */
 static void print_text(struct log_reading *r, const struct m_log_data *d, struct log_place *p)
 {
-    struct buf safe = {0};
     FILE *to = d->stream == 2 ? stderr : stdout;
-    const struct term *term = d->stream == 2 ? &r->err : &r->out;
     char size[DURATION_TEXT];
     print_title(r, p);
-    if (term->is_terminal)
-        term_safe_lines(&safe, d->data);
-    else
-        buf_add(&safe, d->data.p, d->data.n);
-    if (safe.n)
-        fwrite(safe.p, 1, safe.n, to);
+    term_bytes(to, d->data);
     fflush(to);
     if (d->cut && !p->cut)
-        fprintf(stderr, "\n[%s of step %s is cut from here on: its limit is reached]\n",
-                d->stream == 2 ? "stderr" : "stdout", p->step);
+        term_say(stderr, "\n[%s of step %s is cut from here on: its limit is reached]\n",
+                 d->stream == 2 ? "stderr" : "stdout", p->step);
     else if (d->cut)
-        fprintf(stderr, "[%s were cut in all]\n", size_format((int64_t)d->cut, size));
+        term_say(stderr, "[%s were cut in all]\n", size_format((int64_t)d->cut, size));
     p->cut |= d->cut > 0;
-    buf_free(&safe);
 }
 
 static void chunk(struct log_reading *r, struct span bytes)
@@ -147,7 +141,7 @@ static bool answered(void *self, uint64_t kind, struct span message)
     struct span item;
     if (kind == KIND_M_ERROR &&
         longboat_decode(r->lb, &m_error_schema, message, &refused, &err) == 0) {
-        fprintf(stderr, "%s: " SPAN_FMT "\n", r->argv[0], SPAN_ARG(refused.text));
+        term_say(stderr, "%s: " SPAN_FMT "\n", r->argv[0], SPAN_ARG(refused.text));
         r->code = ctl_code(-EREMOTEIO, (enum refusal)refused.code);
         r->done = true;
         return false;
@@ -192,8 +186,8 @@ static int logs(struct log_reading *r, const char *text, const struct option_val
         code = ctl_logs_look(r->argv, r->lb, &run, step, follow);
     if (code < 0)
         code = read_logs(r, &run, step, follow);
-    if (code == EXIT_DONE && !r->any && !r->as_json && r->err.is_terminal)
-        fprintf(stderr, "no output\n");
+    if (code == EXIT_DONE && !r->any && !r->as_json && r->err_is_terminal)
+        term_say(stderr, "no output\n");
     return code;
 }
 
@@ -206,8 +200,7 @@ int ctl_logs(int argc, char **argv)
         return code;
     struct log_reading r = {.argv = argv,
                             .as_json = opt_flag(&v, "json"),
-                            .out = term_of(STDOUT_FILENO),
-                            .err = term_of(STDERR_FILENO)};
+                            .err_is_terminal = isatty(STDERR_FILENO) == 1};
     r.lb = ctl_connect(argv);
     code = r.lb ? logs(&r, argv[first], &v) : EXIT_REFUSED;
     longboat_close(&r.lb);

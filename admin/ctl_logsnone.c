@@ -5,18 +5,17 @@
 #include "admin/ctl_logs.h"
 #include "client/find.h"
 #include "common/mem.h"
+#include "common/termout.h"
 
 enum { CHILDREN_NAMED = 20 };
 
 static void name_child(json_t *child, unsigned digits)
 {
-    struct buf name = {0}, safe = {0};
+    struct buf name = {0};
     ctl_child(child, true, &name);
-    term_safe(&safe, buf_span(&name));
-    fprintf(stderr, "  %s  %s %s\n", ctl_id(child, "run", digits), buf_str(&safe),
-            *ctl_text(child, "status") ? ctl_text(child, "status") : ctl_text(child, "state"));
+    term_say(stderr, "  %s  %s %s\n", ctl_id(child, "run", digits), buf_str(&name),
+             *ctl_text(child, "status") ? ctl_text(child, "status") : ctl_text(child, "state"));
     buf_free(&name);
-    buf_free(&safe);
 }
 
 static void gather(char **argv, struct longboat *lb, const char *what, const char *parent,
@@ -42,14 +41,14 @@ static int name_children(char **argv, struct longboat *lb, json_t *parent)
     gather(argv, lb, "runs", ctl_text(parent, "run"), children, &more);
     gather(argv, lb, "history", ctl_text(parent, "run"), children, &more);
     unsigned digits = ctl_id_digits(children, "run");
-    fprintf(stderr, "%s: this is a parent; its children have logs (lbctl logs CHILD)%s\n", argv[0],
-            json_array_size(children) ? ":" : ", and none of them has started");
+    term_say(stderr, "%s: this is a parent; its children have logs (lbctl logs CHILD)%s\n", argv[0],
+             json_array_size(children) ? ":" : ", and none of them has started");
     json_array_foreach (children, i, child)
         if (i < CHILDREN_NAMED)
             name_child(child, digits);
     if (more || json_array_size(children) > CHILDREN_NAMED)
-        fprintf(stderr, "  ... lbctl history --parent %s lists all\n",
-                ctl_id(parent, "run", FIND_TAIL));
+        term_say(stderr, "  ... lbctl history --parent %s lists all\n",
+                 ctl_id(parent, "run", FIND_TAIL));
     json_decref(children);
     return EXIT_ASKED_WRONGLY;
 }
@@ -74,10 +73,10 @@ static int judge(char **argv, struct longboat *lb, json_t *row, bool follow)
     if (!json_object_get(row, "job"))
         return name_children(argv, lb, row);
     if (is_one_of(state, early, COUNT_OF(early)) && ctl_int(row, "attempt") <= 1) {
-        fprintf(stderr, "%s: run %s has not started: it is %s%s%s%s\n", argv[0], id,
-                strcmp(state, "handed_over") == 0 ? "handed over" : state,
-                follow ? "" : "; lbctl explain ", follow ? "" : id,
-                follow ? "; waiting for it" : " says why");
+        term_say(stderr, "%s: run %s has not started: it is %s%s%s%s\n", argv[0], id,
+                 strcmp(state, "handed_over") == 0 ? "handed over" : state,
+                 follow ? "" : "; lbctl explain ", follow ? "" : id,
+                 follow ? "; waiting for it" : " says why");
         return follow ? -1 : EXIT_RAN_AND_FAILED;
     }
     json_t *steps = json_object_get(json_object_get(row, "job_outcome"), "steps");
@@ -85,8 +84,8 @@ static int judge(char **argv, struct longboat *lb, json_t *row, bool follow)
     if (!is_one_of(status, never, COUNT_OF(never)) && !none_ran)
         return -1;
     term_safe(&why, span_str(ctl_text(row, "message")));
-    fprintf(stderr, "%s: run %s has no output, it was never started: %s%s%s\n", argv[0], id, status,
-            why.n ? ": " : "", buf_str(&why));
+    term_say(stderr, "%s: run %s has no output, it was never started: %s%s%s\n", argv[0], id,
+             status, why.n ? ": " : "", buf_str(&why));
     buf_free(&why);
     return EXIT_RAN_AND_FAILED;
 }
@@ -105,8 +104,8 @@ static int check_step(char **argv, json_t *row, const char *step)
             buf_printf(&names, "%s%s", names.n ? ", " : "", name);
     }
     if (!known)
-        fprintf(stderr, "%s: %s has no step '%s' (steps: %s)\n", argv[0], ctl_text(row, "job"),
-                step, buf_str(&names));
+        term_say(stderr, "%s: %s has no step '%s' (steps: %s)\n", argv[0], ctl_text(row, "job"),
+                 step, buf_str(&names));
     buf_free(&names);
     return known ? -1 : EXIT_ASKED_WRONGLY;
 }

@@ -1,6 +1,7 @@
 /* ctl_operate.c - the verbs of an operator: cancel, release, drain, undrain, forget. Each takes a
  * --reason, which the broker keeps with who asked and when. */
 #include "admin/ctl.h"
+#include "common/termout.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -36,20 +37,20 @@ static int judge_cancel(char **argv, json_t *row)
 {
     const char *id = ctl_text(row, "run"), *driver = ctl_text(row, "driver");
     if (ctl_has_ended(row)) {
-        printf("%s %s had already ended: %s\n", ctl_is_parent(row) ? "parent" : "run", id,
-               ctl_text(row, "status"));
+        term_say(stdout, "%s %s had already ended: %s\n", ctl_is_parent(row) ? "parent" : "run", id,
+                 ctl_text(row, "status"));
         return EXIT_DONE;
     }
     if (!ctl_is_parent(row))
         return -1;
     if (*driver)
-        fprintf(stderr,
-                "%s: %s is a parent: it is cancelled by Ctrl-C at the lbsubmit that drives it\n",
-                argv[0], id);
+        term_say(stderr,
+                 "%s: %s is a parent: it is cancelled by Ctrl-C at the lbsubmit that drives it\n",
+                 argv[0], id);
     else
-        fprintf(stderr, "%s: %s is a parent that nobody drives: it starts nothing new\n", argv[0],
-                id);
-    fprintf(stderr, "  lbctl runs --parent %s lists its children, which can be cancelled\n", id);
+        term_say(stderr, "%s: %s is a parent that nobody drives: it starts nothing new\n", argv[0],
+                 id);
+    term_say(stderr, "  lbctl runs --parent %s lists its children, which can be cancelled\n", id);
     return EXIT_REFUSED;
 }
 

@@ -17,6 +17,7 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/mem.h"
+#include "common/termout.h"
 #include "trust/passphrase.h"
 #include "trust/rotation.h"
 
@@ -175,9 +176,9 @@ static int sign(struct desk *d)
         rc = error_set(&d->err, -EIO, "the reason could not be kept");
     if (rc == 0) {
         char *word = rotation_certificate_format(buf_span(&bytes));
-        printf("%s\n", word);
+        term_say(stdout, "%s\n", word);
         mem_free(&word);
-        fprintf(stderr, "'%s' may now use its new key as well as the old one\n", r.name);
+        term_say(stderr, "'%s' may now use its new key as well as the old one\n", r.name);
     }
     certificate_free(&old);
     buf_free(&bytes);
@@ -204,11 +205,11 @@ static int request(struct desk *d, const char *passphrase)
     char *word = NULL;
     int rc = rotate_begin(&d->config, passphrase, &word, &d->err);
     if (rc == 0) {
-        printf("%s\n", word);
-        fprintf(stderr,
-                "This request is for `lbctl certificates sign` at an administrator's, whose "
-                "answer is for\n`lbctl certificates take` here. Until then the old key is "
-                "used.\n");
+        term_say(stdout, "%s\n", word);
+        term_say(stderr,
+                 "This request is for `lbctl certificates sign` at an administrator's, whose "
+                 "answer is for\n`lbctl certificates take` here. Until then the old key is "
+                 "used.\n");
     }
     mem_free(&word);
     return rc;
@@ -224,10 +225,12 @@ static int add_anchor(struct desk *d, const struct key *next)
         rc = file_write_atomic(path, buf_span(&file), 0600, &d->err);
     }
     if (rc == 0)
-        printf("A new key is made, and not used yet. Add this line to trust/administrators of the\n"
-               "broker, of each server, and of everybody else, and restart broker and workers:\n\n"
-               "%s %s\n\nThen: lbctl certificates rotate\n",
-               text, d->config.me.name);
+        term_say(
+            stdout,
+            "A new key is made, and not used yet. Add this line to trust/administrators of the\n"
+            "broker, of each server, and of everybody else, and restart broker and workers:\n\n"
+            "%s %s\n\nThen: lbctl certificates rotate\n",
+            text, d->config.me.name);
     buf_free(&file);
     mem_free(&path);
     return rc;
@@ -249,7 +252,8 @@ static int use_anchor(struct desk *d, const struct key *next)
         rc = rotate_take(&d->config, word, &d->err);
     }
     if (rc == 0)
-        printf(
+        term_say(
+            stdout,
             "The new key is in use. Certificates that the old one has signed are good as long as "
             "its line\nstands in trust/administrators: renew them (lbctl certificates renew), "
             "and take it out\neverywhere. Keep a copy of the new key away from all machines.\n");
@@ -290,9 +294,10 @@ static int take(struct desk *d)
     if (rc == 0)
         rc = rotate_take(&d->config, text, &d->err);
     if (rc == 0)
-        printf("The new key of '%s' is in use here. Restart what runs with the old one; then an "
-               "administrator\ncan withdraw that: lbctl certificates revoke %s --old\n",
-               d->config.me.name, d->config.me.name);
+        term_say(stdout,
+                 "The new key of '%s' is in use here. Restart what runs with the old one; then an "
+                 "administrator\ncan withdraw that: lbctl certificates revoke %s --old\n",
+                 d->config.me.name, d->config.me.name);
     mem_free(&text);
     return rc;
 }
@@ -308,7 +313,7 @@ static int trust(struct desk *d)
     if (rc == 0)
         rc = client_config_next_broker(&d->config, buf_span(&bytes), clock_wall_ms(), &d->err);
     if (rc >= 0)
-        printf("The key of broker '%s' is known here.\n", d->config.broker.name);
+        term_say(stdout, "The key of broker '%s' is known here.\n", d->config.broker.name);
     buf_free(&bytes);
     mem_free(&text);
     return rc < 0 ? rc : 0;

@@ -8,6 +8,7 @@
 #include "client/who.h"
 #include "common/clock.h"
 #include "common/mem.h"
+#include "common/termout.h"
 
 #define OF_SERVER \
     { \
@@ -80,8 +81,8 @@ struct listing {
 static void say_more(const struct listing *l, const char *how)
 {
     if (l->query.more && !l->limited)
-        fprintf(stderr, "%s: stopped after %lld rows; %s\n", l->argv[0], (long long)l->query.limit,
-                how);
+        term_say(stderr, "%s: stopped after %lld rows; %s\n", l->argv[0], (long long)l->query.limit,
+                 how);
 }
 
 /* No rows: is there nothing, may the asker see nothing, or is the server's name wrong? */
@@ -93,12 +94,12 @@ static int explain_none(struct listing *l, struct longboat *lb, const char *serv
     int rc = who_ask(lb, &me, &err), code = EXIT_DONE;
     if (rc < 0)
         return ctl_fail(l->argv, ctl_code(rc, REFUSAL_NONE), &err);
-    fprintf(stderr, "%s\n", nothing);
+    term_say(stderr, "%s\n", nothing);
     if (!me.may_watch) {
         who_sees_own(&me, l->argv[0]);
     } else if (server && !ctl_any_server(l->argv, lb, "server", server)) {
-        fprintf(stderr, "%s: no server '%s' is known, or you may not watch it\n", l->argv[0],
-                server);
+        term_say(stderr, "%s: no server '%s' is known, or you may not watch it\n", l->argv[0],
+                 server);
         code = EXIT_REFUSED;
     }
     who_free(&me);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/mem.h"
+#include "common/termout.h"
 
 static const struct option_row rows[] = {
     {"pool", 'p', OPTION_STR, NULL, 0, 0, false, "NAME", "only servers of this pool"},
@@ -151,7 +152,8 @@ static void print_wrapped(const struct term *term, const char *name, struct span
     term_safe(&safe, text);
     buf_printf(&out, "%s: ", name);
     term_wrap(&out, buf_span(&safe), at, term_page(term));
-    printf("%s\n", buf_str(&out));
+    buf_add_str(&out, "\n");
+    term_put(stdout, buf_span(&out));
     buf_free(&safe);
     buf_free(&out);
 }
@@ -199,7 +201,7 @@ static void print_jobs(json_t *jobs)
         term_table_add_in(t, TERM_FAINT, ctl_hash(job, "job_hash"));
     }
     if (json_array_size(jobs))
-        printf("\n");
+        term_say(stdout, "\n");
     ctl_print(t);
     term_table_free(&t);
 }
@@ -223,7 +225,7 @@ static void print_packages(json_t *packages)
         term_table_add_in(t, TERM_BAD, ctl_text(package, "trouble"));
     }
     if (json_array_size(packages))
-        printf("\n");
+        term_say(stdout, "\n");
     ctl_print(t);
     term_table_free(&t);
 }
@@ -244,7 +246,7 @@ static void print_needs(json_t *needs)
         term_table_add(t, ctl_text(need, "trouble"));
     }
     if (json_array_size(needs))
-        printf("\n");
+        term_say(stdout, "\n");
     ctl_print(t);
     term_table_free(&t);
 }
@@ -259,7 +261,7 @@ static void print_whole(json_t *row)
     print_needs(json_object_get(row, "needs"));
     trouble(row, &wrong);
     if (wrong.n) {
-        printf("\n");
+        term_say(stdout, "\n");
         print_wrapped(&term, "trouble", buf_span(&wrong));
     }
     buf_free(&wrong);
@@ -277,16 +279,16 @@ static int explain_none(char **argv, struct longboat *lb, const char *server, co
         who_may_not_watch(&me, argv[0]);
         code = EXIT_REFUSED;
     } else if (server && ctl_any_server(argv, lb, "address", server)) {
-        fprintf(stderr, "%s: '%s' is a pool; lbctl servers --pool %s lists its servers\n", argv[0],
-                server, server);
+        term_say(stderr, "%s: '%s' is a pool; lbctl servers --pool %s lists its servers\n", argv[0],
+                 server, server);
         code = EXIT_ASKED_WRONGLY;
     } else if (server || pool) {
-        fprintf(stderr, "%s: no server %s'%s' is known, or you may not watch it\n", argv[0],
-                server ? "" : "of pool ", server ? server : pool);
+        term_say(stderr, "%s: no server %s'%s' is known, or you may not watch it\n", argv[0],
+                 server ? "" : "of pool ", server ? server : pool);
         code = EXIT_REFUSED;
     } else {
-        fprintf(stderr, "no servers yet; lbctl invite --server NAME prints a token with which one "
-                        "joins\n");
+        term_say(stderr, "no servers yet; lbctl invite --server NAME prints a token with which one "
+                         "joins\n");
     }
     who_free(&me);
     return code;

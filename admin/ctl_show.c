@@ -8,6 +8,7 @@
 #include "admin/ctl_show.h"
 #include "client/find.h"
 #include "common/duration.h"
+#include "common/termout.h"
 
 static const struct option_row rows[] = {
     CTL_UTC_ROW,
@@ -356,7 +357,7 @@ static int show(char **argv, struct longboat *lb, const char *text, bool as_json
     else if (run)
         code = show_parent(&s, run);
     if (s.out.n)
-        fwrite(s.out.p, 1, s.out.n, stdout);
+        term_put(stdout, buf_span(&s.out));
     buf_free(&s.out);
     json_decref(found);
     return code;

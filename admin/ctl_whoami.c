@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "admin/ctl.h"
+#include "common/termout.h"
 
 static const struct option_row rows[] = {
     CTL_UTC_ROW,
@@ -19,13 +20,14 @@ static void print(void *self, json_t *row)
     char moment[TERM_TIME], zone[TERM_TIME];
     int64_t end = ctl_time(row, "not_after");
     (void)self;
-    printf("%s, %s of cluster %s\n", ctl_text(row, "name"), ctl_text(row, "role"),
-           ctl_text(row, "cluster"));
-    printf("  certificate valid until %s %s\n", term_moment(end, moment), term_zone(end, zone));
+    term_say(stdout, "%s, %s of cluster %s\n", ctl_text(row, "name"), ctl_text(row, "role"),
+             ctl_text(row, "cluster"));
+    term_say(stdout, "  certificate valid until %s %s\n", term_moment(end, moment),
+             term_zone(end, zone));
     json_array_foreach (json_object_get(row, "grants"), i, item)
-        printf("  may %s\n", json_string_value(item));
+        term_say(stdout, "  may %s\n", json_string_value(item));
     if (strcmp(ctl_text(row, "role"), "administrator") == 0)
-        printf("  may do everything\n");
+        term_say(stdout, "  may do everything\n");
 }
 
 int ctl_whoami(int argc, char **argv)

@@ -9,6 +9,7 @@
 #include "common/file.h"
 #include "common/mem.h"
 #include "common/paths.h"
+#include "common/termout.h"
 #include "package/signature.h"
 #include "trust/keys.h"
 
@@ -86,7 +87,7 @@ int pkg_trusted(char **argv, const char *key, const char *signers, struct minisi
 
 int pkg_print(char **argv, const struct buf *out)
 {
-    int rc = file_write_all(STDOUT_FILENO, out->p, out->n);
+    int rc = term_put_fd(STDOUT_FILENO, buf_span(out));
     struct error err = {0};
     if (rc == 0 || rc == -EPIPE)
         return EXIT_DONE;

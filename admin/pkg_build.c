@@ -5,6 +5,7 @@
 #include "admin/pkg.h"
 #include "common/duration.h"
 #include "common/mem.h"
+#include "common/termout.h"
 
 static const struct option_row rows[] = {
     {"output", 'o', OPTION_STR, NULL, 0, 0, false, "FILE",
@@ -32,8 +33,8 @@ static int build(char **argv, const char *folder, const char *output, const stru
     } else {
         buf_printf(&out, "%s %s\n", path, package_hash_format(&hash, text));
         rc = pkg_print(argv, &out);
-        fprintf(stderr, "%s %s: %zu files, %s. Next: lbpkg sign %s\n", m->name, m->version,
-                m->n_files, size_format((int64_t)size, size_text), path);
+        term_say(stderr, "%s %s: %zu files, %s. Next: lbpkg sign %s\n", m->name, m->version,
+                 m->n_files, size_format((int64_t)size, size_text), path);
     }
     buf_free(&out);
     mem_free(&path);
@@ -51,7 +52,7 @@ int pkg_build(int argc, char **argv)
         return rc;
     rc = archive_examine(argv[first], &m, &ps);
     for (size_t i = 0; i < ps.n; i++)
-        fprintf(stderr, "%s: %s%s\n", argv[0], ps.v[i].warning ? "warning: " : "", ps.v[i].text);
+        term_say(stderr, "%s: %s%s\n", argv[0], ps.v[i].warning ? "warning: " : "", ps.v[i].text);
     rc = rc < 0 ? EXIT_RAN_AND_FAILED : build(argv, argv[first], opt_str(&v, "output"), &m);
     problems_free(&ps);
     manifest_free(&m);

@@ -16,6 +16,7 @@
 #include "common/file.h"
 #include "common/mem.h"
 #include "common/term.h"
+#include "common/termout.h"
 #include "package/signature.h"
 #include "trust/envelope.h"
 
@@ -69,7 +70,7 @@ static void show_upload(const struct deploy *d, uint64_t offset)
     term_erase_line(&out);
     if (offset >= d->size)
         buf_add_str(&out, "\n");
-    file_write_all(STDERR_FILENO, out.p, out.n);
+    term_put(stderr, buf_span(&out));
     buf_free(&out);
 }
 
@@ -179,14 +180,14 @@ static int bring(struct deploy *d, char **argv)
             error_prefix(&err, "refused by %s", longboat_broker(d->lb));
         pkg_fail(argv, EXIT_REFUSED, &err);
         if (d->refusal == REFUSAL_DENIED && !strstr(err.text, "lbctl certificates renew"))
-            fprintf(
+            term_say(
                 stderr,
                 "An administrator can run:\n  lbctl certificates renew %s --grant 'deploy %s@%s'\n",
                 longboat_me(d->lb)->name, d->m.name, d->address);
         return EXIT_REFUSED;
     }
-    fprintf(stderr, "Deployed %s %s (%s) to %s\n", d->m.name, d->m.version,
-            package_hash_format(&d->hash, hash), d->address);
+    term_say(stderr, "Deployed %s %s (%s) to %s\n", d->m.name, d->m.version,
+             package_hash_format(&d->hash, hash), d->address);
     return -1;
 }
 

@@ -7,6 +7,7 @@
 #include "admin/pkg.h"
 #include "common/file.h"
 #include "common/mem.h"
+#include "common/termout.h"
 
 static const struct option_row rows[] = {
     {"key", 'k', OPTION_STR, NULL, 0, 0, false, "FILE",
@@ -81,10 +82,10 @@ int pkg_keygen(int argc, char **argv)
         rc = pkg_fail(argv, rc == -EEXIST ? EXIT_ASKED_WRONGLY : EXIT_RAN_AND_FAILED, &err);
     else {
         rc = pkg_print(argv, &line);
-        fprintf(stderr,
-                "Made %s (keep it secret) and %s. The line above belongs in trust/signers of each "
-                "server that may run your packages.\n",
-                secret, path);
+        term_say(stderr,
+                 "Made %s (keep it secret) and %s. The line above belongs in trust/signers of each "
+                 "server that may run your packages.\n",
+                 secret, path);
     }
     buf_free(&line);
     mem_free(&secret);

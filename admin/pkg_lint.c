@@ -3,6 +3,7 @@
 
 #include "admin/pkg.h"
 #include "common/jsontext.h"
+#include "common/termout.h"
 
 static const struct option_row rows[] = {
     {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "one JSON object a line"},
@@ -38,8 +39,8 @@ int pkg_lint(int argc, char **argv)
     rc = pkg_print(argv, &out);
     if (ps.errors)
         rc = EXIT_RAN_AND_FAILED;
-    fprintf(stderr, "%s: %zu error%s, %zu warning%s\n", argv[0], ps.errors,
-            ps.errors == 1 ? "" : "s", ps.n - ps.errors, ps.n - ps.errors == 1 ? "" : "s");
+    term_say(stderr, "%s: %zu error%s, %zu warning%s\n", argv[0], ps.errors,
+             ps.errors == 1 ? "" : "s", ps.n - ps.errors, ps.n - ps.errors == 1 ? "" : "s");
     buf_free(&out);
     problems_free(&ps);
     manifest_free(&m);

@@ -10,6 +10,7 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/term.h"
+#include "common/termout.h"
 
 static const struct option_row rows[] = {
     {"servers", 's', OPTION_FLAG, NULL, 0, 0, false, NULL,
@@ -139,9 +140,9 @@ static int explain_none(struct longboat *lb, char **argv, bool servers)
         who_may_not_watch(&me, argv[0]);
         code = EXIT_REFUSED;
     } else if (me.administrator) {
-        fprintf(stderr, "no packages yet; lbpkg deploy FILE --to POOL brings one\n");
+        term_say(stderr, "no packages yet; lbpkg deploy FILE --to POOL brings one\n");
     } else {
-        fprintf(stderr, "no packages that '%s' may see (grants: %s)\n", me.name, me.grants);
+        term_say(stderr, "no packages that '%s' may see (grants: %s)\n", me.name, me.grants);
     }
     who_free(&me);
     return code;

@@ -5,11 +5,12 @@
 
 #include "client/person.h"
 #include "common/json.h"
+#include "common/termout.h"
 
 static void on_silence(void *self, const char *sentence)
 {
     char **argv = self;
-    fprintf(stderr, "%s: %s\n", argv[0], sentence);
+    term_say(stderr, "%s: %s\n", argv[0], sentence);
 }
 
 struct longboat *pkg_connect(char **argv)

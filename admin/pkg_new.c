@@ -11,6 +11,7 @@
 #include "common/mem.h"
 #include "common/name.h"
 #include "common/suggest.h"
+#include "common/termout.h"
 #include "trust/secret.h"
 
 static const struct option_row rows[] = {
@@ -137,13 +138,13 @@ int pkg_new(int argc, char **argv)
     if (!k || name_check_name("the name of a package", span_str(name), &err) < 0)
         pkg_fail(argv, rc, &err);
     else if (lstat(folder, &st) == 0)
-        fprintf(stderr, "%s: '%s' exists; remove it or choose another folder with --into\n",
-                argv[0], folder);
+        term_say(stderr, "%s: '%s' exists; remove it or choose another folder with --into\n",
+                 argv[0], folder);
     else if (make(folder, name, k, &err) < 0)
         rc = pkg_fail(argv, EXIT_RAN_AND_FAILED, &err);
     else {
-        fprintf(stderr, "Made %s/%s and %s/%s. Next: lbpkg build %s\n", folder, PACKAGE_YAML,
-                folder, k->entry, folder);
+        term_say(stderr, "Made %s/%s and %s/%s. Next: lbpkg build %s\n", folder, PACKAGE_YAML,
+                 folder, k->entry, folder);
         rc = EXIT_DONE;
     }
     options_free(&v);

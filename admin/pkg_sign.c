@@ -8,6 +8,7 @@
 #include "admin/pkg.h"
 #include "common/file.h"
 #include "common/mem.h"
+#include "common/termout.h"
 #include "package/signature.h"
 
 static const struct option_row rows[] = {
@@ -28,7 +29,7 @@ static bool ask_password(const char *path, char out[PASSWORD_MAX])
     struct termios was, quiet;
     bool terminal = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &was) == 0;
     if (terminal) {
-        fprintf(stderr, "Password of %s: ", path);
+        term_say(stderr, "Password of %s: ", path);
         quiet = was;
         quiet.c_lflag &= ~(tcflag_t)ECHO;
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
@@ -36,7 +37,7 @@ static bool ask_password(const char *path, char out[PASSWORD_MAX])
     bool got = fgets(out, PASSWORD_MAX, stdin) != NULL;
     if (terminal) {
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &was);
-        fputc('\n', stderr);
+        term_say(stderr, "\n");
     }
     if (got)
         out[strcspn(out, "\n")] = 0;
@@ -101,8 +102,8 @@ int pkg_sign(int argc, char **argv)
     } else if ((rc = sign(argv[first], key, &comment, &err)) < 0)
         rc = pkg_fail(argv, pkg_code(rc), &err);
     else {
-        fprintf(stderr, "Signed: %s\nWrote %s%s. Next: lbpkg deploy %s --to POOL\n",
-                buf_str(&comment), argv[first], SIGNATURE_SUFFIX, argv[first]);
+        term_say(stderr, "Signed: %s\nWrote %s%s. Next: lbpkg deploy %s --to POOL\n",
+                 buf_str(&comment), argv[first], SIGNATURE_SUFFIX, argv[first]);
         rc = EXIT_DONE;
     }
     buf_free(&comment);

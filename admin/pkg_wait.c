@@ -15,6 +15,7 @@
 #include "common/jsontext.h"
 #include "common/mem.h"
 #include "common/term.h"
+#include "common/termout.h"
 
 enum {
     ASK_MS = 300,      /* between two checks */
@@ -162,7 +163,7 @@ int deploy_wait(struct deploy *d, int64_t timeout_ms, bool json, char **argv)
         if (w.servers[i].fate != FATE_HAS_IT)
             code = EXIT_RAN_AND_FAILED;
     if (code == EXIT_DONE && w.n == 0) {
-        fprintf(
+        term_say(
             stderr,
             "%s: no server of '%s' has joined, or no grant of yours (watch *@%s) lets you see it\n",
             argv[0], d->address, d->address);

@@ -11,24 +11,24 @@
 #include "common/buf.h"
 #include "common/mem.h"
 #include "common/suggest.h"
+#include "common/termout.h"
 #include "trust/passphrase.h"
 #include "trust/secret.h"
 
 static void list_verbs(FILE *to, const char *program, const char *purpose, const char *examples,
                        const struct verb_command *verbs, unsigned n)
 {
-    fprintf(to, "%s - %s\n\nUsage: %s COMMAND [ARGUMENTS]\n       %s help COMMAND\n\nCommands:\n",
-            program, purpose, program, program);
+    term_say(to, "%s - %s\n\nUsage: %s COMMAND [ARGUMENTS]\n       %s help COMMAND\n\nCommands:\n",
+             program, purpose, program, program);
     for (unsigned i = 0; i < n; i++)
-        fprintf(to, "  %-14s %s\n", verbs[i].name, verbs[i].what);
-    fprintf(to,
-            "\nExamples:\n%s\n"
-            "An encrypted key asks for its passphrase at the terminal. In scripts, name a\n"
-            "file that only you can read: --passphrase-file FILE before the command, or\n"
-            "LONGBOAT_PASSPHRASE_FILE.\n\n"
-            "Exit codes: 0 done; 1 it ran and failed; 2 wrong usage; 3 refused, "
-            "or the broker\ncannot be reached.\n",
-            examples);
+        term_say(to, "  %-14s %s\n", verbs[i].name, verbs[i].what);
+    term_say(to, "\nExamples:\n");
+    term_put(to, span_str(examples));
+    term_say(to, "\nAn encrypted key asks for its passphrase at the terminal. In scripts, name a\n"
+                 "file that only you can read: --passphrase-file FILE before the command, or\n"
+                 "LONGBOAT_PASSPHRASE_FILE.\n\n"
+                 "Exit codes: 0 done; 1 it ran and failed; 2 wrong usage; 3 refused, "
+                 "or the broker\ncannot be reached.\n");
 }
 
 static int no_such_verb(const char *program, const struct verb_command *verbs, unsigned n,
@@ -38,8 +38,8 @@ static int no_such_verb(const char *program, const struct verb_command *verbs, u
     char hint[SUGGEST_TEXT];
     for (unsigned i = 0; i < n; i++)
         names[i] = verbs[i].name;
-    fprintf(stderr, "%s: unknown command '%.60s'%s; %s --help lists them\n", program, word,
-            suggest_hint(word, names, hint), program);
+    term_say(stderr, "%s: unknown command '%.60s'%s; %s --help lists them\n", program, word,
+             suggest_hint(word, names, hint), program);
     mem_free(&names);
     return EXIT_ASKED_WRONGLY;
 }
@@ -77,15 +77,15 @@ static int end_output(const char *program, int rc)
     bool whole = fflush(stdout) == 0 && !ferror(stdout);
     if (whole || out_errno == EPIPE || (poll(&out, 1, 0) == 1 && (out.revents & POLLERR)))
         return rc;
-    fprintf(stderr, "%s: cannot write to standard output: %s\n", program,
-            strerror(out_errno ? out_errno : EIO));
+    term_say(stderr, "%s: cannot write to standard output: %s\n", program,
+             strerror(out_errno ? out_errno : EIO));
     return rc == EXIT_DONE ? EXIT_RAN_AND_FAILED : rc;
 }
 
 /* ---- One verb */
 int verb_fail(char **argv, int code, const struct error *err)
 {
-    fprintf(stderr, "%s: %s\n", argv[0], err->text);
+    term_say(stderr, "%s: %s\n", argv[0], err->text);
     return code;
 }
 
@@ -110,11 +110,11 @@ static int count_arguments(char **argv, const char *synopsis, int given, int min
                            const char *extra)
 {
     if (given > max)
-        fprintf(stderr, "%s: unexpected argument '%.60s'; usage: %s %s\n", argv[0], extra, argv[0],
-                synopsis);
+        term_say(stderr, "%s: unexpected argument '%.60s'; usage: %s %s\n", argv[0], extra, argv[0],
+                 synopsis);
     else if (given < min)
-        fprintf(stderr, "%s: " SPAN_FMT " is missing; usage: %s %s\n", argv[0],
-                SPAN_ARG(name_of_argument(synopsis, given)), argv[0], synopsis);
+        term_say(stderr, "%s: " SPAN_FMT " is missing; usage: %s %s\n", argv[0],
+                 SPAN_ARG(name_of_argument(synopsis, given)), argv[0], synopsis);
     return given < min || given > max ? EXIT_ASKED_WRONGLY : -1;
 }
 
@@ -154,7 +154,7 @@ static int run_verb(const char *program, const char *purpose, const char *exampl
         return EXIT_DONE;
     }
     if (strcmp(word, "--version") == 0) {
-        printf("%s (Longboat) %s\n", program, LB_VERSION);
+        term_say(stdout, "%s (Longboat) %s\n", program, LB_VERSION);
         return EXIT_DONE;
     }
     if (is_help) { /* help VERB: VERB --help */

@@ -8,6 +8,7 @@
 #include "broker/depot/enrol.h"
 #include "broker/dispatch.h"
 #include "broker/shell/gate.h"
+#include "broker/shell/ask.h"
 #include "broker/shell/hello.h"
 #include "broker/shell/known.h"
 #include "broker/shell/offload.h"
@@ -52,6 +53,12 @@ static void on_window(void *self, uint64_t peer)
     turn_window(&((struct broker *)self)->shell, peer);
 }
 
+static void on_trouble(void *self, const struct hash *key, const char *text)
+{
+    (void)self, (void)key;
+    log_warn("%s", text);
+}
+
 /* ---- Assembling */
 static void warn(const char *text)
 {
@@ -93,32 +100,32 @@ static int open_trust(struct broker *b, struct error *err)
     const char *etc = b->options.config;
     char *anchors = mem_printf("%s/trust/administrators", etc),
          *key = mem_printf("%s/keys/broker.key", etc), *own = mem_printf("%s/trust/broker", etc);
-    struct certificate c = {0};
+    struct buf bytes = {0};
+    struct certificate *c = &b->own;
     int rc = anchors_load(anchors, b->options.cluster, &b->anchors, err);
     if (rc == 0)
         rc = key_load(key, &b->key, err);
     if (rc == 0)
-        rc = file_read(own, LIMIT_CERTIFICATE, &b->certificate, err);
+        rc = file_read(own, LIMIT_CERTIFICATE, &bytes, err);
     if (rc == 0)
-        rc = certificate_verify(buf_span(&b->certificate), &b->anchors, clock_wall_ms(), &c, NULL,
-                                err);
-    if (rc == 0 && c.role != ROLE_BROKER)
+        rc = certificate_verify(buf_span(&bytes), &b->anchors, clock_wall_ms(), c, NULL, err);
+    if (rc == 0 && c->role != ROLE_BROKER)
         rc = error_set(err, -EINVAL, "%s: the certificate of '%s' is for a %s, not for a broker",
-                       own, c.name, role_word(c.role));
+                       own, c->name, role_word(c->role));
     /* lbbroker rotate --now may have been cut off after it had replaced the certificate */
-    if (rc == 0 && !hash_eq(&c.sign_key, &b->key.sign) &&
-        rotation_finish(key, &c.sign_key, NULL) > 0) {
+    if (rc == 0 && !hash_eq(&c->sign_key, &b->key.sign) &&
+        rotation_finish(key, &c->sign_key, NULL) > 0) {
         key_forget(&b->key);
         rc = key_load(key, &b->key, err);
     }
-    if (rc == 0 && !hash_eq(&c.sign_key, &b->key.sign))
+    if (rc == 0 && !hash_eq(&c->sign_key, &b->key.sign))
         rc = error_set(
             err, -EINVAL,
             "%s is not for the key in %s; run lbctl init again or put the right file there", own,
             key);
     if (rc == 0)
-        open_next(b, key, own, &c);
-    certificate_free(&c);
+        open_next(b, key, own, c);
+    buf_free(&bytes);
     mem_free(&anchors);
     mem_free(&key);
     mem_free(&own);
@@ -130,7 +137,7 @@ static int take_record(void *self, uint64_t lsn, struct span body, struct error 
     struct broker *b = self;
     int rc = bcore_replay(b->shell.core, lsn, body, err);
     if (rc == 0)
-        enrol_record(&b->shell, lsn, body);
+        enrol_replay(&b->shell, body);
     b->last_lsn = lsn;
     return rc;
 }
@@ -156,6 +163,8 @@ static int open_store(struct broker *b, struct error *err)
             "store '%s' is a backup: runs that ended after it was taken would run again. Start "
             "once with --restored, which holds every live run until lbctl release decides",
             sh->store_path);
+    if (rc == 0 && b->options.restored)
+        rc = store_restored(b->shell.store, err);
     if (rc == 0)
         rc = store_start(b->shell.store, &(struct store_calls){sh, turn_committed, turn_store_full},
                          err);
@@ -172,7 +181,7 @@ static void open_core(struct broker *b)
                              .lost_after_ms = b->options.lost_after_ms,
                              .memory_budget = b->options.memory_budget,
                              .max_runs = b->options.max_runs,
-                             .certificate = buf_span(&b->certificate),
+                             .certificate = buf_span(&b->own.signed_bytes),
                              .next = buf_span(&b->next_certificate)};
     span_copy_str(span_str(b->options.cluster), c.cluster, sizeof c.cluster);
     span_copy_str(span_str(b->options.name), c.broker, sizeof c.broker);
@@ -197,7 +206,7 @@ static void open_known(struct broker *b)
 {
     char *folder = mem_printf("%s/trust/known", b->options.config);
     int64_t now = clock_wall_ms();
-    b->shell.known = known_new(&b->anchors, allow_key, b);
+    b->shell.known = known_new(&b->anchors, &b->own, allow_key, b);
     known_add_folder(b->shell.known, folder, now, warn);
     b->shell.invitations = mem_printf("%s/broker/invitations", b->options.state);
     mem_free(&folder);
@@ -208,8 +217,9 @@ static int open_net(struct broker *b, struct error *err)
     struct net_server_options o = {.listen = b->options.listen,
                                    .n_listen = b->options.n_listen,
                                    .secret_transport = b->key.transport_secret,
-                                   .public_transport = b->key.transport.b};
-    struct net_server_calls calls = {b, on_hello, dispatch_message, on_down, on_window};
+                                   .public_transport = b->key.transport.b,
+                                   .budgets = b->shell.budgets};
+    struct net_server_calls calls = {b, on_hello, dispatch_message, on_down, on_window, on_trouble};
     int rc = net_server_open(&b->shell.net, b->shell.loop, &o, &calls, err);
     if (rc == 0)
         known_each_key(b->shell.known, allow_key, b);
@@ -224,6 +234,7 @@ static int open_services(struct broker *b, struct error *err)
     turn_new(sh);
     b->events = events_new(sh);
     enrol_listen(sh);
+    ask_listen(sh);
     int rc = offload_new(&sh->offload, sh->loop, err);
     if (rc == 0)
         rc = depot_open(&b->depot, sh, depot, b->options.depot_bytes, err);
@@ -242,6 +253,7 @@ int broker_open(struct broker **ret, struct loop *loop, const struct broker_opti
     b->options = *o;
     b->shell = (struct shell){.cluster = o->cluster,
                               .name = o->name,
+                              .certificate = &b->own,
                               .loop = loop,
                               .anchors = &b->anchors,
                               .started_wall = clock_wall_ms()};
@@ -296,9 +308,10 @@ void broker_close(struct broker **broker)
     budgets_free(&sh->budgets);
     anchors_free(&b->anchors);
     key_forget(&b->key);
-    buf_free(&b->certificate);
+    certificate_free(&b->own);
     buf_free(&b->next_certificate);
     buf_free(&sh->scratch);
+    buf_free(&sh->trimmed);
     mem_free(&sh->store_path);
     mem_free(&sh->invitations);
     mem_free(&b);

@@ -38,8 +38,8 @@ struct broker {
     struct query_sources sources;
     struct trust_anchors anchors;
     struct key key;
+    struct certificate own;
     struct buf next_certificate; /* for the key that it will have soon; empty: none */
-    struct buf certificate;      /* own, d_signed */
     uint64_t last_lsn;           /* of the store, before the core starts */
     struct loop_timer minute;
     struct broker_denial {

@@ -8,10 +8,11 @@
 
 #include "common/clock.h"
 #include "common/file.h"
+#include "common/termout.h"
 
 static bool say(bool good, const char *what, const char *text)
 {
-    printf("%-12s %s%s%s\n", what, good ? "ok" : "WRONG", *text ? ": " : "", text);
+    term_say(stdout, "%-12s %s%s%s\n", what, good ? "ok" : "WRONG", *text ? ": " : "", text);
     return good;
 }
 

@@ -1,6 +1,9 @@
 /* dispatch.c - see dispatch.h. */
 #include "broker/dispatch.h"
 
+#include <assert.h>
+#include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "broker/depot/enrol.h"
@@ -111,7 +114,7 @@ static const struct dispatch_row ROWS[] = {
     ROW(GET,          CALLERS, CALL,    SOMEWHERE,  to_depot,   false),
     ROW(DEPLOY,       CALLERS, DEPLOY,  DEPLOY,     to_enrol,   true),
     ROW(ENROL,        ONE,     CALL,    NOTHING,    to_enrol,   true),
-    ROW(CERTIFICATE,  PEERS,   CALL,    NOTHING,    to_enrol,   false),
+    ROW(CERTIFICATE,  PEERS,   WATCH,   CERTIFICATE, to_enrol,  false),
     ROW(PUBLISH,      CALLERS, ADMIN,   EVERYTHING, to_enrol,   true),
     ROW(REVOKE,       CALLERS, ADMIN,   EVERYTHING, to_enrol,   true),
 };
@@ -130,7 +133,20 @@ const struct dispatch_row *dispatch_row_of(uint64_t kind, unsigned role)
     return NULL;
 }
 
-/* ---- Denials */
+/* ---- Refusals */
+
+/* ERROR wherever the request has a number that can be read, even if nothing else of it can. What
+ * has none ends the session: its sender would wait for ever, or go on the wrong way. So does
+ * CREDIT, whose number is its subscription's: an ERROR would seem to be about that. */
+static void answer(struct broker *b, struct shell_peer *p, uint64_t kind, struct span message,
+                   enum refusal code, const char *why)
+{
+    uint64_t req;
+    if (kind != KIND_M_CREDIT && request_peek(kind, message, &req))
+        shell_error(&b->shell, p->handle, req, code, "%s", why);
+    else
+        shell_drop(&b->shell, p, code, why);
+}
 
 /* Kept in `events`, each principal and message at most once in BROKER_DENIAL_NOTE_MS, with the
  * count of those skipped. */
@@ -170,12 +186,23 @@ static void note_denial(struct broker *b, const struct shell_peer *p, uint64_t k
 static void deny(struct broker *b, struct shell_peer *p, uint64_t kind, struct span message,
                  enum refusal code, const char *why)
 {
-    uint64_t req;
     note_denial(b, p, kind, why);
-    if (request_number(kind, message, false, &req))
-        shell_error(&b->shell, p->handle, req, code, "%s", why);
-    else
-        shell_drop(&b->shell, p, code, why); /* it does not speak the protocol of its role */
+    answer(b, p, kind, message, code, why);
+}
+
+/* Is it of the form of its kind? What the takers get is; none of them decides about it again. */
+static enum refusal judge_form(uint64_t kind, struct span message, struct error *err)
+{
+    _Alignas(max_align_t) uint8_t decoded[REQUEST_DECODED_MAX];
+    const struct wire_schema *s = messages_schema_of_kind(kind, NULL);
+    assert(s && s->size <= sizeof decoded);
+    const int rc = wire_decode(s, message, false, decoded, err);
+    return rc == 0 ? REFUSAL_NONE : rc == -EMSGSIZE ? REFUSAL_TOO_LARGE : REFUSAL_MALFORMED;
+}
+
+static bool is_of_form(enum refusal code)
+{
+    return code == REFUSAL_MALFORMED || code == REFUSAL_TOO_LARGE;
 }
 
 void dispatch_message(void *broker, uint64_t handle, uint64_t kind, struct span message)
@@ -193,11 +220,17 @@ void dispatch_message(void *broker, uint64_t handle, uint64_t kind, struct span 
         shell_drop(sh, p, code, text);
         return;
     }
+    if (p->minor > PROTO_MINOR)
+        message = messages_fit(kind, PROTO_MINOR, message, &sh->trimmed);
     const struct dispatch_row *row = dispatch_row_of(kind, rights_role(p->certificate));
-    const enum rights_verdict verdict =
-        rights_judge(sh->core, p->certificate, row ? &row->rule : NULL, kind, message, &code, &err);
-    if (!row || verdict == RIGHTS_DENIED)
-        deny(b, p, kind, message, code, err.text);
-    else
+    enum rights_verdict verdict = RIGHTS_DENIED;
+    if (!row || (code = judge_form(kind, message, &err)) == REFUSAL_NONE)
+        verdict = rights_judge(sh->core, p->certificate, row ? &row->rule : NULL, kind, message,
+                               &code, &err);
+    if (verdict != RIGHTS_DENIED)
         row->take(b, p, kind, message);
+    else if (row && is_of_form(code))
+        answer(b, p, kind, message, code, err.text);
+    else
+        deny(b, p, kind, message, code, err.text);
 }

@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/options.h"
 #include "common/paths.h"
+#include "common/termout.h"
 #include "trust/secret.h"
 
 static const char EXAMPLES[] =
@@ -190,7 +191,7 @@ int main(int argc, char **argv)
     if (rc == 0)
         rc = broker_options_from(&v, &paths, &o, &err);
     if (rc < 0) {
-        fprintf(stderr, "lbbroker: %s\n", err.text);
+        term_say(stderr, "lbbroker: %s\n", err.text);
         options_free(&v);
         return 2;
     }

@@ -15,6 +15,7 @@
 #include "common/mem.h"
 #include "common/options.h"
 #include "common/paths.h"
+#include "common/termout.h"
 #include "trust/rotation.h"
 
 enum { EXIT_DONE, EXIT_FAILED, EXIT_ASKED_WRONGLY };
@@ -82,7 +83,7 @@ static int begin(struct rotating *r, struct error *err)
     if (rc == 0)
         rc = rotation_request(&r->me, &r->now, &next, clock_wall_ms(), &word, err);
     if (rc == 0)
-        puts(word);
+        term_say(stdout, "%s\n", word);
     key_forget(&next);
     mem_free(&word);
     return rc;
@@ -103,8 +104,10 @@ static int take(struct rotating *r, struct error *err)
     if (rc == 0)
         rc = file_write_atomic(r->next, buf_span(&bytes), 0600, err);
     if (rc == 0)
-        puts("The new key is known here, and not used yet. Restart lbbroker, so that sessions hear "
-             "of it;\nwhen all have connected: lbbroker rotate --now");
+        term_say(
+            stdout,
+            "The new key is known here, and not used yet. Restart lbbroker, so that sessions hear "
+            "of it;\nwhen all have connected: lbbroker rotate --now\n");
     certificate_free(&next);
     buf_free(&bytes);
     mem_free(&text);
@@ -127,7 +130,7 @@ static int use_now(struct rotating *r, struct error *err)
     if (rc == 0)
         rc = rotation_finish(r->key, &next.sign_key, err);
     if (rc >= 0)
-        puts("The next start of lbbroker uses the new key.");
+        term_say(stdout, "The next start of lbbroker uses the new key.\n");
     certificate_free(&next);
     buf_free(&bytes);
     return rc < 0 ? rc : 0;
@@ -141,7 +144,7 @@ int broker_rotate(int argc, char **argv)
     int first;
     if (options_parse(rows, COUNT_OF(rows), argc, argv, &v, &first, &err) < 0 ||
         (first < argc && error_set(&err, -EINVAL, "unexpected argument '%s'", argv[first]) < 0)) {
-        fprintf(stderr, "lbbroker rotate: %s\n", err.text);
+        term_say(stderr, "lbbroker rotate: %s\n", err.text);
         options_free(&v);
         return EXIT_ASKED_WRONGLY;
     }
@@ -157,7 +160,7 @@ int broker_rotate(int argc, char **argv)
              : opt_flag(&v, "now") ? use_now(&r, &err)
                                    : begin(&r, &err);
     if (rc < 0)
-        fprintf(stderr, "lbbroker rotate: %s\n", err.text);
+        term_say(stderr, "lbbroker rotate: %s\n", err.text);
     key_forget(&r.now);
     certificate_free(&r.me);
     anchors_free(&r.anchors);

@@ -14,6 +14,8 @@ static void on_hello(void *self, struct m_hello *m)
     struct btest_peer *t = self;
     m->certificate = buf_span(&t->certificate);
     m->spool = m->boot = m->incarnation = t->spool;
+    if (t->minor)
+        m->minor = t->minor;
 }
 
 static void on_up(void *self, const struct m_welcome *welcome)

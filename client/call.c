@@ -181,7 +181,7 @@ static void submit(struct call *c)
         take_back(c);
         return;
     }
-    longboat_request(c->lb, c->req, buf_span(&c->message), take_answer, c, NULL);
+    request_impatient(c->lb, c->req, buf_span(&c->message), take_answer, c, NULL);
 }
 
 /* Signs up to BATCH_MAX of the list with one signature. */

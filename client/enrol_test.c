@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "trust/possession.h"
+
 struct enrol_gate {
     char *token;
     struct hash one_time;   /* transport key */
@@ -56,7 +58,8 @@ static void take_enrol(struct client_cluster *c, uint64_t kind, struct span mess
     }
     struct certificate who;
     struct error err;
-    if (certificate_verify(m.certificate, &c->anchors, clock_wall_ms(), &who, NULL, &err) < 0)
+    if (certificate_verify(m.certificate, &c->anchors, clock_wall_ms(), &who, NULL, &err) < 0 ||
+        possession_check(&who.sign_key, m.certificate, m.possession, &err) < 0)
         fail_msg("%s", err.text);
     net_server_allow(c->server, &g->one_time, false); /* once */
     net_server_allow(c->server, &who.transport_key, true);

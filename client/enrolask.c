@@ -6,8 +6,9 @@
 
 #include "common/clock.h"
 #include "net/dialer.h"
+#include "trust/possession.h"
 
-enum { ENROL_REQ = 1 };
+enum { ENROL_REQ = 1, RETRY_MAX_MS = 3600000 };
 
 struct asking {
     const struct token *token;
@@ -41,7 +42,11 @@ static void on_hello(void *self, struct m_hello *ret)
 
 static void say_enrol(struct asking *a)
 {
-    struct m_enrol m = {.req = ENROL_REQ, .certificate = a->certificate};
+    uint8_t possession[POSSESSION_SIZE];
+    possession_make(a->own, a->certificate, possession);
+    struct m_enrol m = {.req = ENROL_REQ,
+                        .certificate = a->certificate,
+                        .possession = span_of(possession, sizeof possession)};
     struct buf b = {0};
     m_enrol_encode(&m, &b);
     dialer_send(a->dialer, buf_span(&b)); /* no session: the next one sends it */
@@ -81,6 +86,15 @@ static void on_retry(struct loop *l, struct loop_timer *t, void *arg)
     say_enrol(arg);
 }
 
+/* As long as the broker asks for; wait_for_broker ends it all. */
+static int64_t retry_at(const struct asking *a, uint64_t retry_ms)
+{
+    const uint32_t least = retry_ms < BUSY_RETRY_MS  ? BUSY_RETRY_MS
+                           : retry_ms > RETRY_MAX_MS ? RETRY_MAX_MS
+                                                     : (uint32_t)retry_ms;
+    return loop_now(a->loop) + least + randombytes_uniform(least / 2);
+}
+
 static void on_message(void *self, uint64_t kind, struct span message)
 {
     struct asking *a = self;
@@ -91,8 +105,7 @@ static void on_message(void *self, uint64_t kind, struct span message)
     } else if (kind == KIND_M_ERROR &&
                wire_decode(&m_error_schema, message, true, &error, NULL) == 0) {
         if (error.code == REFUSAL_BUSY)
-            loop_timer_set(a->loop, &a->retry, "enrol", loop_now(a->loop) + BUSY_RETRY_MS, on_retry,
-                           a);
+            loop_timer_set(a->loop, &a->retry, "enrol", retry_at(a, error.retry_ms), on_retry, a);
         else
             fail(a, -EACCES, "the broker refuses the certificate", error.text);
     }

@@ -44,7 +44,7 @@ static enum refusal cluster_hello(void *self, uint64_t peer, const struct hash *
     c->peer_key = *key;
     struct m_welcome m = {.cluster = span_str("test"),
                           .broker = span_str("wh0"),
-                          .minor = c->minor,
+                          .minor = c->minor ? c->minor : PROTO_MINOR,
                           .certificate = buf_span(&c->broker_certificate),
                           .now = clock_wall_ms()};
     broker_says(c, &m_welcome_schema, &m);

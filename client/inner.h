@@ -43,11 +43,18 @@ struct call_list {
 };
 
 struct client_request {
+    struct longboat *lb;
     uint64_t req;
     struct buf message;
     longboat_answer answer;
     void *self;
-    bool sent;         /* at least once, in whichever session */
+    bool sent; /* at least once, in whichever session */
+    /* Its owner hears of `busy`. Otherwise it is sent again after the time that the broker asks
+     * for, and the owner hears of the REQUEST_BUSY_MAX-th only. */
+    bool impatient;
+    bool resting; /* until `again`, whatever sessions come and go */
+    unsigned n_busy;
+    struct loop_timer again;
     UT_hash_handle hh; /* the table keeps the order of arrival: those not yet sent are its tail */
 };
 
@@ -94,6 +101,9 @@ void request_session(struct longboat *lb); /* a new session: everything is sent 
 /* false: no request has this number */
 bool request_take(struct longboat *lb, uint64_t kind, struct span message);
 void request_free_all(struct longboat *lb);
+/* longboat_request for an owner that deals with `busy` itself. */
+int request_impatient(struct longboat *lb, uint64_t req, struct span message,
+                      longboat_answer answer, void *self, struct error *err);
 bool request_was_sent(const struct longboat *lb, uint64_t req); /* true if unknown, too */
 /* Replaces the request's message from the next session on. */
 void request_replace(struct longboat *lb, uint64_t req, struct span message);

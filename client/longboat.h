@@ -31,7 +31,8 @@ const struct certificate *longboat_me(const struct longboat *lb);
 const char *longboat_broker(const struct longboat *lb);
 
 /* Sends a request: `message` is encoded with req = longboat_req(); the callback gets the answer's
- * kind and bytes (DONE, ERROR, ROWS, ...). It is sent again after a reconnect until it is answered.
+ * kind and bytes (DONE, ERROR, ROWS, ...). It is sent again after a reconnect until it is answered,
+ * and after `busy` when the time is over that the broker asks for, up to thirty times in a row.
  * Return true to keep a request open that has several answers (EVENTS, LOG). */
 typedef bool (*longboat_answer)(void *self, uint64_t kind, struct span message);
 uint64_t longboat_req(struct longboat *lb);
@@ -39,8 +40,8 @@ int longboat_request(struct longboat *lb, uint64_t req, struct span message, lon
                      void *self, struct error *err);
 void longboat_forget(struct longboat *lb, uint64_t req);
 /* The same, waiting; *ret_answer is the caller's to free. An ERROR answer becomes -EREMOTEIO
- * (-EBUSY for busy, -EINVAL for bad_argument) with its sentence; *ret_refusal (may be NULL) its
- * code. */
+ * (-EINVAL for bad_argument) with its sentence; *ret_refusal (may be NULL) its code. -EBUSY: the
+ * broker was busy for all of the time, or thirty times. */
 int longboat_ask(struct longboat *lb, uint64_t req, struct span message, int64_t timeout_ms,
                  struct buf *ret_answer, enum refusal *ret_refusal, struct error *err);
 

@@ -7,7 +7,7 @@
 struct longboat_play {
     struct client_cluster *c;
     struct longboat *lb;
-    unsigned resolves, calls, follows, cancels, subscribes, busy;
+    unsigned resolves, calls, follows, cancels, subscribes, busy, queries_busy;
     bool no_version, silent, end; /* end: each run ends at once */
     enum refusal refuse_calls;
     struct hash version;
@@ -118,8 +118,14 @@ static void take_query(struct client_cluster *c, struct longboat_play *p, struct
     unsigned first, n;
 
     assert_int_equal(m_query_decode(message, &m, NULL), 0);
+    if (p->busy > 0) {
+        p->busy--;
+        p->queries_busy++;
+        say_error(c, m.req, REFUSAL_BUSY, 0);
+        return;
+    }
     if (!span_eq_str(m.what, "runs")) {
-        say_error(c, m.req, span_eq_str(m.what, "stats") ? REFUSAL_BUSY : REFUSAL_DENIED, 0);
+        say_error(c, m.req, REFUSAL_DENIED, 0);
         return;
     }
     span_copy_str(m.after, next, sizeof next);
@@ -707,7 +713,40 @@ static void a_refused_query_is_an_error_with_the_brokers_sentence(void **state)
     struct error err;
     assert_int_equal(longboat_query(p->lb, "secrets", NULL, count_rows, &n, &err), -EREMOTEIO);
     assert_string_equal(err.text, "because it must be so");
-    assert_int_equal(longboat_query(p->lb, "stats", NULL, count_rows, &n, &err), -EBUSY);
+    finish(p);
+}
+
+static void a_busy_query_is_asked_again_after_its_delay(void **state)
+{
+    struct longboat_play *p = begin(state);
+    unsigned n = 0;
+    struct error err;
+    int64_t began = clock_boot_ms();
+    p->rows = 2;
+    p->busy = 2;
+    if (longboat_query(p->lb, "runs", NULL, count_rows, &n, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(n, 2);
+    assert_int_equal(p->queries_busy, 2);
+    assert_true(clock_boot_ms() - began >= 2 * BUSY_RETRY_MS);
+    finish(p);
+}
+
+static void a_broker_that_stays_busy_is_given_up_in_time(void **state)
+{
+    struct longboat_play *p = begin(state);
+    struct buf message = {0}, answer = {0};
+    enum refusal refusal;
+    struct error err;
+    struct m_query m = {.req = longboat_req(p->lb), .what = span_str("runs")};
+    p->busy = 1000;
+    m_query_encode(&m, &message);
+    assert_int_equal(longboat_ask(p->lb, m.req, buf_span(&message), 1500, &answer, &refusal, &err),
+                     -EBUSY);
+    assert_int_equal(refusal, REFUSAL_BUSY);
+    assert_contains(err.text, "busy");
+    assert_true(p->queries_busy >= 1 && p->queries_busy <= 2); /* not in a hot loop */
+    buf_free(&message);
     finish(p);
 }
 
@@ -952,6 +991,8 @@ int main(void)
         in_cluster(closing_with_calls_in_flight_is_clean),
         in_cluster(a_query_reads_all_its_pages),
         in_cluster(a_refused_query_is_an_error_with_the_brokers_sentence),
+        in_cluster(a_busy_query_is_asked_again_after_its_delay),
+        in_cluster(a_broker_that_stays_busy_is_given_up_in_time),
         in_cluster(events_arrive_once_and_in_order_across_a_reconnect),
         in_cluster(events_that_do_not_match_are_not_asked_for_again),
         in_cluster(a_follower_can_stop_when_it_has_seen_enough),

@@ -6,7 +6,10 @@
 
 #include "proto/request.h"
 
-enum { REQUEST_MAX = LIMIT_FRAME - 64 /* bytes; a frame's head precedes it */ };
+enum {
+    REQUEST_MAX = LIMIT_FRAME - 64, /* bytes; a frame's head precedes it */
+    REQUEST_BUSY_MAX = 30           /* then its owner decides */
+};
 
 static struct client_request *find(const struct longboat *lb, uint64_t req)
 {
@@ -23,6 +26,8 @@ uint64_t longboat_req(struct longboat *lb)
 void request_pump(struct longboat *lb)
 {
     for (; lb->unsent; lb->unsent = lb->unsent->hh.next) {
+        if (lb->unsent->resting)
+            continue;
         if (!inner_send(lb, buf_span(&lb->unsent->message)))
             return;
         lb->unsent->sent = true;
@@ -40,8 +45,8 @@ void request_session(struct longboat *lb)
     lb->unsent = lb->requests;
 }
 
-/* A broker ends the session of a peer that sends a malformed message, and unanswered requests are
- * sent again in the next one: a malformed request would block all others for ever. */
+/* What the broker would refuse as malformed is a bug of this program, and better told here: it may
+ * be a frame that ends the session, with all other requests. */
 static int check_form(struct span message, struct error *err)
 {
     _Alignas(max_align_t) uint8_t decoded[INNER_DOCUMENT_MAX];
@@ -59,28 +64,54 @@ static int check_form(struct span message, struct error *err)
     return -EINVAL;
 }
 
-int longboat_request(struct longboat *lb, uint64_t req, struct span message, longboat_answer answer,
-                     void *self, struct error *err)
+static void add_last(struct longboat *lb, struct client_request *r)
+{
+    HASH_ADD(hh, lb->requests, req, sizeof r->req, r);
+    if (!lb->unsent)
+        lb->unsent = r;
+}
+
+static void take_out(struct longboat *lb, struct client_request *r)
+{
+    if (lb->unsent == r)
+        lb->unsent = r->hh.next;
+    HASH_DEL(lb->requests, r);
+}
+
+static int start(struct longboat *lb, const struct client_request *order, struct span message,
+                 struct error *err)
 {
     int rc;
     if (message.n > REQUEST_MAX)
         return error_set(err, -EMSGSIZE, "a request of %zu bytes; at most %d can be sent",
                          message.n, REQUEST_MAX);
-    if (find(lb, req))
+    if (find(lb, order->req))
         return error_set(err, -EEXIST, "request %llu has not been answered yet",
-                         (unsigned long long)req);
+                         (unsigned long long)order->req);
     if ((rc = check_form(message, err)) < 0)
         return rc;
     struct client_request *r = mem_zalloc(1, sizeof *r);
-    r->req = req;
+    *r = *order;
+    r->lb = lb;
     r->message = buf_dup(message);
-    r->answer = answer;
-    r->self = self;
-    HASH_ADD(hh, lb->requests, req, sizeof r->req, r);
-    if (!lb->unsent)
-        lb->unsent = r;
+    add_last(lb, r);
     request_pump(lb);
     return 0;
+}
+
+int longboat_request(struct longboat *lb, uint64_t req, struct span message, longboat_answer answer,
+                     void *self, struct error *err)
+{
+    const struct client_request order = {.req = req, .answer = answer, .self = self};
+    return start(lb, &order, message, err);
+}
+
+int request_impatient(struct longboat *lb, uint64_t req, struct span message,
+                      longboat_answer answer, void *self, struct error *err)
+{
+    const struct client_request order = {
+        .req = req, .answer = answer, .self = self, .impatient = true};
+    return start(lb, &order, message, err);
 }
 
 void longboat_forget(struct longboat *lb, uint64_t req)
@@ -88,9 +119,8 @@ void longboat_forget(struct longboat *lb, uint64_t req)
     struct client_request *r = find(lb, req);
     if (!r)
         return;
-    if (lb->unsent == r)
-        lb->unsent = r->hh.next;
-    HASH_DEL(lb->requests, r);
+    loop_timer_stop(lb->loop, &r->again);
+    take_out(lb, r);
     buf_free(&r->message);
     mem_free(&r);
 }
@@ -104,12 +134,46 @@ void request_replace(struct longboat *lb, uint64_t req, struct span message)
     buf_add(&r->message, message.p, message.n);
 }
 
+/* ---- Busy: the same bytes again, not before their time */
+
+static void on_again(struct loop *l, struct loop_timer *t, void *arg)
+{
+    struct client_request *r = arg;
+    struct longboat *lb = r->lb;
+    (void)l;
+    (void)t;
+    r->resting = false;
+    take_out(lb, r);
+    add_last(lb, r);
+    request_pump(lb);
+}
+
+/* True: it will be sent again, and its owner hears nothing. */
+static bool rest(struct longboat *lb, struct client_request *r, uint64_t kind, struct span message)
+{
+    struct m_error error;
+    if (r->impatient || kind != KIND_M_ERROR ||
+        longboat_decode(lb, &m_error_schema, message, &error, NULL) < 0 ||
+        error.code != REFUSAL_BUSY) {
+        r->n_busy = 0;
+        return false;
+    }
+    if (++r->n_busy >= REQUEST_BUSY_MAX)
+        return false;
+    r->resting = true;
+    loop_timer_set(lb->loop, &r->again, "client.busy", client_busy_until(lb, error.retry_ms),
+                   on_again, r);
+    return true;
+}
+
 bool request_take(struct longboat *lb, uint64_t kind, struct span message)
 {
     uint64_t req;
     struct client_request *r;
     if (!request_number(kind, message, lb->newer, &req) || !(r = find(lb, req)))
         return false;
+    if (rest(lb, r, kind, message))
+        return true;
     if (!r->answer(r->self, kind, message) && find(lb, req) == r)
         longboat_forget(lb, req);
     return true;
@@ -163,6 +227,13 @@ int longboat_ask(struct longboat *lb, uint64_t req, struct span message, int64_t
     if ((rc = longboat_request(lb, req, message, take_answer, &a, err)) < 0)
         return rc;
     if ((rc = longboat_wait(lb, is_done, &a, timeout_ms, err)) < 0) {
+        const struct client_request *r = find(lb, req);
+        if (rc == -ETIMEDOUT && r && r->resting) {
+            rc = error_set(err, -EBUSY, "%s is busy, and has been for all this time; try later",
+                           longboat_broker(lb));
+            if (ret_refusal)
+                *ret_refusal = REFUSAL_BUSY;
+        }
         longboat_forget(lb, req);
         if (rc == -EACCES && ret_refusal)
             *ret_refusal = lb->refused;

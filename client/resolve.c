@@ -66,7 +66,7 @@ static void tell(struct resolution *r)
 
 static void ask(struct resolution *r)
 {
-    longboat_request(r->lb, r->req, buf_span(&r->message), take_answer, r, NULL);
+    request_impatient(r->lb, r->req, buf_span(&r->message), take_answer, r, NULL);
 }
 
 static void on_timer(struct loop *l, struct loop_timer *t, void *arg)

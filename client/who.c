@@ -8,6 +8,7 @@
 
 #include "common/json.h"
 #include "common/mem.h"
+#include "common/termout.h"
 
 static bool lets_watch(const char *grant)
 {
@@ -55,16 +56,16 @@ void who_free(struct who *w)
 
 void who_may_not_watch(const struct who *w, const char *command)
 {
-    fprintf(stderr,
-            "%s: '%s' may not watch any server (grants: %s). An administrator can run:\n"
-            "  lbctl certificates renew %s --grant 'watch *@all'\n",
-            command, w->name, w->grants, w->name);
+    term_say(stderr,
+             "%s: '%s' may not watch any server (grants: %s). An administrator can run:\n"
+             "  lbctl certificates renew %s --grant 'watch *@all'\n",
+             command, w->name, w->grants, w->name);
 }
 
 void who_sees_own(const struct who *w, const char *command)
 {
-    fprintf(stderr,
-            "%s: '%s' sees only the runs that they started (grants: %s). To show them all, an "
-            "administrator\ncan run:  lbctl certificates renew %s --grant 'watch *@all'\n",
-            command, w->name, w->grants, w->name);
+    term_say(stderr,
+             "%s: '%s' sees only the runs that they started (grants: %s). To show them all, an "
+             "administrator\ncan run:  lbctl certificates renew %s --grant 'watch *@all'\n",
+             command, w->name, w->grants, w->name);
 }

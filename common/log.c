@@ -12,6 +12,7 @@
 
 #include "common/clock.h"
 #include "common/suggest.h"
+#include "common/term.h"
 
 enum {
     LINE_MAX_BYTES = 2048, /* journald's own default; longer lines are cut and end in "..." */
@@ -86,23 +87,23 @@ int log_level_parse(const char *s, enum log_level *ret_level, struct error *err)
                      suggest_hint(s, level_names, hint));
 }
 
-/* The message with its control bytes made visible; bytes from 0x80 on pass (UTF-8). Cut with "..."
- * at the end of out. */
+/* The message with all made visible that could act on a terminal or begin a line. Cut with "..." at
+ * the end of out, between characters. */
 static size_t copy_visible(char *out, size_t size, const char *text)
 {
-    size_t n = 0;
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        bool control = c < 0x20 || c == 0x7f;
-        if (n + (control ? 4 : 1) + 3 > size) {
-            memcpy(out + n, "...", 3);
-            return n + 3;
-        }
-        if (control)
-            n += (size_t)sprintf(out + n, "\\x%02x", c);
-        else
-            out[n++] = (char)c;
+    struct buf safe = {0};
+    size_t n;
+    term_safe(&safe, span_str(text));
+    n = safe.n;
+    if (n > size) {
+        n = size - 3;
+        while (n && (safe.p[n] & 0xc0) == 0x80)
+            n--;
+        memcpy(out + n, "...", 3);
     }
+    memcpy(out, safe.p, n);
+    n += safe.n > size ? 3 : 0;
+    buf_free(&safe);
     return n;
 }
 

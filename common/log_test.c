@@ -87,14 +87,14 @@ static void a_stderr_that_is_not_the_journal_gets_the_time(void **state)
 static void say_control_bytes(void)
 {
     log_open("lbtest", LOG_LEVEL_INFO);
-    log_info("a\nb\033[2Jc\x7f \xc3\xa4");
+    log_info("a\nb\033[2Jc\x7f \xc3\xa4 \xe2\x80\xae");
 }
 
 static void control_bytes_are_made_visible(void **state)
 {
     listen_to(state, say_control_bytes);
     assert_int_equal(lines(), 1);
-    assert_contains(said, "a\\x0ab\\x1b[2Jc\\x7f \xc3\xa4\n");
+    assert_contains(said, "a\\x0ab\\x1b[2Jc\\x7f \xc3\xa4 \\u202e\n");
 }
 
 static void say_often(void)

@@ -71,12 +71,17 @@ void *mem_dup(const void *p, size_t n)
 
 char *mem_printf(const char *fmt, ...)
 {
-    char *s;
     va_list ap;
     va_start(ap, fmt);
-    int n = vasprintf(&s, fmt, ap);
+    char *s = mem_vprintf(fmt, ap);
     va_end(ap);
-    if (n < 0)
+    return s;
+}
+
+char *mem_vprintf(const char *fmt, va_list ap)
+{
+    char *s;
+    if (vasprintf(&s, fmt, ap) < 0)
         mem_die();
     return s;
 }

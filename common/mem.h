@@ -7,6 +7,7 @@
 #ifndef LB_COMMON_MEM_H
 #define LB_COMMON_MEM_H
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,8 @@ void *mem_realloc(void *p, size_t count, size_t size) __attribute__((returns_non
 char *mem_strdup(const char *s) __attribute__((returns_nonnull));
 void *mem_dup(const void *p, size_t n) __attribute__((returns_nonnull));
 char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2), returns_nonnull));
+char *mem_vprintf(const char *fmt, va_list ap)
+    __attribute__((format(printf, 1, 0), returns_nonnull));
 
 /* Ends the process as the functions above do; for sizes that cannot be computed. */
 _Noreturn void mem_die(void);

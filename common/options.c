@@ -12,6 +12,7 @@
 #include "common/mem.h"
 #include "common/suggest.h"
 #include "common/term.h"
+#include "common/termout.h"
 
 #ifndef LB_VERSION
 #define LB_VERSION "unknown"
@@ -263,7 +264,7 @@ static void set_defaults(struct option_values *values)
         if (row->def && row->type == OPTION_FLAG)
             set_flag(&values->v[i], strcmp(row->def, "true") == 0, FROM_DEFAULT);
         else if (row->def && set_text(&values->v[i], row, row->def, FROM_DEFAULT, &err) < 0) {
-            fprintf(stderr, "the default of option --%s: %s\n", row->name, err.text);
+            term_say(stderr, "the default of option --%s: %s\n", row->name, err.text);
             abort();
         }
     }
@@ -429,7 +430,7 @@ static const struct option_value *find(const struct option_values *values, const
         if (strcmp(row->name, name) == 0 && fits(row->type))
             return &values->v[i];
     }
-    fprintf(stderr, "no option '%s' of this type: a mistake in this program\n", name);
+    term_say(stderr, "no option '%s' of this type: a mistake in this program\n", name);
     abort();
 }
 
@@ -506,22 +507,22 @@ static void print_wrapped(FILE *out, int at, const char *text)
 {
     const int width = help_width();
     if (at >= HELP_COLUMN - 1) {
-        fputc('\n', out);
+        term_say(out, "\n");
         at = 0;
     }
-    fprintf(out, "%*s", HELP_COLUMN - at, "");
+    term_say(out, "%*s", HELP_COLUMN - at, "");
     at = HELP_COLUMN;
     while (*text) {
         int word = (int)strcspn(text, " ");
         if (at > HELP_COLUMN && at + 1 + word > width) {
-            fprintf(out, "\n%*s", HELP_COLUMN, "");
+            term_say(out, "\n%*s", HELP_COLUMN, "");
             at = HELP_COLUMN;
         }
-        at += fprintf(out, "%s%.*s", at > HELP_COLUMN ? " " : "", word, text);
+        at += term_say(out, "%s%.*s", at > HELP_COLUMN ? " " : "", word, text);
         text += word;
         text += *text == ' ';
     }
-    fputc('\n', out);
+    term_say(out, "\n");
 }
 
 static void print_row(FILE *out, const struct option_row *row, char letter)
@@ -529,10 +530,10 @@ static void print_row(FILE *out, const struct option_row *row, char letter)
     char tail[200] = "", low[DURATION_TEXT], high[DURATION_TEXT];
     if (!row->help)
         return;
-    int at = letter ? fprintf(out, "  -%c, --%s", letter, row->name)
-                    : fprintf(out, "      --%s", row->name);
+    int at = letter ? term_say(out, "  -%c, --%s", letter, row->name)
+                    : term_say(out, "      --%s", row->name);
     if (row->type != OPTION_FLAG)
-        at += fprintf(out, " %s", row->argument ? row->argument : "VALUE");
+        at += term_say(out, " %s", row->argument ? row->argument : "VALUE");
     size_t n = 0;
     if (row->max == INT64_MAX)
         n = row->min ? (size_t)snprintf(tail, sizeof tail, "; at least %s",
@@ -551,13 +552,16 @@ static void print_row(FILE *out, const struct option_row *row, char letter)
 void options_help(FILE *out, const char *program, const char *synopsis,
                   const struct option_row *table, size_t n, const char *examples)
 {
-    fprintf(out, "Usage: %s%s%s\n\nOptions:\n", program, synopsis && *synopsis ? " " : "",
-            synopsis ? synopsis : "");
+    term_say(out, "Usage: %s%s%s\n\nOptions:\n", program, synopsis && *synopsis ? " " : "",
+             synopsis ? synopsis : "");
     for (size_t i = 0; i < n + 2; i++)
         print_row(out, row_at(table, n, i), letter_of(table, n, i));
-    if (examples)
-        fprintf(out, "\n%s%s%s", *examples == ' ' ? "Examples:\n" : "", examples,
-                *examples && examples[strlen(examples) - 1] != '\n' ? "\n" : "");
+    if (examples) {
+        term_say(out, *examples == ' ' ? "\nExamples:\n" : "\n");
+        term_put(out, span_str(examples));
+        if (*examples && examples[strlen(examples) - 1] != '\n')
+            term_say(out, "\n");
+    }
 }
 
 bool options_answered(const struct option_values *values, const char *program, const char *synopsis,
@@ -566,7 +570,7 @@ bool options_answered(const struct option_values *values, const char *program, c
     if (opt_flag(values, "help"))
         options_help(stdout, program, synopsis, values->table, values->n, examples);
     else if (opt_flag(values, "version"))
-        printf("%s (Longboat) %s\n", program, LB_VERSION);
+        term_say(stdout, "%s (Longboat) %s\n", program, LB_VERSION);
     else
         return false;
     return true;

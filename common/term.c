@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "common/termmark.h"
 #include "common/utf8.h"
 
 enum { WIDTH_USUAL = 80, WIDTH_MIN = 20, WIDTH_MAX = 1000 };
@@ -76,13 +77,19 @@ void term_unicode_set(bool on)
 
 const char *term_on(const struct term *t, enum term_mood mood)
 {
-    static const char *const on[] = {"", "\033[32m", "\033[31m", "\033[33m", "\033[2m", "\033[1m"};
+    static const char on[][3] = {"",
+                                 {(char)TERM_MARK, TERM_MARK_GOOD},
+                                 {(char)TERM_MARK, TERM_MARK_BAD},
+                                 {(char)TERM_MARK, TERM_MARK_WARN},
+                                 {(char)TERM_MARK, TERM_MARK_FAINT},
+                                 {(char)TERM_MARK, TERM_MARK_BOLD}};
     return t->colour ? on[mood] : "";
 }
 
 const char *term_off(const struct term *t, enum term_mood mood)
 {
-    return t->colour && mood != TERM_PLAIN ? "\033[0m" : "";
+    static const char off[] = {(char)TERM_MARK, TERM_MARK_OFF, 0};
+    return t->colour && mood != TERM_PLAIN ? off : "";
 }
 
 void term_paint(struct buf *out, const struct term *t, enum term_mood mood, const char *text)
@@ -252,19 +259,25 @@ void term_bar(struct buf *out, int width, double fraction)
     }
 }
 
+static void add_mark(struct buf *out, char letter)
+{
+    const char mark[] = {(char)TERM_MARK, letter};
+    buf_add(out, mark, sizeof mark);
+}
+
 void term_up(struct buf *out, int lines)
 {
-    buf_add_str(out, "\r");
-    if (lines > 0)
-        buf_printf(out, "\033[%dA", lines);
+    add_mark(out, TERM_MARK_FIRST);
+    for (; lines > 0; lines--)
+        add_mark(out, TERM_MARK_UP);
 }
 
 void term_erase_line(struct buf *out)
 {
-    buf_add_str(out, "\033[K");
+    add_mark(out, TERM_MARK_LINE);
 }
 
 void term_erase_below(struct buf *out)
 {
-    buf_add_str(out, "\033[J");
+    add_mark(out, TERM_MARK_BELOW);
 }

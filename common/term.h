@@ -1,9 +1,9 @@
 /* term.h - what people see: colour by meaning, width, tables, times, bars, and a display that is
  * redrawn in place.
  *
- * Everything is written into a struct buf and goes out by one write, so a table never tears. Text
- * from outside passes term_safe first (tables do it themselves), so that it cannot move the
- * reader's cursor. */
+ * Everything is written into a struct buf and goes out through termout.h, so a table never tears.
+ * Colours and cursor moves are marks until then. Text from outside passes term_safe first (tables
+ * do it themselves), so that it takes one line and its width is known. */
 #ifndef LB_COMMON_TERM_H
 #define LB_COMMON_TERM_H
 
@@ -25,7 +25,7 @@ struct term term_of(int fd);
 
 enum term_mood { TERM_PLAIN, TERM_GOOD, TERM_BAD, TERM_WARN, TERM_FAINT, TERM_BOLD };
 
-/* The sequences that begin and end a mood; "" without colour. */
+/* The marks that begin and end a mood (termout.h turns them into sequences); "" without colour. */
 const char *term_on(const struct term *t, enum term_mood mood);
 const char *term_off(const struct term *t, enum term_mood mood);
 /* Appends `text` in the mood. The text is ours: it is not made safe. */

@@ -64,7 +64,9 @@ static void moods_are_coloured_only_where_colour_is_on(void **state)
     term_paint(&b, &pipe_like, TERM_BAD, "failed");
     says(&b, "failed");
     term_paint(&b, &colourful, TERM_BAD, "failed");
-    says(&b, "\033[31mfailed\033[0m");
+    says(&b, "\xfe"
+             "rfailed\xfe"
+             "0");
     term_paint(&b, &colourful, TERM_PLAIN, "x");
     says(&b, "x");
     buf_free(&b);
@@ -192,9 +194,9 @@ static void the_cursor_moves_back_to_redraw(void **state)
     term_up(&b, 3);
     term_erase_line(&b);
     term_erase_below(&b);
-    says(&b, "\r\033[3A\033[K\033[J");
+    says(&b, "\xfeH\xfeU\xfeU\xfeU\xfeK\xfeJ");
     term_up(&b, 0);
-    says(&b, "\r");
+    says(&b, "\xfeH");
     buf_free(&b);
 }
 

@@ -18,6 +18,7 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/options.h"
+#include "common/termout.h"
 #include "monitor/line.h"
 #include "trust/passphrase.h"
 #include "trust/secret.h"
@@ -65,12 +66,8 @@ struct monitor {
 
 static void say(void *self, const char *sentence)
 {
-    struct buf line = {0};
     (void)self;
-    buf_printf(&line, "lbmon: ");
-    term_safe(&line, span_str(sentence));
-    fprintf(stderr, "%s\n", buf_str(&line));
-    buf_free(&line);
+    term_say(stderr, "lbmon: %s\n", sentence);
 }
 
 /* Each day is announced once, on stderr: stdout has only events. */
@@ -99,10 +96,10 @@ static bool print(void *self, uint64_t seq, struct span json)
         if (event)
             print_line(m, event, &out);
         else
-            fprintf(stderr, "lbmon: an event is not JSON: %s\n", err.text);
+            term_say(stderr, "lbmon: an event is not JSON: %s\n", err.text);
         json_decref(event);
     }
-    bool ok = fwrite(out.p, 1, out.n, stdout) == out.n && fflush(stdout) == 0;
+    bool ok = term_put(stdout, buf_span(&out)) && fflush(stdout) == 0;
     m->unwritten = ok ? 0 : errno;
     buf_free(&out);
     return ok; /* our reader is gone, or the disk is full: end */
@@ -163,7 +160,7 @@ static int add_run(struct longboat *lb, struct buf *where, const char *text, str
     if (rc == 0)
         value_add_str(where, span_str(id_format(run, id)));
     else if (candidates.n)
-        fprintf(stderr, "%s", buf_str(&candidates));
+        term_put(stderr, buf_span(&candidates));
     buf_free(&candidates);
     return rc;
 }
@@ -230,7 +227,7 @@ static void explain_none(struct longboat *lb, const char *server)
     if (!me.may_watch)
         who_sees_own(&me, "lbmon");
     else if (server && !is_server(lb, server))
-        fprintf(stderr, "lbmon: no server '%s' is known, or you may not watch it\n", server);
+        term_say(stderr, "lbmon: no server '%s' is known, or you may not watch it\n", server);
     who_free(&me);
 }
 
@@ -272,7 +269,7 @@ int main(int argc, char **argv)
     if (options_parse(rows, COUNT_OF(rows), argc, argv, &v, &first, &err) < 0 ||
         (!opt_flag(&v, "help") && !opt_flag(&v, "version") && first < argc &&
          error_set(&err, -EINVAL, "unexpected argument '%.60s'", argv[first]) < 0)) {
-        fprintf(stderr, "lbmon: %s; lbmon --help says more\n", err.text);
+        term_say(stderr, "lbmon: %s; lbmon --help says more\n", err.text);
         return 2;
     }
     if (options_answered(&v, "lbmon", "[options]", examples)) {
@@ -283,7 +280,7 @@ int main(int argc, char **argv)
         term_utc();
     code = follow(&v, &err);
     if (code)
-        fprintf(stderr, "lbmon: %s\n", err.text);
+        term_say(stderr, "lbmon: %s\n", err.text);
     options_free(&v);
     return code;
 }

@@ -54,8 +54,9 @@ struct dialer {
     struct loop_timer turn;  /* RESTING: dial; DIALING, GREETING: give up; UP: heartbeat, silence */
     struct loop_timer again; /* the socket may have more */
     char trouble[TROUBLE_MAX];
-    struct buf frame, message;
-    bool full; /* its window was found shut: `window` must be called */
+    struct buf frame, message, fitted;
+    uint64_t minor; /* version of the protocol that the broker speaks */
+    bool full;      /* its window was found shut: `window` must be called */
     bool closed;
     unsigned depth; /* of entries from the loop */
 };
@@ -76,6 +77,7 @@ static void leave(struct dialer *d)
         return;
     buf_free(&d->frame);
     buf_free(&d->message);
+    buf_free(&d->fitted);
     mem_free(&d->endpoints);
     secret_free(d->secret);
     mem_free(&d);
@@ -247,6 +249,7 @@ static void take_welcome(struct dialer *d, struct span message)
         return;
     }
     d->state = UP;
+    d->minor = welcome.minor;
     d->rest_ms = REST_MIN_MS;
     d->trouble[0] = '\0';
     d->renewed = d->hello_at - 1; /* so that a PING in the same millisecond is seen to renew */
@@ -263,7 +266,8 @@ static void take_pong(struct dialer *d, struct span message)
         d->renewed = (int64_t)pong.stamp;
 }
 
-static void take_messages(struct dialer *d, struct span messages)
+/* The messages of a frame of so many bytes. */
+static void take_messages(struct dialer *d, struct span messages, size_t frame_bytes)
 {
     const struct session *session = d->session;
     uint64_t kind;
@@ -276,6 +280,8 @@ static void take_messages(struct dialer *d, struct span messages)
         } else if (d->state == GREETING || kind == KIND_M_WELCOME) {
             end_session(d, true, "unexpected message from the broker");
         } else {
+            if (d->minor > PROTO_MINOR)
+                m = messages_fit(kind, PROTO_MINOR, m, &d->fitted);
             if (kind == KIND_M_PONG)
                 take_pong(d, m);
             d->calls.message(d->calls.self, kind, m);
@@ -285,6 +291,7 @@ static void take_messages(struct dialer *d, struct span messages)
         messages.p += size;
         messages.n -= size;
     }
+    session_handled(d->session, frame_bytes, loop_now(d->loop));
 }
 
 static void take_last_word(struct dialer *d, uint64_t kind, struct span message)
@@ -318,7 +325,7 @@ static void take_frame(struct dialer *d, struct span frame)
     }
     switch (session_take(d->session, frame, loop_now(d->loop), &messages, &err)) {
     case SESSION_MESSAGES:
-        take_messages(d, messages);
+        take_messages(d, messages, frame.n);
         break;
     case SESSION_NOTHING:
     case SESSION_FOREIGN: /* of a session that has ended */
@@ -326,6 +333,7 @@ static void take_frame(struct dialer *d, struct span frame)
     case SESSION_GAP:
         end_session(d, true, "a frame was lost");
         break;
+    case SESSION_EXCESS:
     case SESSION_MALFORMED:
         end_session(d, true, err.text);
         break;
@@ -543,8 +551,12 @@ void dialer_close(struct dialer **dp)
 
 int dialer_send(struct dialer *d, struct span message)
 {
+    uint64_t kind;
+    size_t size;
     if (d->state != UP)
         return -ENOTCONN;
+    if (d->minor < PROTO_MINOR && wire_peek(message, &kind, &size, NULL) == 0)
+        message = messages_fit(kind, d->minor, message, &d->message);
     return session_push(d->session, message);
 }
 

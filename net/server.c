@@ -1,5 +1,5 @@
-/* server.c - see server.h. What arrives is taken when the socket's descriptor wakes the loop, or by
- * a timer that is due at once when the socket still has something (its descriptor is
+/* server.c - see server.h; intake.h is for what arrives. That is taken when the socket's descriptor
+ * wakes the loop, or by a timer that is due at once when something is left (the descriptor is
  * edge-triggered); messages leave in the prepare hook, right before the loop sleeps, so that those
  * of a turn share frames. */
 #include "net/server.h"
@@ -8,41 +8,15 @@
 
 #include "common/utf8.h"
 #include "net/address.h"
-#include "net/peers.h"
+#include "net/intake.h"
 #include "net/probe.h"
+#include "net/serverstate.h"
 
 enum {
-    /* then the rest of the loop has its turn; libzmq takes from all peers in rotation */
-    FRAMES_A_TURN = 128,
-    RESET_EVERY_MS = 1000, /* a connection without a session is told so at most this often */
-    RESETS_KEPT = 1024,    /* connections whose last RESET we remember */
     /* an administrator may fix it meanwhile; soon enough if they are watching */
     REFUSED_RETRY_MS = 5000,
-    FAREWELL_MS = 200 /* how long the last words have to leave on close */
-};
-
-struct reset_told {
-    uint32_t route; /* hashed */
-    int64_t at;     /* 0: none */
-};
-
-struct net_server {
-    struct loop *loop;
-    struct net_server_calls calls;
-    struct net_socket *socket;
-    struct zap_keys *allowed;
-    struct zap *zap;
-    struct peers peers;
-    struct loop_timer again; /* the socket had more than a turn takes */
-    struct loop_timer timer; /* the first of peers.timers */
-    int64_t lease_ms;
-    struct buf frame, last;
-    struct reset_told told[RESETS_KEPT];
-    /* a callback was made in the prepare hook: there may be something to do before a sleep */
-    bool called;
-    size_t owed_most;
-    char (*endpoints)[NET_ENDPOINT_MAX];
-    unsigned n_endpoints;
+    FAREWELL_MS = 200, /* how long the last words have to leave on close */
+    SAY_EVERY_MS = 60000
 };
 
 /* ---- Out */
@@ -52,9 +26,11 @@ static int send_frame(struct net_server *s, struct span route)
     return net_socket_send(s->socket, route, buf_span(&s->frame));
 }
 
-static void drop(struct net_server *s, struct peer *p, const char *reason)
+void server_drop(struct net_server *s, struct peer *p, const char *reason, bool broke)
 {
     bool owed = p->announced && !p->gone;
+    if (!p->gone)
+        connections_quiet(&s->connections, p, loop_now(s->loop), broke);
     peers_remove(&s->peers, p);
     if (!owed)
         return;
@@ -79,14 +55,14 @@ static struct span sentence(const char *text, size_t most)
     return span_of(s.p, good);
 }
 
-static void say_reset(struct net_server *s, struct span route, uint64_t session, const char *reason)
+void server_say_reset(struct net_server *s, struct span route, uint64_t session, const char *reason)
 {
     buf_clear(&s->last);
     m_reset_encode(&(struct m_reset){.reason = sentence(reason, LIMIT_SHORT)}, &s->last);
     say_last(s, route, session, buf_span(&s->last));
 }
 
-static void say_refused(struct net_server *s, struct span route, uint64_t session,
+void server_say_refused(struct net_server *s, struct span route, uint64_t session,
                         enum refusal code, const char *text)
 {
     struct m_refused refused = {
@@ -102,6 +78,34 @@ static void say_refused(struct net_server *s, struct span route, uint64_t sessio
 static struct span route_of(const struct peer *p)
 {
     return span_of(p->route, p->route_n);
+}
+
+void server_reset(struct net_server *s, struct peer *p, const char *reason)
+{
+    server_say_reset(s, route_of(p), session_id(p->session), reason);
+    server_drop(s, p, reason, true);
+}
+
+void server_tell(struct net_server *s, struct principal *who, const char *text)
+{
+    const int64_t now = loop_now(s->loop);
+    if (!s->calls.trouble || (who->said_at && now - who->said_at < SAY_EVERY_MS))
+        return;
+    who->said_at = now;
+    s->calls.trouble(s->calls.self, &who->key, text);
+}
+
+static void say_over_budget(struct net_server *s, struct peer *p, const struct error *why)
+{
+    s->counts.over_budget++;
+    server_tell(s, p->of, why->text);
+    server_say_refused(s, route_of(p), session_id(p->session), REFUSAL_BUSY, why->text);
+}
+
+void server_end_over_budget(struct net_server *s, struct peer *p, const struct error *why)
+{
+    say_over_budget(s, p, why);
+    server_drop(s, p, "its principal is over a budget", true);
 }
 
 /* Sends what its window takes. False: it must be dropped, and p->doom says why. */
@@ -121,12 +125,23 @@ static bool send_waiting(struct net_server *s, struct peer *p, int64_t now)
     return !p->doom;
 }
 
+/* What it owes has changed. False: it is doomed. */
+static bool count_owed(struct net_server *s, struct peer *p)
+{
+    struct error why;
+    if (peers_count_owed(&s->peers, p, &why) == 0)
+        return true;
+    say_over_budget(s, p, &why);
+    p->doom = "its principal does not read what it is sent";
+    return false;
+}
+
 static void flush_peer(struct net_server *s, struct peer *p)
 {
-    if (!p->doom)
-        send_waiting(s, p, loop_now(s->loop));
+    if (!p->doom && send_waiting(s, p, loop_now(s->loop)))
+        count_owed(s, p);
     if (p->doom) {
-        drop(s, p, p->doom);
+        server_drop(s, p, p->doom, true);
         return;
     }
     int64_t expiry = session_heard(p->session) + s->lease_ms,
@@ -146,10 +161,12 @@ static void on_timer(struct loop *l, struct loop_timer *t, void *arg);
 static void set_timer(struct net_server *s)
 {
     const struct heap_node *first = heap_peek(&s->peers.timers);
-    if (!first)
+    const int64_t at =
+        loop_earlier(first ? first->key : INT64_MAX, connections_due(&s->connections));
+    if (at == INT64_MAX)
         loop_timer_stop(s->loop, &s->timer);
-    else if (!loop_timer_is_set(&s->timer) || s->timer.node.key != first->key)
-        loop_timer_set(s->loop, &s->timer, "net.peers", first->key, on_timer, s);
+    else if (!loop_timer_is_set(&s->timer) || s->timer.node.key != at)
+        loop_timer_set(s->loop, &s->timer, "net.peers", at, on_timer, s);
 }
 
 /* Looks after those whose heartbeat, acknowledgement or end is due. Frames left in the socket count
@@ -170,168 +187,46 @@ static void on_timer(struct loop *l, struct loop_timer *t, void *arg)
         peers_mark(&s->peers, p);
         heap_change(&s->peers.timers, &p->timer, now + 1); /* flush_peer sets the exact time */
     }
+    server_hear_connections(s);
+    connections_close_due(&s->connections, now);
 }
 
 /* ---- In */
 
-static bool may_tell(struct net_server *s, struct span route)
-{
-    uint32_t hash = key_hash(route.p, route.n, net_hash_secret);
-    struct reset_told *told = &s->told[hash % RESETS_KEPT];
-    int64_t now = loop_now(s->loop);
-    if (told->at != 0 && told->route == hash && now - told->at < RESET_EVERY_MS)
-        return false;
-    *told = (struct reset_told){.route = hash, .at = now};
-    return true;
-}
+static void on_look(struct loop *l, struct loop_timer *t, void *arg);
 
-static void end_session(struct net_server *s, struct peer *p, const char *reason)
+void server_hear_connections(struct net_server *s)
 {
-    say_reset(s, route_of(p), session_id(p->session), reason);
-    drop(s, p, reason);
-}
+    enum net_connection what;
+    int fd;
 
-/* The messages of one frame, in order, until the session ends. */
-static void deliver(struct net_server *s, struct peer *p, struct span messages)
-{
-    uint64_t kind;
-    size_t size;
-
-    while (messages.n > 0 && !p->gone && wire_peek(messages, &kind, &size, NULL) == 0) {
-        if (kind == KIND_M_BYE)
-            drop(s, p, "it said goodbye");
-        else if (kind == KIND_M_HELLO)
-            end_session(s, p, "HELLO in an open session");
+    while ((what = net_socket_connection(s->socket, &fd)) != NET_CONNECTION_NONE) {
+        if (what == NET_CONNECTION_OPENED)
+            connections_opened(&s->connections, fd, loop_now(s->loop));
+        else if (what == NET_CONNECTION_CLOSED)
+            connections_closed(&s->connections, fd);
         else
-            s->calls.message(s->calls.self, p->handle, kind, span_of(messages.p, size));
-        messages.p += size;
-        messages.n -= size;
+            s->counts.not_accepted++;
     }
+    if (connections_open(&s->connections) && !loop_timer_is_set(&s->look))
+        loop_timer_set(s->loop, &s->look, "net.look", loop_now(s->loop), on_look, s);
 }
 
-/* Is this the first frame of a session, and its first message a HELLO? */
-static bool opens_session(const struct h_frame *head, struct span frame, struct span *ret_hello,
-                          size_t *ret_head)
+static void on_look(struct loop *l, struct loop_timer *t, void *arg)
 {
-    uint64_t kind;
-    size_t size;
-    if (head->number != 1 || wire_peek(frame, &kind, ret_head, NULL) < 0)
-        return false;
-    struct span rest = {frame.p + *ret_head, frame.n - *ret_head};
-    if (wire_peek(rest, &kind, &size, NULL) < 0 || kind != KIND_M_HELLO)
-        return false;
-    *ret_hello = span_of(rest.p, size);
-    return true;
+    struct net_server *s = arg;
+    server_hear_connections(s);
+    connections_look(&s->connections, loop_now(l));
+    if (connections_open(&s->connections))
+        loop_timer_set(l, t, "net.look", loop_now(l) + CONNECTIONS_LOOK_MS, on_look, s);
 }
 
-static void open_session(struct net_server *s, const struct net_packet *packet,
-                         const struct h_frame *head, struct span hello)
+static void on_connections(struct loop *l, int fd, uint32_t events, void *arg)
 {
-    struct error why = {0};
-    struct span messages;
-
-    if (!peers_have_room(&s->peers, &packet->key)) {
-        say_refused(s, packet->route, head->session, REFUSAL_BUSY, "too many sessions are open");
-        return;
-    }
-    struct peer *p = peers_add(&s->peers, packet, head->session, loop_now(s->loop));
-    if (session_take(p->session, packet->body, loop_now(s->loop), &messages, &why) !=
-        SESSION_MESSAGES) {
-        say_refused(s, packet->route, head->session, REFUSAL_MALFORMED, why.text);
-        peers_remove(&s->peers, p);
-        return;
-    }
-    enum refusal code = s->calls.hello(s->calls.self, p->handle, &p->key, p->address, hello, &why);
-    if (p->gone)
-        return; /* it was closed in the callback, with a word of its own */
-    if (code != REFUSAL_NONE) {
-        say_refused(s, packet->route, head->session, code, why.text);
-        peers_remove(&s->peers, p);
-        return;
-    }
-    p->announced = true;
-    messages.p += hello.n;
-    messages.n -= hello.n;
-    deliver(s, p, messages);
-}
-
-static void take_stray(struct net_server *s, const struct net_packet *packet)
-{
-    struct h_frame head;
-    struct span hello, word;
-    struct error why;
-    size_t head_size;
-    uint64_t session, kind;
-
-    if (!packet->whole || session_peek(packet->body, &head, &why) < 0) {
-        if (may_tell(s, packet->route))
-            say_refused(s, packet->route, 0, REFUSAL_MALFORMED,
-                        packet->whole ? why.text : "a message has several parts");
-    } else if (opens_session(&head, packet->body, &hello, &head_size)) {
-        open_session(s, packet, &head, hello);
-    } else if (!session_is_last_word(packet->body, &session, &kind, &word) &&
-               may_tell(s, packet->route)) {
-        say_reset(s, packet->route, head.session, "unknown session");
-    }
-}
-
-static void take_of_peer(struct net_server *s, struct peer *p, const struct net_packet *packet)
-{
-    struct span messages;
-    struct error why = {0};
-    uint64_t session, kind;
-
-    if (session_is_last_word(packet->body, &session, &kind, &messages)) {
-        if (session == session_id(p->session))
-            drop(s, p, "it said goodbye");
-        return;
-    }
-    peers_mark(&s->peers, p);
-    switch (session_take(p->session, packet->body, loop_now(s->loop), &messages, &why)) {
-    case SESSION_MESSAGES:
-        deliver(s, p, messages);
-        break;
-    case SESSION_NOTHING:
-        break;
-    case SESSION_GAP:
-        end_session(s, p, "a frame was lost");
-        break;
-    case SESSION_FOREIGN:
-        drop(s, p, "another session was opened on its connection");
-        take_stray(s, packet);
-        break;
-    case SESSION_MALFORMED:
-        end_session(s, p, why.text);
-        break;
-    }
-}
-
-static void take_packet(struct net_server *s, const struct net_packet *packet)
-{
-    if (!packet->known)
-        return; /* ZAP gives every peer a User-Id; without one, the sender is unknown */
-    struct peer *p = peers_at(&s->peers, packet->route);
-    if (p && !hash_eq(&p->key, &packet->key)) {
-        /* routing ids are claims: this is another peer's connection */
-        drop(s, p, "its connection is gone");
-        p = NULL;
-    }
-    if (p && packet->whole)
-        take_of_peer(s, p, packet);
-    else if (p)
-        end_session(s, p, "a message has several parts");
-    else
-        take_stray(s, packet);
-}
-
-static void take_turn(struct net_server *s)
-{
-    struct net_packet packet;
-    loop_timer_stop(s->loop, &s->again);
-    for (int i = 0; i < FRAMES_A_TURN && net_socket_take(s->socket, &packet); i++) {
-        take_packet(s, &packet);
-        net_packet_release(&packet);
-    }
+    (void)l;
+    (void)fd;
+    (void)events;
+    server_hear_connections(arg);
 }
 
 static void on_fd(struct loop *l, int fd, uint32_t events, void *arg)
@@ -339,14 +234,14 @@ static void on_fd(struct loop *l, int fd, uint32_t events, void *arg)
     (void)l;
     (void)fd;
     (void)events;
-    take_turn(arg);
+    intake_turn(arg);
 }
 
 static void on_again(struct loop *l, struct loop_timer *t, void *arg)
 {
     (void)l;
     (void)t;
-    take_turn(arg);
+    intake_turn(arg);
 }
 
 static bool on_prepare(struct loop *l, void *arg)
@@ -359,7 +254,10 @@ static bool on_prepare(struct loop *l, void *arg)
         flush_peer(s, p);
     peers_sweep(&s->peers);
     set_timer(s);
-    bool more = net_socket_readable(s->socket); /* after the sends: they may have eaten the edge */
+    /* after the sends: they may have eaten the edge */
+    bool more = net_socket_readable(s->socket) || s->peers.waiting;
+    if (net_socket_has_news(s->socket))
+        server_hear_connections(s);
     if (more)
         loop_timer_set(l, &s->again, "net.again", loop_now(l), on_again, s);
     return more || s->called;
@@ -391,11 +289,15 @@ int net_server_open(struct net_server **ret, struct loop *loop, const struct net
     s->calls = *calls;
     s->lease_ms = o->lease_ms ? o->lease_ms : LEASE_MS;
     net_hash_begin();
+    s->peers.budgets = o->budgets;
+    connections_begin(&s->connections, &s->peers, o->quiet_ms ? o->quiet_ms : ZAP_SILENT_MS);
     s->allowed = zap_keys_new();
     if ((rc = zap_open(&s->zap, s->allowed, err)) < 0 ||
         (rc = net_probe(&keys, s->allowed, err)) < 0 ||
-        (rc = net_router_open(&s->socket, &keys, err)) < 0 || (rc = bind_all(s, o, err)) < 0 ||
-        (rc = loop_add(loop, net_socket_fd(s->socket), EPOLLIN, on_fd, s, err)) < 0) {
+        (rc = net_router_open(&s->socket, &keys, err)) < 0 ||
+        (rc = net_socket_watch_accepted(s->socket, err)) < 0 || (rc = bind_all(s, o, err)) < 0 ||
+        (rc = loop_add(loop, net_socket_fd(s->socket), EPOLLIN, on_fd, s, err)) < 0 ||
+        (rc = loop_add(loop, net_socket_news_fd(s->socket), EPOLLIN, on_connections, s, err)) < 0) {
         net_server_close(&s);
         return rc;
     }
@@ -412,11 +314,15 @@ void net_server_close(struct net_server **sp)
     loop_off(s->loop, s);
     loop_timer_stop(s->loop, &s->again);
     loop_timer_stop(s->loop, &s->timer);
-    if (s->socket)
+    loop_timer_stop(s->loop, &s->look);
+    if (s->socket) {
         loop_del(s->loop, net_socket_fd(s->socket));
+        loop_del(s->loop, net_socket_news_fd(s->socket));
+    }
     net_socket_close(&s->socket, FAREWELL_MS);
     zap_close(&s->zap);
     zap_keys_free(&s->allowed);
+    connections_end(&s->connections);
     peers_free(&s->peers);
     buf_free(&s->frame);
     buf_free(&s->last);
@@ -438,6 +344,8 @@ int net_server_send(struct net_server *s, uint64_t peer, struct span message)
         return -ENOENT;
     if ((rc = session_push(p->session, message)) == -ENOBUFS)
         p->doom = "send queue full";
+    else if (rc == 0 && !count_owed(s, p))
+        rc = -ENOBUFS;
     if (session_owed(p->session) > s->owed_most)
         s->owed_most = session_owed(p->session);
     peers_mark(&s->peers, p);
@@ -451,6 +359,7 @@ void net_server_close_peer(struct net_server *s, uint64_t peer, struct span last
         return;
     if (!p->doom && send_waiting(s, p, loop_now(s->loop)) && last.n > 0)
         say_last(s, route_of(p), session_id(p->session), last);
+    connections_quiet(&s->connections, p, loop_now(s->loop), false);
     peers_remove(&s->peers, p);
 }
 
@@ -470,6 +379,18 @@ void net_server_owed(const struct net_server *s, struct net_server_owed *ret)
     *ret = (struct net_server_owed){.most = s->owed_most};
     for (const struct peer *p = s->peers.handles; p; p = p->by_handle.next)
         ret->now += session_owed(p->session);
+}
+
+void net_server_counts(const struct net_server *s, struct net_server_counts *ret)
+{
+    *ret = s->counts;
+    ret->closed = s->connections.closed;
+    ret->too_many = s->connections.too_many;
+    ret->untaken = s->connections.untaken;
+    ret->connections = connections_open(&s->connections);
+    ret->handshakes_put_off = zap_keys_put_off(s->allowed);
+    for (const struct principal *who = s->peers.waiting; who; who = who->next)
+        ret->waiting++;
 }
 
 const char *net_server_endpoint(struct net_server *s, unsigned index)

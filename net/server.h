@@ -8,6 +8,7 @@
 
 #include "common/loop.h"
 #include "proto/messages.h"
+#include "trust/budget.h"
 
 struct net_server;
 
@@ -17,6 +18,10 @@ struct net_server_options {
     unsigned n_listen;
     const uint8_t *secret_transport, *public_transport; /* 32 bytes each; copied */
     int64_t lease_ms;                                   /* 0: LEASE_MS */
+    int64_t quiet_ms; /* how long a connection may have no session; 0: ten seconds */
+    /* What each principal may use: BUDGET_SESSIONS, BYTES_IN and BYTES_OUT are judged here.
+     * Borrowed; NULL: no limits. */
+    struct budgets *budgets;
 };
 
 /* Callbacks, from the loop's thread and in order. They may call any function below except
@@ -33,6 +38,9 @@ struct net_server_calls {
     /* not called for net_server_close_peer */
     void (*down)(void *self, uint64_t peer, const char *reason);
     void (*window)(void *self, uint64_t peer); /* it was full and is open again */
+    /* For the operator: a limit was reached. At most once a minute for a principal; `key` NULL: it
+     * is about all. May be NULL. */
+    void (*trouble)(void *self, const struct hash *key, const char *text);
 };
 
 int net_server_open(struct net_server **ret, struct loop *loop, const struct net_server_options *o,
@@ -42,8 +50,9 @@ void net_server_close(struct net_server **s);
  * thread. */
 void net_server_allow(struct net_server *s, const struct hash *key, bool allowed);
 /* Queues a message for a peer; what was queued in a turn leaves in shared frames before the loop
- * sleeps. -ENOENT: the peer is gone; -ENOBUFS: its send queue is full, so it is dropped and `down`
- * follows before the loop sleeps; -EMSGSIZE: no frame can hold it. */
+ * sleeps. -ENOENT: the peer is gone; -ENOBUFS: its send queue is full, or its principal lets more
+ * gather than BUDGET_BYTES_OUT, so it is dropped and `down` follows before the loop sleeps;
+ * -EMSGSIZE: no frame can hold it. */
 int net_server_send(struct net_server *s, uint64_t peer, struct span message);
 /* Sends as much of the queue as the window allows, then `last` (REFUSED or RESET; empty: nothing),
  * and drops the session. */
@@ -55,6 +64,20 @@ struct net_server_owed {
     uint64_t most; /* of one session, at any time since the start */
 };
 void net_server_owed(const struct net_server *s, struct net_server_owed *ret);
+/* What was refused or cut short, since the start. */
+struct net_server_counts {
+    uint64_t over_budget;        /* sessions refused or ended, because of a principal's budget */
+    uint64_t beyond_window;      /* sessions ended, because the sender went on beyond its window */
+    uint64_t full_turns;         /* turns that ended at their bound, with messages left */
+    uint64_t closed;             /* connections closed for having no session, or too many of them */
+    uint64_t too_many;           /* and of these, the ones that were too many */
+    uint64_t untaken;            /* the ones that had too much in libzmq */
+    uint64_t not_accepted;       /* libzmq had no descriptor for a connection */
+    uint64_t handshakes_put_off; /* a key had too many connections without a session */
+    uint64_t connections;        /* open now */
+    uint64_t waiting;            /* principals with messages that wait, now */
+};
+void net_server_counts(const struct net_server *s, struct net_server_counts *ret);
 const char *net_server_endpoint(struct net_server *s, unsigned index);
 
 #endif

@@ -4,7 +4,9 @@
 
 #include <czmq.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <sodium.h>
+#include <sys/socket.h>
 #include <zmq.h>
 
 #include "common/clock.h"
@@ -650,23 +652,6 @@ static void a_message_of_several_parts_ends_the_session(void **state)
     zsock_destroy(&sock);
 }
 
-static void too_many_sessions_of_one_key_are_refused_as_busy(void **state)
-{
-    struct scene *s = *state;
-    enum { MAX = 256 };
-    static struct bare_client h[MAX + 1];
-    for (unsigned i = 0; i <= MAX; i++) {
-        hand_connect(s, &h[i]);
-        hand_says(&h[i], i + 1, 1, true);
-        if (i < MAX)
-            until(s, s->door.hellos == i + 1);
-    }
-    assert_int_equal(hand_hears(s, &h[MAX], MAX + 1), KIND_M_REFUSED);
-    assert_int_equal(s->door.hellos, MAX);
-    for (unsigned i = 0; i <= MAX; i++)
-        net_socket_close(&h[i].socket, 0);
-}
-
 static int scene_short(void **state)
 {
     scene_begin(state);
@@ -709,12 +694,57 @@ static void a_peer_whose_frames_were_read_late_is_not_taken_for_silent(void **st
     net_socket_close(&h.socket, 0);
 }
 
+/* Every connection to the door that this process has dies with a reset when it is closed. */
+static void connections_will_be_reset(const struct scene *s)
+{
+    const struct linger at_once = {.l_onoff = 1};
+    const int port = atoi(strrchr(s->door.endpoint, ':') + 1);
+    struct sockaddr_in6 peer; /* the port of an IPv4 address is at the same place */
+    int found = 0;
+    for (int fd = 0; fd < 1024; fd++) {
+        socklen_t size = sizeof peer;
+        if (getpeername(fd, (struct sockaddr *)&peer, &size) == 0 &&
+            ntohs(peer.sin6_port) == port) {
+            assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
+            found++;
+        }
+    }
+    assert_true(found > 0);
+}
+
+/* libzmq's own heartbeats abort the process in this case: their timer (5 s) finds a connection that
+ * was reset while its frames were left unread. */
+static void a_peer_that_dies_while_its_frames_are_unread_does_no_harm(void **state)
+{
+    enum { FRAMES = 60, OVER_A_HEARTBEAT_MS = 6000 };
+    struct scene *s = *state;
+    struct bare_client h, other;
+    s->door.many = true;
+    hand_connect(s, &h);
+    connections_will_be_reset(s);
+    hand_connect(s, &other);
+    hand_says(&h, 5, 1, true);
+    until(s, s->door.hellos == 1);
+    for (uint64_t number = 2; number < FRAMES; number++)
+        hand_says(&h, 5, number, false);
+    int64_t end = clock_boot_ms() + OVER_A_HEARTBEAT_MS;
+    while (clock_boot_ms() < end - OVER_A_HEARTBEAT_MS / 2) /* we are stopped */
+        net_socket_wait(other.socket, false, 50);
+    net_socket_close(&h.socket, 0);
+    while (clock_boot_ms() < end)
+        net_socket_wait(other.socket, false, 50);
+    hand_says(&other, 6, 1, true);
+    until(s, s->door.hellos == 2);
+    net_socket_close(&other.socket, 0);
+}
+
 static void more_peers_than_a_turn_handles_are_not_taken_for_silent(void **state)
 {
     enum { N = 150 };
     struct scene *s = *state;
     static struct bare_client h[N];
-    assert_int_equal(open_door(s, "127.0.0.1:*", 1500, NULL), 0);
+    /* longer than the handshakes of all take on a busy machine */
+    assert_int_equal(open_door(s, "127.0.0.1:*", 5000, NULL), 0);
     net_server_allow(s->door.server, &s->caller.keys.public_key, true);
     s->door.many = true;
     for (unsigned i = 0; i < N; i++) {
@@ -724,7 +754,7 @@ static void more_peers_than_a_turn_handles_are_not_taken_for_silent(void **state
     }
     for (unsigned i = 0; i < N; i++)
         hand_says(&h[i], i + 1, 2, false);
-    int64_t end = clock_boot_ms() + 1600;
+    int64_t end = clock_boot_ms() + 5100;
     while (clock_boot_ms() < end) /* we are stopped for longer than the lease */
         net_socket_wait(h[0].socket, false, 5);
     until(s, s->door.messages == N);
@@ -896,9 +926,9 @@ int main(void)
         in_scene(bytes_that_are_not_a_frame_are_refused),
         in_scene(a_second_hello_on_a_connection_replaces_the_first),
         in_scene(a_message_of_several_parts_ends_the_session),
-        in_scene(too_many_sessions_of_one_key_are_refused_as_busy),
         in_short_scene(a_silent_peer_is_down_when_its_lease_ends),
         in_short_scene(a_peer_whose_frames_were_read_late_is_not_taken_for_silent),
+        in_scene(a_peer_that_dies_while_its_frames_are_unread_does_no_harm),
         cmocka_unit_test_setup_teardown(more_peers_than_a_turn_handles_are_not_taken_for_silent,
                                         scene_begin, scene_end),
         in_scene(a_last_word_for_another_session_is_ignored),

@@ -3,6 +3,7 @@
  * acknowledgements come in order. */
 #include "net/session.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -15,6 +16,9 @@ enum {
     /* three quarters of the sender's window are left while the ack travels */
     ACK_FRAMES = LIMIT_WINDOW_FRAMES / 4,
     ACK_BYTES = LIMIT_WINDOW / 4,
+    /* A peer may send its PINGs of a lease beyond the window, and count without the heads. */
+    SLACK_FRAMES = LEASE_MS / HEARTBEAT_MS + 1,
+    SLACK_BYTES = SLACK_FRAMES * 2 * HEAD_MAX,
     QUEUE_KEEP = 128 << 10 /* an empty queue keeps this much memory, for the next burst */
 };
 
@@ -32,9 +36,12 @@ struct session {
     /* the last frame of any kind, or the first one heard: silence counts from here */
     int64_t sent_at;
     /* in */
-    uint64_t taken;      /* the last number received in order */
-    uint64_t taken_told; /* the ack of our last frame */
-    size_t untold_bytes;
+    uint64_t taken;   /* the last number received in order */
+    uint64_t handled; /* the last whose messages have been handled: our ack */
+    uint64_t told;    /* the ack of our last frame */
+    /* bytes of the frames told + 1 .. taken, which the sender cannot know to be acknowledged, and
+     * of those among them that are handled */
+    size_t untold_bytes, handled_bytes;
     int64_t ack_due, heard;
     bool begun; /* a frame came or went: sent_at is meaningful */
 };
@@ -68,7 +75,12 @@ size_t session_waiting(const struct session *s)
 
 size_t session_owed(const struct session *s)
 {
-    return session_waiting(s) + s->in_flight_bytes;
+    return session_waiting(s) + s->n_sizes * sizeof *s->sizes + s->in_flight_bytes;
+}
+
+uint64_t session_acked(const struct session *s)
+{
+    return s->acked;
 }
 
 int64_t session_heard(const struct session *s)
@@ -130,13 +142,14 @@ int session_push(struct session *s, struct span message)
 
 static void write_head(struct session *s, int64_t now, struct buf *frame)
 {
-    struct h_frame head = {.session = s->id, .number = s->sent, .ack = s->taken};
+    struct h_frame head = {.session = s->id, .number = s->sent, .ack = s->handled};
     buf_clear(frame);
     h_frame_encode(&head, frame);
     s->begun = true;
     s->sent_at = now;
-    s->taken_told = s->taken;
-    s->untold_bytes = 0;
+    s->told = s->handled;
+    s->untold_bytes -= s->handled_bytes;
+    s->handled_bytes = 0;
     s->ack_due = INT64_MAX;
 }
 
@@ -237,8 +250,24 @@ static void take_ack(struct session *s, uint64_t ack)
         s->in_flight_bytes -= s->in_flight[++s->acked % LIMIT_WINDOW_FRAMES];
 }
 
-enum session_verdict session_take(struct session *s, struct span frame, int64_t now,
-                                  struct span *ret_messages, struct error *err)
+/* Would an honest sender that knows of our last acknowledgement have sent this frame, too? */
+static bool within_window(const struct session *s, size_t bytes, struct error *err)
+{
+    if (s->taken == s->told)
+        return true; /* nothing else is in flight */
+    if (s->taken - s->told >= LIMIT_WINDOW_FRAMES + SLACK_FRAMES) {
+        error_set(err, -EPROTO, "more than %d frames are unacknowledged", LIMIT_WINDOW_FRAMES);
+        return false;
+    }
+    if (s->untold_bytes + bytes > LIMIT_WINDOW + SLACK_BYTES) {
+        error_set(err, -EPROTO, "more than %d bytes are unacknowledged", LIMIT_WINDOW);
+        return false;
+    }
+    return true;
+}
+
+static enum session_verdict take(struct session *s, struct span frame, bool check, int64_t now,
+                                 struct span *ret_messages, struct error *err)
 {
     struct h_frame head = {0};
     size_t size = 0;
@@ -257,7 +286,7 @@ enum session_verdict session_take(struct session *s, struct span frame, int64_t 
         error_set(err, -EPROTO, "a frame with messages has number 0; numbers begin at 1");
         return SESSION_MALFORMED;
     }
-    if (check_messages(messages, err) < 0)
+    if (check && check_messages(messages, err) < 0)
         return SESSION_MALFORMED;
     if (!s->begun) {
         s->begun = true;
@@ -269,14 +298,35 @@ enum session_verdict session_take(struct session *s, struct span frame, int64_t 
         return SESSION_GAP;
     if (messages.n == 0 || head.number <= s->taken)
         return SESSION_NOTHING;
+    if (!within_window(s, frame.n, err))
+        return SESSION_EXCESS;
     s->taken = head.number;
     s->untold_bytes += frame.n;
-    if (s->taken - s->taken_told >= ACK_FRAMES || s->untold_bytes >= ACK_BYTES)
+    *ret_messages = messages;
+    return SESSION_MESSAGES;
+}
+
+enum session_verdict session_take(struct session *s, struct span frame, int64_t now,
+                                  struct span *ret_messages, struct error *err)
+{
+    return take(s, frame, true, now, ret_messages, err);
+}
+
+enum session_verdict session_admit(struct session *s, struct span frame, int64_t now,
+                                   struct span *ret_messages, struct error *err)
+{
+    return take(s, frame, false, now, ret_messages, err);
+}
+
+void session_handled(struct session *s, size_t bytes, int64_t now)
+{
+    assert(s->handled < s->taken && s->handled_bytes + bytes <= s->untold_bytes);
+    s->handled++;
+    s->handled_bytes += bytes;
+    if (s->handled - s->told >= ACK_FRAMES || s->handled_bytes >= ACK_BYTES)
         s->ack_due = now;
     else if (s->ack_due == INT64_MAX)
         s->ack_due = now + ACK_DELAY_MS;
-    *ret_messages = messages;
-    return SESSION_MESSAGES;
 }
 
 /* ---- Last words */

@@ -9,8 +9,9 @@
  *
  * Flow: at most LIMIT_WINDOW bytes (or one longer frame) and LIMIT_WINDOW_FRAMES frames are
  * unacknowledged; then messages wait in the session's queue (at most LIMIT_SESSION_QUEUE bytes;
- * beyond it session_push refuses). An acknowledgement means "taken", no more: durable answers
- * are messages of their own. */
+ * beyond it session_push refuses). An acknowledgement means "handled", no more: durable answers
+ * are messages of their own. So whoever cannot keep up leaves frames unacknowledged, and an honest
+ * sender stops at its window; one that goes on breaks the protocol. */
 #ifndef LB_NET_SESSION_H
 #define LB_NET_SESSION_H
 
@@ -29,8 +30,8 @@ int session_push(struct session *s, struct span message);
 /* Makes the next frame if there is something to send and the window allows: 1 and *frame replaced;
    0: nothing. */
 int session_frame(struct session *s, int64_t now, struct buf *frame);
-/* Makes a frame without messages if one is due at `now`: an acknowledgement 50 ms after a frame
- * that nothing has acknowledged, or after 16 frames or a quarter of the window; a heartbeat
+/* Makes a frame without messages if one is due at `now`: an acknowledgement 50 ms after a handled
+ * frame that nothing has acknowledged, or after 16 frames or a quarter of the window; a heartbeat
  * after HEARTBEAT_MS of silence. 1 or 0 as above. */
 int session_idle_frame(struct session *s, int64_t now, struct buf *frame);
 /* When to call session_idle_frame next, in CLOCK_BOOTTIME ms. */
@@ -41,19 +42,28 @@ enum session_verdict {
     SESSION_NOTHING,  /* heartbeat, acknowledgement or duplicate */
     SESSION_GAP,      /* something was lost: end the session */
     SESSION_FOREIGN,  /* of another session */
+    SESSION_EXCESS,   /* beyond the sender's window, err says how: end the session */
     SESSION_MALFORMED /* err says what; the session is as it was */
 };
 enum session_verdict session_take(struct session *s, struct span frame, int64_t now,
                                   struct span *ret_messages, struct error *err);
+/* The same, except that the run of messages is not looked at: for a frame that waits until somebody
+ * has time for it. Whoever walks the run finds what is malformed. */
+enum session_verdict session_admit(struct session *s, struct span frame, int64_t now,
+                                   struct span *ret_messages, struct error *err);
+/* The messages of the oldest frame that session_take returned and that has not been named here have
+ * been handled: the frame, of `bytes` in all, can be acknowledged. */
+void session_handled(struct session *s, size_t bytes, int64_t now);
 /* The head of a frame, without a session: for finding the session it belongs to. */
 int session_peek(struct span frame, struct h_frame *ret, struct error *err);
 
 /* True if what is queued and one more message of up to LIMIT_PACK bytes would leave at once. */
 bool session_window_open(const struct session *s);
 size_t session_waiting(const struct session *s); /* bytes queued behind the window */
-/* those, and the bytes that were sent and not acknowledged */
+/* those, what it costs to know their sizes, and the bytes that were sent and not acknowledged */
 size_t session_owed(const struct session *s);
-int64_t session_heard(const struct session *s); /* when the last frame came (boot ms) */
+uint64_t session_acked(const struct session *s); /* the last of our frames that was acknowledged */
+int64_t session_heard(const struct session *s);  /* when the last frame came (boot ms) */
 
 /* A session's last word: a frame with number 0 and one message: RESET, REFUSED or BYE. Nothing of
  * the session counts after it. It needs no session, so it also answers frames of unknown

@@ -79,13 +79,22 @@ static uint64_t stamps(struct span run, unsigned *ret_count)
     return sum;
 }
 
-static enum session_verdict take(struct session *s, const struct buf *frame, int64_t now)
+/* Without handling what it brings. */
+static enum session_verdict only_take(struct session *s, const struct buf *frame, int64_t now)
 {
     struct span messages;
     struct error err = {0};
     enum session_verdict v = session_take(s, buf_span(frame), now, &messages, &err);
-    if (v == SESSION_MALFORMED)
+    if (v == SESSION_MALFORMED || v == SESSION_EXCESS)
         assert_true(err.code < 0 && err.text[0]);
+    return v;
+}
+
+static enum session_verdict take(struct session *s, const struct buf *frame, int64_t now)
+{
+    enum session_verdict v = only_take(s, frame, now);
+    if (v == SESSION_MESSAGES)
+        session_handled(s, frame->n, now);
     return v;
 }
 
@@ -180,7 +189,8 @@ static void a_full_window_of_frames_waits_for_an_acknowledgement(void **state)
     assert_int_equal(push(e->a, 0, 2), 0);
     assert_int_equal(session_frame(e->a, 0, &e->frame), 0);
     assert_true(session_waiting(e->a) > 0);
-    assert_int_equal(session_owed(e->a), LIMIT_WINDOW_FRAMES * e->frame.n + session_waiting(e->a));
+    assert_int_equal(session_owed(e->a), LIMIT_WINDOW_FRAMES * e->frame.n + session_waiting(e->a) +
+                                             sizeof(uint32_t)); /* and its size */
 
     assert_int_equal(session_idle_frame(e->b, 0, &ack), 1);
     assert_int_equal(head_of(&ack).ack, LIMIT_WINDOW_FRAMES);
@@ -282,6 +292,7 @@ static void the_queue_keeps_its_order_while_it_drains(void **state)
                 run.p += size;
                 run.n -= size;
             }
+            session_handled(e->b, e->frame.n, round);
             if (session_idle_frame(e->b, round + 100, &ack))
                 take(e->a, &ack, round);
         }
@@ -379,6 +390,75 @@ static void sixteen_frames_are_acknowledged_at_once(void **state)
         take(e->b, &e->frame, 10);
         assert_int_equal(session_idle_frame(e->b, 10, &e->frame), i == 16);
     }
+}
+
+static void a_frame_is_acknowledged_only_when_it_has_been_handled(void **state)
+{
+    struct ends *e = *state;
+    size_t bytes[3];
+    for (unsigned i = 0; i < 3; i++) {
+        push(e->a, 0, 1);
+        session_frame(e->a, 0, &e->frame);
+        bytes[i] = e->frame.n;
+        assert_int_equal(only_take(e->b, &e->frame, 10), SESSION_MESSAGES);
+    }
+    assert_true(session_deadline(e->b) == 10 + HEARTBEAT_MS); /* nothing to acknowledge */
+    session_handled(e->b, bytes[0], 100);
+    session_handled(e->b, bytes[1], 120);
+    assert_true(session_deadline(e->b) == 150);
+    assert_int_equal(session_idle_frame(e->b, 150, &e->frame), 1);
+    assert_int_equal(head_of(&e->frame).ack, 2);
+    session_handled(e->b, bytes[2], 200);
+    assert_int_equal(session_idle_frame(e->b, 250, &e->frame), 1);
+    assert_int_equal(head_of(&e->frame).ack, 3);
+}
+
+/* Frames of `size` bytes until the session refuses one; none is handled. */
+static unsigned frames_until_excess(struct session *s, size_t size)
+{
+    struct buf frame = {0}, message = message_of(size, 1);
+    enum session_verdict v;
+    unsigned n = 0;
+    do {
+        buf_clear(&frame);
+        h_frame_encode(&(struct h_frame){.session = ID, .number = n + 1}, &frame);
+        buf_add(&frame, message.p, message.n);
+        v = only_take(s, &frame, 0);
+        n += v == SESSION_MESSAGES;
+    } while (v == SESSION_MESSAGES);
+    assert_int_equal(v, SESSION_EXCESS);
+    buf_free(&frame);
+    buf_free(&message);
+    return n;
+}
+
+static void a_sender_beyond_its_window_is_found(void **state)
+{
+    struct ends *e = *state;
+    unsigned n = frames_until_excess(e->a, 0);
+    assert_true(n >= LIMIT_WINDOW_FRAMES && n < LIMIT_WINDOW_FRAMES + 10);
+    n = frames_until_excess(e->b, 60000);
+    assert_int_equal(n, LIMIT_WINDOW / 60050);
+}
+
+static void an_honest_sender_never_looks_as_if_it_were_beyond_its_window(void **state)
+{
+    struct ends *e = *state;
+    size_t taken[LIMIT_WINDOW_FRAMES], n = 0, done = 0;
+    struct buf ack = {0};
+    for (unsigned i = 0; i < 2000; i++) { /* of all sizes, handled late and in part */
+        assert_int_equal(push(e->a, i % 7 == 0 ? i * 37 % 60000 : i % 5 == 0 ? 300000 : 0, 1), 0);
+        for (; session_frame(e->a, i, &e->frame); n++) {
+            assert_int_equal(only_take(e->b, &e->frame, i), SESSION_MESSAGES);
+            taken[n % LIMIT_WINDOW_FRAMES] = e->frame.n;
+        }
+        for (unsigned k = 0; done < n && (k < i % 3 || session_waiting(e->a) > 1 << 20); k++)
+            session_handled(e->b, taken[done++ % LIMIT_WINDOW_FRAMES], i);
+        if (session_idle_frame(e->b, i, &ack))
+            assert_int_equal(only_take(e->a, &ack, i), SESSION_NOTHING);
+    }
+    assert_true(done > 500);
+    buf_free(&ack);
 }
 
 static void an_answer_carries_the_acknowledgement(void **state)
@@ -595,6 +675,9 @@ int main(void)
         with_two_ends(a_frame_is_acknowledged_within_fifty_milliseconds),
         with_two_ends(the_first_unacknowledged_frame_times_the_acknowledgement),
         with_two_ends(sixteen_frames_are_acknowledged_at_once),
+        with_two_ends(a_frame_is_acknowledged_only_when_it_has_been_handled),
+        with_two_ends(a_sender_beyond_its_window_is_found),
+        with_two_ends(an_honest_sender_never_looks_as_if_it_were_beyond_its_window),
         with_two_ends(an_answer_carries_the_acknowledgement),
         with_two_ends(a_frame_of_another_session_is_foreign),
         with_two_ends(any_frame_of_the_session_counts_as_heard),

@@ -4,6 +4,7 @@
 
 #include <czmq.h>
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sodium.h>
 #include <stdatomic.h>
@@ -24,12 +25,17 @@ enum {
      * flight. A pipe's writer learns of room only when its reader has taken half the mark, so the
      * mark is four times the window; the bytes behind it are bounded by the window's bytes. */
     SEND_FRAMES = 4 * LIMIT_WINDOW_FRAMES,
-    /* Frames of one peer in our memory before its TCP connection is left unread: 16 MiB at
-     * worst. */
-    RECEIVE_FRAMES = 16,
-    HEARTBEAT_IVL_MS = 5000, /* ZMTP's own; finds half-open connections, our leases decide */
-    HEARTBEAT_TIMEOUT_MS = 15000,
-    /* unanswered segments end the connection; the system's default is a quarter of an hour */
+    /* Frames of one peer in our memory before its TCP connection is left unread: 8 MiB at worst. */
+    RECEIVE_FRAMES = 8,
+    /* The system's buffers of a broker's connection, each way; they would grow to several MiB. A
+     * window fits into twice this, which is what the system makes of it. */
+    KERNEL_BYTES = LIMIT_WINDOW / 2,
+    /* A longer block is given back to the system when it is freed, so that a flood of long frames
+     * leaves nothing behind; glibc would raise this by itself with the first one. */
+    MAPPED_BYTES = 128 << 10,
+    /* Unanswered segments end the connection; the system's default is a quarter of an hour. ZMTP's
+     * heartbeats stay off: their timer aborts the process (docs/transport.md). A peer that has
+     * vanished is found by our sessions' leases. */
     TCP_MAXRT_MS = 30000,
     BACKLOG = 4096, /* all servers of a cluster come back at once after a restart */
     /* each end draws its own from [least, 3 * least): no storm after a restart */
@@ -48,6 +54,7 @@ struct net_socket {
 
 static void begin_once(void)
 {
+    mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
     zsys_handler_set(NULL); /* the program handles its own signals */
     zsys_init();
 }
@@ -93,9 +100,6 @@ static int set_common(struct net_socket *s, const struct net_keys *keys, struct 
         OPTION(ZMQ_SNDHWM, SEND_FRAMES),
         OPTION(ZMQ_RCVHWM, RECEIVE_FRAMES),
         OPTION(ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS),
-        OPTION(ZMQ_HEARTBEAT_IVL, HEARTBEAT_IVL_MS),
-        OPTION(ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS),
-        OPTION(ZMQ_HEARTBEAT_TTL, HEARTBEAT_TIMEOUT_MS),
         OPTION(ZMQ_TCP_MAXRT, TCP_MAXRT_MS),
         OPTION(ZMQ_IPV6, 1),
     };
@@ -142,10 +146,9 @@ static struct net_socket *open_socket(int type, const struct net_keys *keys, str
 int net_router_open(struct net_socket **ret, const struct net_keys *keys, struct error *err)
 {
     const struct number_option options[] = {
-        OPTION(ZMQ_CURVE_SERVER, 1),
-        OPTION(ZMQ_ZAP_ENFORCE_DOMAIN, 1),
-        OPTION(ZMQ_ROUTER_MANDATORY, 1),
-        OPTION(ZMQ_BACKLOG, BACKLOG),
+        OPTION(ZMQ_CURVE_SERVER, 1),      OPTION(ZMQ_ZAP_ENFORCE_DOMAIN, 1),
+        OPTION(ZMQ_ROUTER_MANDATORY, 1),  OPTION(ZMQ_BACKLOG, BACKLOG),
+        OPTION(ZMQ_RCVBUF, KERNEL_BYTES), OPTION(ZMQ_SNDBUF, KERNEL_BYTES),
     };
     struct net_socket *s = open_socket(ZMQ_ROUTER, keys, err);
     int rc;
@@ -274,24 +277,40 @@ const char *net_news_text(enum net_news news)
     return texts[news];
 }
 
-int net_socket_watch(struct net_socket *s, struct error *err)
+static int watch(struct net_socket *s, int events, struct error *err)
 {
     static atomic_uint number;
-    const int events = ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_DISCONNECTED |
-                       ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
-                       ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL;
+    /* libzmq's I/O thread waits for room here, and all connections with it */
+    const struct number_option unlimited = OPTION(ZMQ_RCVHWM, 0);
     char endpoint[64];
 
     snprintf(endpoint, sizeof endpoint, "inproc://longboat-watch-%u", atomic_fetch_add(&number, 1));
     if (zmq_socket_monitor(s->zmq, endpoint, events) != 0)
         return error_set(err, -EIO, "cannot monitor libzmq's connections: %s", zmq_strerror(errno));
     s->watch = zsock_new(ZMQ_PAIR);
-    if (!s->watch || zmq_connect(zsock_resolve(s->watch), endpoint) != 0) {
+    if (!s->watch ||
+        zmq_setsockopt(zsock_resolve(s->watch), unlimited.name, &unlimited.value,
+                       sizeof unlimited.value) != 0 ||
+        zmq_connect(zsock_resolve(s->watch), endpoint) != 0) {
         zmq_socket_monitor(s->zmq, NULL, 0);
         zsock_destroy(&s->watch);
         return error_set(err, -EIO, "cannot receive libzmq's events: %s", zmq_strerror(errno));
     }
     return fd_of(zsock_resolve(s->watch), &s->watch_fd, err);
+}
+
+int net_socket_watch(struct net_socket *s, struct error *err)
+{
+    return watch(s,
+                 ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_DISCONNECTED |
+                     ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
+                     ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL,
+                 err);
+}
+
+int net_socket_watch_accepted(struct net_socket *s, struct error *err)
+{
+    return watch(s, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_ACCEPT_FAILED, err);
 }
 
 int net_socket_news_fd(const struct net_socket *s)
@@ -323,20 +342,48 @@ static enum net_news news_of(uint16_t event)
     }
 }
 
-enum net_news net_socket_news(struct net_socket *s)
+/* The next event of the monitor. False: no more. */
+static bool next_event(struct net_socket *s, uint16_t *ret_event, int *ret_value)
 {
     uint8_t event[6]; /* u16 event, u32 value; a second part names the endpoint */
     uint8_t endpoint[NET_ENDPOINT_MAX];
-    void *watch = zsock_resolve(s->watch);
-    enum net_news news = NET_NEWS_NONE;
+    void *monitor = zsock_resolve(s->watch);
 
-    while (news == NET_NEWS_NONE && zmq_recv(watch, event, sizeof event, ZMQ_DONTWAIT) >= 0) {
-        uint16_t number;
-        memcpy(&number, event, sizeof number);
-        news = news_of(number);
-        zmq_recv(watch, endpoint, sizeof endpoint, ZMQ_DONTWAIT);
-    }
+    if (zmq_recv(monitor, event, sizeof event, ZMQ_DONTWAIT) < 0)
+        return false;
+    memcpy(ret_event, event, sizeof *ret_event);
+    memcpy(ret_value, event + sizeof *ret_event, sizeof *ret_value);
+    zmq_recv(monitor, endpoint, sizeof endpoint, ZMQ_DONTWAIT);
+    return true;
+}
+
+enum net_news net_socket_news(struct net_socket *s)
+{
+    enum net_news news = NET_NEWS_NONE;
+    uint16_t event;
+    int value;
+
+    while (news == NET_NEWS_NONE && next_event(s, &event, &value))
+        news = news_of(event);
     return news;
+}
+
+enum net_connection net_socket_connection(struct net_socket *s, int *ret_fd)
+{
+    uint16_t event;
+
+    while (next_event(s, &event, ret_fd))
+        switch (event) {
+        case ZMQ_EVENT_ACCEPTED:
+            return NET_CONNECTION_OPENED;
+        case ZMQ_EVENT_DISCONNECTED:
+            return NET_CONNECTION_CLOSED;
+        case ZMQ_EVENT_ACCEPT_FAILED:
+            return NET_CONNECTION_FAILED;
+        default:
+            break;
+        }
+    return NET_CONNECTION_NONE;
 }
 
 /* ---- Messages */
@@ -392,6 +439,33 @@ void net_packet_release(struct net_packet *p)
 {
     zmq_msg_close(part(p, 0));
     zmq_msg_close(part(p, 1));
+}
+
+static zmq_msg_t *kept_part(const struct net_kept *k)
+{
+    _Static_assert(sizeof k->part >= sizeof(zmq_msg_t), "a zmq_msg_t fits");
+    return (zmq_msg_t *)(void *)(uintptr_t)k->part;
+}
+
+void net_packet_keep(struct net_packet *p, struct net_kept *ret)
+{
+    zmq_msg_init(kept_part(ret));
+    zmq_msg_move(kept_part(ret), part(p, 1));
+}
+
+struct span net_kept_body(const struct net_kept *k)
+{
+    return span_of(zmq_msg_data(kept_part(k)), zmq_msg_size(kept_part(k)));
+}
+
+void net_kept_release(struct net_kept *k)
+{
+    zmq_msg_close(kept_part(k));
+}
+
+int net_packet_fd(struct net_packet *p)
+{
+    return zmq_msg_get(part(p, 1), ZMQ_SRCFD);
 }
 
 int net_socket_send(struct net_socket *s, struct span route, struct span body)

@@ -77,6 +77,18 @@ int net_socket_news_fd(const struct net_socket *s);
 bool net_socket_has_news(struct net_socket *s);
 enum net_news net_socket_news(struct net_socket *s); /* the next one; NONE: no more */
 
+/* What happens to the connections that a ROUTER accepts, by descriptor. `failed`: libzmq could not
+ * accept one, because the process has no descriptor left. */
+enum net_connection {
+    NET_CONNECTION_NONE,
+    NET_CONNECTION_OPENED,
+    NET_CONNECTION_CLOSED,
+    NET_CONNECTION_FAILED
+};
+/* In place of net_socket_watch; the descriptor and has_news are the same. */
+int net_socket_watch_accepted(struct net_socket *s, struct error *err);
+enum net_connection net_socket_connection(struct net_socket *s, int *ret_fd);
+
 /* Waits in place until the socket is readable, or writable where asked for, or has news. For the
  * start of a program; loops use the descriptors. False: time is over. */
 bool net_socket_wait(struct net_socket *s, bool writable, int timeout_ms);
@@ -96,6 +108,18 @@ struct net_packet {
 /* 1: *packet is filled, release it; 0: nothing is there. Never blocks. */
 int net_socket_take(struct net_socket *s, struct net_packet *packet);
 void net_packet_release(struct net_packet *packet);
+
+/* A packet's body that is kept for later: no bytes are copied. */
+struct net_kept {
+    unsigned char part[64] __attribute__((aligned(16))); /* a zmq_msg_t: only for socket.c */
+};
+/* Moves it out of the packet, whose spans end with that; the packet must still be released. */
+void net_packet_keep(struct net_packet *packet, struct net_kept *ret);
+struct span net_kept_body(const struct net_kept *kept);
+void net_kept_release(struct net_kept *kept);
+/* The descriptor of the connection on which it came. The connection may be closed by now, and
+ * the number in use for another. -1: not known. */
+int net_packet_fd(struct net_packet *packet);
 
 /* Never blocks, never waits for room. `route`: ROUTER only. -EAGAIN: the pipe to the peer is full
  * (DEALER: or no server is connected); -EHOSTUNREACH: no peer has this route any more. */

@@ -9,6 +9,7 @@
 #include "net/session.h"
 #include "trust/batch.h"
 #include "trust/certificate.h"
+#include "trust/possession.h"
 
 /* vectors.json lies below the top of the tree, where `make` runs the tests. */
 static json_t *vectors;
@@ -217,6 +218,26 @@ static void untrustworthy_certificates_are_refused(void **state)
     anchors_free(&a);
 }
 
+static void only_the_key_itself_asks_for_its_certificate(void **state)
+{
+    const struct hash anna = key_of("anna", "sign");
+    struct buf certificate = good("certificate of anna"), own = good("possession of anna's key");
+    struct error err = {0};
+    size_t i;
+    json_t *item;
+    (void)state;
+    assert_int_equal(possession_check(&anna, buf_span(&certificate), buf_span(&own), &err), 0);
+    json_array_foreach (json_object_get(vectors, "bad_possessions"), i, item) {
+        struct buf b = bytes_of(text_of(item, "hex"));
+        if (possession_check(&anna, buf_span(&certificate), buf_span(&b), &err) == 0)
+            fail_msg("'%s' was believed", text_of(item, "name"));
+        buf_free(&b);
+    }
+    assert_true(i > 6);
+    buf_free(&certificate);
+    buf_free(&own);
+}
+
 static void a_batch_of_three_has_these_proofs(void **state)
 {
     static const char *const bodies[] = {"d_call", "d_call, the second of a batch of three",
@@ -256,6 +277,7 @@ static const char *verdict_of(struct session *s, struct span frame)
         return session == session_id(s) ? "last_word" : "foreign";
     switch (session_take(s, frame, 1, &messages, &err)) {
     case SESSION_MESSAGES:
+        session_handled(s, frame.n, 1);
         return "taken";
     case SESSION_NOTHING:
         return "nothing";
@@ -263,6 +285,8 @@ static const char *verdict_of(struct session *s, struct span frame)
         return "gap";
     case SESSION_FOREIGN:
         return "foreign";
+    case SESSION_EXCESS:
+        return "excess";
     case SESSION_MALFORMED:
         return "malformed";
     }
@@ -302,6 +326,7 @@ int main(void)
         cmocka_unit_test(malformed_vectors_are_refused),
         cmocka_unit_test(wrongly_signed_vectors_are_refused),
         cmocka_unit_test(untrustworthy_certificates_are_refused),
+        cmocka_unit_test(only_the_key_itself_asks_for_its_certificate),
         cmocka_unit_test(a_batch_of_three_has_these_proofs),
         cmocka_unit_test(a_session_takes_frames_in_order_and_nothing_else),
     };

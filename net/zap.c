@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <zmq.h>
 
+#include "common/clock.h"
 #include "common/mem.h"
 #include "net/keyhash.h"
 #include "net/socket.h"
@@ -21,14 +22,22 @@ enum {
 
 /* ---- Keys and decisions */
 
+/* When connections were let in that have not spoken yet, the oldest first, from `at` on. */
+struct zap_silent {
+    int64_t since[ZAP_SILENT_MAX];
+    unsigned at, n;
+};
+
 struct zap_key {
     struct hash key;
+    struct zap_silent *silent; /* NULL: none */
     UT_hash_handle hh;
 };
 
 struct zap_keys {
     pthread_mutex_t lock;
     struct zap_key *all;
+    uint64_t put_off;
 };
 
 struct zap_keys *zap_keys_new(void)
@@ -46,6 +55,7 @@ void zap_keys_free(struct zap_keys **k)
         return;
     HASH_ITER (hh, (*k)->all, key, next) {
         HASH_DEL((*k)->all, key);
+        mem_free(&key->silent);
         mem_free(&key);
     }
     pthread_mutex_destroy(&(*k)->lock);
@@ -63,26 +73,70 @@ void zap_keys_set(struct zap_keys *k, const struct hash *key, bool allowed)
         HASH_ADD(hh, k->all, key, sizeof *key, found);
     } else if (!allowed && found) {
         HASH_DEL(k->all, found);
+        mem_free(&found->silent);
         mem_free(&found);
     }
     pthread_mutex_unlock(&k->lock);
 }
 
-bool zap_judge(struct zap_keys *k, const struct span *parts, size_t n, struct hash *ret_key)
+static void forget_oldest(struct zap_key *key)
 {
+    key->silent->at = (key->silent->at + 1) % ZAP_SILENT_MAX;
+    if (--key->silent->n == 0)
+        mem_free(&key->silent);
+}
+
+void zap_keys_spoke(struct zap_keys *k, const struct hash *key)
+{
+    struct zap_key *found;
+    pthread_mutex_lock(&k->lock);
+    HASH_FIND(hh, k->all, key, sizeof *key, found);
+    if (found && found->silent)
+        forget_oldest(found);
+    pthread_mutex_unlock(&k->lock);
+}
+
+uint64_t zap_keys_put_off(struct zap_keys *k)
+{
+    pthread_mutex_lock(&k->lock);
+    uint64_t n = k->put_off;
+    pthread_mutex_unlock(&k->lock);
+    return n;
+}
+
+static bool admit(struct zap_key *key, int64_t now)
+{
+    while (key->silent && key->silent->since[key->silent->at] + ZAP_SILENT_MS <= now)
+        forget_oldest(key);
+    if (!key->silent)
+        key->silent = mem_zalloc(1, sizeof *key->silent);
+    if (key->silent->n == ZAP_SILENT_MAX)
+        return false;
+    key->silent->since[(key->silent->at + key->silent->n++) % ZAP_SILENT_MAX] = now;
+    return true;
+}
+
+enum zap_verdict zap_judge(struct zap_keys *k, const struct span *parts, size_t n, int64_t now,
+                           struct hash *ret_key)
+{
+    enum zap_verdict verdict = ZAP_REFUSED;
     struct zap_key *found;
     struct hash key;
 
     if (n != PARTS || !span_eq_str(parts[0], ZAP_VERSION) || !span_eq_str(parts[2], ZAP_DOMAIN) ||
         !span_eq_str(parts[5], "CURVE") || parts[6].n != sizeof key)
-        return false;
+        return ZAP_REFUSED;
     memcpy(&key, parts[6].p, sizeof key);
     pthread_mutex_lock(&k->lock);
     HASH_FIND(hh, k->all, &key, sizeof key, found);
+    if (found) {
+        verdict = admit(found, now) ? ZAP_IN : ZAP_LATER;
+        k->put_off += verdict == ZAP_LATER;
+    }
     pthread_mutex_unlock(&k->lock);
     if (found)
         *ret_key = key;
-    return found != NULL;
+    return verdict;
 }
 
 /* ---- The handler's thread */
@@ -93,18 +147,20 @@ struct zap {
     zsock_t *door;
 };
 
-static void answer(void *rep, struct span request_id, bool in, const struct hash *key)
+static void answer(void *rep, struct span request_id, enum zap_verdict verdict,
+                   const struct hash *key)
 {
+    static const struct {
+        const char *status, *text;
+    } said[] = {[ZAP_REFUSED] = {"400", "unknown key"},
+                [ZAP_LATER] = {"300", "too many connections without a session"},
+                [ZAP_IN] = {"200", "OK"}};
     char user[2 * sizeof *key + 1] = "";
-    if (in)
+    if (verdict == ZAP_IN)
         hex_format(key->b, sizeof key->b, user);
     const struct span parts[REPLY_PARTS] = {
-        span_str(ZAP_VERSION),
-        request_id,
-        span_str(in ? "200" : "400"),
-        span_str(in ? "OK" : "unknown key"),
-        span_str(user),
-        SPAN_NONE, /* no metadata of ours */
+        span_str(ZAP_VERSION),        request_id,     span_str(said[verdict].status),
+        span_str(said[verdict].text), span_str(user), SPAN_NONE, /* no metadata of ours */
     };
     for (int i = 0; i < REPLY_PARTS; i++)
         zmq_send(rep, parts[i].p, parts[i].n, i + 1 < REPLY_PARTS ? ZMQ_SNDMORE : 0);
@@ -128,8 +184,8 @@ static void serve(struct zap_keys *keys, void *rep)
         else
             zmq_msg_close(m);
     }
-    bool in = zap_judge(keys, parts, n, &key);
-    answer(rep, n > 1 ? parts[1] : SPAN_NONE, in, &key);
+    enum zap_verdict verdict = zap_judge(keys, parts, n, clock_boot_ms(), &key);
+    answer(rep, n > 1 ? parts[1] : SPAN_NONE, verdict, &key);
     for (size_t i = 0; i < n && i < PARTS; i++)
         zmq_msg_close(&got[i]);
 }

@@ -9,13 +9,14 @@
 #include "client/person.h"
 #include "common/file.h"
 #include "common/mem.h"
+#include "common/termout.h"
 
 /* -errno of the first failed write to stdout; a reader that went away is no failure */
 static int unwritten;
 
 void shell_print(struct span text)
 {
-    int rc = unwritten ? 0 : file_write_all(STDOUT_FILENO, text.p, text.n);
+    int rc = unwritten ? 0 : term_put_fd(STDOUT_FILENO, text);
     if (rc < 0 && rc != -EPIPE) /* the reader is gone; the run goes on */
         unwritten = rc;
 }
@@ -30,7 +31,7 @@ int shell_code(struct submit_shell *s, int code)
 
 void shell_print_err(struct span text)
 {
-    (void)file_write_all(STDERR_FILENO, text.p, text.n);
+    (void)term_put_fd(STDERR_FILENO, text);
 }
 
 static void say(struct submit_shell *s, const char *fmt, va_list ap)

@@ -8,6 +8,7 @@
 #include "client/find.h"
 #include "client/person.h"
 #include "common/mem.h"
+#include "common/termout.h"
 #include "parent/submit.h"
 #include "trust/passphrase.h"
 
@@ -18,7 +19,7 @@ static int begin(const struct option_row *rows, size_t n, int argc, char **argv,
 {
     struct error err = {0};
     if (options_parse(rows, n, argc, argv, values, ret_first, &err) < 0) {
-        fprintf(stderr, "%s: %s\n", argv[0], err.text);
+        term_say(stderr, "%s: %s\n", argv[0], err.text);
         return EXIT_ASKED_WRONGLY;
     }
     if (options_answered(values, argv[0], synopsis, examples)) {
@@ -28,10 +29,10 @@ static int begin(const struct option_row *rows, size_t n, int argc, char **argv,
     if (argc - *ret_first == arguments)
         return -1;
     if (argc - *ret_first < arguments)
-        fprintf(stderr, "%s: RUN is missing; usage: %s %s\n", argv[0], argv[0], synopsis);
+        term_say(stderr, "%s: RUN is missing; usage: %s %s\n", argv[0], argv[0], synopsis);
     else
-        fprintf(stderr, "%s: unexpected argument '%.60s'; usage: %s %s\n", argv[0],
-                argv[*ret_first + arguments], argv[0], synopsis);
+        term_say(stderr, "%s: unexpected argument '%.60s'; usage: %s %s\n", argv[0],
+                 argv[*ret_first + arguments], argv[0], synopsis);
     options_free(values);
     return EXIT_ASKED_WRONGLY;
 }
@@ -78,7 +79,7 @@ static int cancel(const char *text, const struct option_values *v, struct buf *c
         mem_free(&why);
     }
     if (rc == 0 && (rc = longboat_decode(lb, &m_done_schema, buf_span(&answer), &done, err)) == 0)
-        printf(SPAN_FMT "\n", SPAN_ARG(done.text));
+        term_say(stdout, SPAN_FMT "\n", SPAN_ARG(done.text));
     buf_free(&message);
     buf_free(&answer);
     longboat_close(&lb);
@@ -99,8 +100,10 @@ int verb_cancel(int argc, char **argv)
         code = EXIT_ASKED_WRONGLY;
     else
         code = rc < 0 ? EXIT_REFUSED : EXIT_SUCCEEDED;
-    if (code != EXIT_SUCCEEDED)
-        fprintf(stderr, "%s: %s\n%s", argv[0], err.text, buf_str(&candidates));
+    if (code != EXIT_SUCCEEDED) {
+        term_say(stderr, "%s: %s\n", argv[0], err.text);
+        shell_print_err(buf_span(&candidates));
+    }
     options_free(&values);
     buf_free(&candidates);
     return code;
@@ -130,8 +133,8 @@ static int join(const struct option_values *values, struct error *err)
             return refused;
     }
     if (isatty(STDIN_FILENO))
-        fputs("Paste the token that `lbctl invite --principal NAME` printed, then Ctrl-D:\n",
-              stderr);
+        term_say(stderr,
+                 "Paste the token that `lbctl invite --principal NAME` printed, then Ctrl-D:\n");
     int rc = enrol_read_token(STDIN_FILENO, &token, err);
     if (rc < 0) {
         explicit_bzero(passphrase, sizeof passphrase);
@@ -147,8 +150,8 @@ static int join(const struct option_values *values, struct error *err)
     explicit_bzero(passphrase, sizeof passphrase);
     mem_free(&token);
     if (rc == 0)
-        printf("joined: %s %s of cluster %s; files in %s\n", role_word(r.role), r.name, r.cluster,
-               r.folder);
+        term_say(stdout, "joined: %s %s of cluster %s; files in %s\n", role_word(r.role), r.name,
+                 r.cluster, r.folder);
     return rc;
 }
 
@@ -164,6 +167,6 @@ int verb_join(int argc, char **argv)
     options_free(&values);
     if (rc == 0)
         return EXIT_SUCCEEDED;
-    fprintf(stderr, "%s: %s\n", argv[0], err.text);
+    term_say(stderr, "%s: %s\n", argv[0], err.text);
     return rc == -EINVAL ? EXIT_ASKED_WRONGLY : EXIT_REFUSED;
 }

@@ -121,3 +121,15 @@ bool d_parameter_find(const struct wire_list *declared, struct span name, struct
             return true;
     return false;
 }
+
+/* Everything appended so far came with 1.1. */
+unsigned messages_fields(const struct wire_schema *s, uint64_t minor)
+{
+    return minor == 0 ? s->required : s->count;
+}
+
+struct span messages_fit(uint64_t kind, uint64_t minor, struct span message, struct buf *scratch)
+{
+    const struct wire_schema *s = messages_schema_of_kind(kind, NULL);
+    return s ? wire_fit(message, messages_fields(s, minor), scratch) : message;
+}

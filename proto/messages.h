@@ -61,7 +61,14 @@ enum kind {
 #undef X
 };
 
-enum { PROTO_MAJOR = 1, PROTO_MINOR = 0 };
+enum { PROTO_MAJOR = 1, PROTO_MINOR = 1 };
+
+/* How many fields a message has in version PROTO_MAJOR.`minor`: what came later is left out towards
+ * a peer of that version. */
+unsigned messages_fields(const struct wire_schema *s, uint64_t minor);
+/* The message for, or from, a peer of another minor version: without the fields that the older of
+ * the two does not know. As wire_fit; unknown kinds stay as they are. */
+struct span messages_fit(uint64_t kind, uint64_t minor, struct span message, struct buf *scratch);
 
 /* Who may send a message: see MESSAGES in schema.h. */
 enum sender { SENDER_C = 'C', SENDER_W = 'W', SENDER_B = 'B', SENDER_O = 'O' };
@@ -110,7 +117,8 @@ const struct wire_schema *messages_schema_at(unsigned index);
     X(INTERNAL, 27, FINAL, "internal", "a bug in Longboat") \
     X(NOT_FOUND, 28, FINAL, "not_found", "nothing with this name exists") \
     X(HELD_BY_OTHER, 29, RETRY, "held_by_other", "another driver holds this parent") \
-    X(BAD_ARGUMENT, 30, FINAL, "bad_argument", "an argument of the request is invalid")
+    X(BAD_ARGUMENT, 30, FINAL, "bad_argument", "an argument of the request is invalid") \
+    X(KEY_TAKEN, 31, FINAL, "key_taken", "the key belongs to a principal or an invitation")
 #define X(n, v, remedy, w, t) REFUSAL_##n = v,
 enum refusal { REFUSAL_NONE = 0, REFUSALS(X) };
 #undef X

@@ -30,6 +30,22 @@ static void every_request_and_answer_gives_its_number(void **state)
     assert_true(numbered > 20);
 }
 
+/* Whatever is wrong behind it, and however much is missing. */
+static void a_malformed_request_still_gives_its_number(void **state)
+{
+    uint64_t req = 0;
+    (void)state;
+    assert_true(request_peek(KIND_M_QUERY, span_str("\x92\x32\x07"), &req));
+    assert_int_equal(req, 7);
+    assert_true(request_peek(KIND_M_QUERY, span_str("\x96\x32\x08\xc0\xc1"), &req));
+    assert_int_equal(req, 8);
+    assert_false(request_peek(KIND_M_QUERY, span_str("\x91\x32"), &req));
+    assert_false(request_peek(KIND_M_QUERY, span_str("\x92\x32\xa1x"), &req));
+    assert_false(request_peek(KIND_M_CANCEL, span_str("\x92\x32\x07"), &req)); /* another kind */
+    assert_false(request_peek(KIND_M_PING, span_str("\x92\x05\x07"), &req));   /* has none */
+    assert_false(request_peek(99999, SPAN_NONE, &req));
+}
+
 static void bytes_that_are_not_a_message_have_no_number(void **state)
 {
     uint64_t req;
@@ -43,6 +59,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_request_and_answer_gives_its_number),
+        cmocka_unit_test(a_malformed_request_still_gives_its_number),
         cmocka_unit_test(bytes_that_are_not_a_message_have_no_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

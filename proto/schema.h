@@ -188,8 +188,10 @@
     X(bin, data, LIMIT_CHUNK) X(bin, signature, LIMIT_SIGNATURE)
 /* deployment: a signed deployment. */
 #define M_DEPLOY(X) X(u64, req, ANY) X(bin, deployment, LIMIT_CERTIFICATE)
-/* The only request of a one-time key. certificate: a signed certificate. */
-#define M_ENROL(X) X(u64, req, ANY) X(bin, certificate, LIMIT_CERTIFICATE)
+/* The only request of a one-time key. certificate: a signed certificate. possession: the signature
+   of the certificate's own key over these bytes, of kind "possession"; must be there. */
+#define M_ENROL(X) \
+    X(u64, req, ANY) X(bin, certificate, LIMIT_CERTIFICATE) X(added_bin, possession, 64)
 /* serial: 0 for the newest. */
 #define M_CERTIFICATE(X) X(u64, req, ANY) X(str, name, LIMIT_NAME) X(u64, serial, ANY)
 #define M_CERTIFICATES(X) X(u64, req, ANY) X(bins, certificates, LIMIT_ROWS)

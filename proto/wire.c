@@ -261,6 +261,22 @@ int wire_decode(const struct wire_schema *s, struct span in, bool newer, void *r
     return 0;
 }
 
+struct span wire_fit(struct span message, unsigned count, struct buf *scratch)
+{
+    struct span rest = message;
+    struct item head;
+    if (item_read(&rest, &head) || head.type != ITEM_ARRAY || head.u <= count + 1)
+        return message;
+    const struct span kept = rest;
+    for (unsigned i = 0; i < count + 1; i++)
+        if (item_skip(&rest, LIMIT_DEPTH))
+            return message;
+    buf_clear(scratch);
+    value_add_list(scratch, count + 1);
+    buf_add(scratch, kept.p, kept.n - rest.n);
+    return buf_span(scratch);
+}
+
 int wire_peek(struct span in, uint64_t *ret_kind, size_t *ret_size, struct error *err)
 {
     struct span rest = in;

@@ -95,6 +95,11 @@ void wire_encode(const struct wire_schema *s, const void *msg, struct buf *out);
 int wire_decode(const struct wire_schema *s, struct span in, bool newer, void *ret_msg,
                 struct error *err);
 
+/* The message with at most `count` fields, for a peer of another minor version: *message as it is,
+ * or, if it has more, a copy without the last ones in *scratch, which is replaced. What is
+ * malformed stays as it is, for the decoder to refuse. */
+struct span wire_fit(struct span message, unsigned count, struct buf *scratch);
+
 /* The kind of the array at the head of `in`, and how many bytes the whole array takes (checked in
  * form, to LIMIT_DEPTH). For walking through the messages of a frame. */
 int wire_peek(struct span in, uint64_t *ret_kind, size_t *ret_size, struct error *err);

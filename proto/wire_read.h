@@ -1,4 +1,4 @@
-/* wire_read.h - the reader of single msgpack items, for wire.c and value.c only. Pure.
+/* wire_read.h - the reader of single msgpack items, for this room only. Pure.
  *
  * A cursor over bytes; each function reads one item in its shortest form or fails with a reason.
  * Source of the format: the msgpack specification

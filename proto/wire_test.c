@@ -170,6 +170,23 @@ static void lists_are_built_and_searched(void **state)
     buf_free(&b);
 }
 
+static void a_message_is_cut_to_the_fields_that_a_peer_knows(void **state)
+{
+    (void)state;
+    const uint8_t three[] = {0x94, 0x08, 0x07, 0xa1, 'x', 0xc3},
+                  two[] = {0x93, 0x08, 0x07, 0xa1, 'x'};
+    struct buf scratch = {0};
+    struct span cut = wire_fit(span_of(three, sizeof three), 2, &scratch);
+    assert_true(span_eq(cut, span_of(two, sizeof two)));
+    cut = wire_fit(span_of(three, sizeof three), 3, &scratch);
+    assert_ptr_equal(cut.p, three);
+    cut = wire_fit(span_of(three, sizeof three - 1), 2, &scratch); /* what goes is not looked at */
+    assert_true(span_eq(cut, span_of(two, sizeof two)));
+    for (size_t n = 0; n < sizeof two; n++) /* malformed: for the decoder */
+        assert_ptr_equal(wire_fit(span_of(three, n), 2, &scratch).p, three);
+    buf_free(&scratch);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +197,7 @@ int main(void)
         cmocka_unit_test(numbers_survive_a_round_trip_through_text),
         cmocka_unit_test(the_messages_of_a_frame_are_walked_by_their_sizes),
         cmocka_unit_test(lists_are_built_and_searched),
+        cmocka_unit_test(a_message_is_cut_to_the_fields_that_a_peer_knows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
+#include "common/termout.h"
 #include "runner/runner.h"
 #include "trust/keys.h"
 #include "trust/secret.h"
@@ -88,10 +89,10 @@ static int read_options(int argc, char **argv)
     for (int c; (c = getopt_long(argc, argv, "h", rows, NULL)) != -1;)
         switch (c) {
         case 'h':
-            fputs(help, stdout);
+            term_put(stdout, span_str(help));
             return EXIT_DONE;
         case 'v':
-            puts("lbrunner " LB_VERSION);
+            term_say(stdout, "lbrunner %s\n", LB_VERSION);
             return EXIT_DONE;
         case 'o':
             setenv("LONGBOAT_HOME", optarg, 1);
@@ -99,14 +100,14 @@ static int read_options(int argc, char **argv)
         case 'l':
             if (log_level_parse(optarg, &level, &err) == 0)
                 break;
-            fprintf(stderr, "lbrunner: %s\n", err.text);
+            term_say(stderr, "lbrunner: %s\n", err.text);
             return EXIT_ASKED_WRONGLY;
         default:
-            fputs("see lbrunner --help\n", stderr);
+            term_say(stderr, "see lbrunner --help\n");
             return EXIT_ASKED_WRONGLY;
         }
     if (optind < argc) {
-        fprintf(stderr, "lbrunner: unexpected argument '%s'; see lbrunner --help\n", argv[optind]);
+        term_say(stderr, "lbrunner: unexpected argument '%s'; see lbrunner --help\n", argv[optind]);
         return EXIT_ASKED_WRONGLY;
     }
     log_open("lbrunner", level);

@@ -64,6 +64,7 @@ HOLDS = {
     "LOG.chunks": "LOG_DATA", "PUT_END.manifest": "JSON",
     "PUT_END.signature": "minisign signature file", "CHUNK.signature": "minisign signature file",
     "DEPLOY.deployment": "signed deployment", "ENROL.certificate": "signed certificate",
+    "ENROL.possession": "signature",
     "CERTIFICATES.certificates": "signed certificate", "PUBLISH.certificate": "signed certificate",
     "REVOKE.list": "signed revocations", "certificate.invitation": "signed invitation",
     "token.administrators": "key", "token.invitation": "signed invitation",
@@ -88,7 +89,7 @@ ENUMS_OF = {
     "ERROR.code": "code",
 }
 
-# Fields and messages that came after 1.0, by name: "CALL" or "CALL.follow".
+# Messages that came after 1.0, by name; fields that may be missing came with 1.1.
 SINCE = {}
 
 ENUMS = {  # name: header, macro
@@ -108,6 +109,7 @@ ON = {"RESOLVE": "job@address",
       "BEGIN": "anything; the parent's caller is the sender",
       "RUN": "job@address of the run, unless it is one's own",
       "PARENT": "all, unless the parent is one's own", "OPERATE": "depends on the verb",
+      "CERTIFICATE": "depends on whose it is",
       "DEPLOY": "package@address", "SOMEWHERE": "anything", "EVERYTHING": "all"}
 GROUPS = {"CALLERS": ["ADM", "CLL"], "PEOPLE": ["ADM", "CLL", "MON"],
           "PEERS": ["ADM", "CLL", "MON", "SRV"],
@@ -150,15 +152,13 @@ def field(owner, kind, name, most):
     full = f"{owner}.{name}"
     entry = {"name": name, "type": kind.removeprefix("added_")}
     if kind.startswith("added_"):
-        entry["optional"] = True
+        entry |= {"optional": True, "since": "1.1"}
     if most:
         entry["max"] = int(most)
     if full in HOLDS:
         entry["holds"] = HOLDS[full]
     if full in ENUMS_OF:
         entry["enum"] = ENUMS_OF[full]
-    if full in SINCE:
-        entry["since"] = SINCE[full]
     return entry
 
 

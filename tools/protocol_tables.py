@@ -11,7 +11,7 @@ import sys
 import textwrap
 
 # Limits that a client meets and that stand where they are enforced, not in limits.h.
-ELSEWHERE = {"sessions": "PEERS", "sessions_of_a_key": "PEERS_OF_A_KEY",
+ELSEWHERE = {"sessions": "PEERS", "silent": "ZAP_SILENT", "silent_ms": "ZAP_SILENT_MS",
              "subscriptions": "FEED_READERS", "subscriptions_of_a_session": "FEED_PER_PEER",
              "log_readers": "LOGS_READERS", "query_page": "QUERY_PAGE_BYTES",
              "log_page": "LOGS_PAGE", "uploads": "UPLOADS", "batch": "BATCH_MAX"}
@@ -21,10 +21,16 @@ KEPT = [
     ("frame, head included", "{LIMIT_FRAME:KIB}", "the connection is cut"),
     ("messages packed into one frame; a longer message travels alone", "{LIMIT_PACK:KIB}", "none"),
     ("sent and not acknowledged", "{LIMIT_WINDOW:KIB} in {LIMIT_WINDOW_FRAMES} frames",
-     "none; a broker has the same window"),
+     "the session is over"),
     ("answers that wait for an acknowledgement", "{LIMIT_SESSION_QUEUE:KIB}",
      "the session is dropped without a word"),
-    ("sessions of one principal", "{sessions_of_a_key}", "REFUSED `busy`"),
+    ("answers that wait, of one principal", "{BYTES_OUT:KIB}", "REFUSED `busy`"),
+    ("requests that wait, of one principal", "{BYTES_IN:KIB}", "REFUSED `busy`"),
+    ("sessions of one principal", "{SESSIONS}", "REFUSED `busy`"),
+    ("connections without a session yet, of one principal", "{silent}",
+     "the handshake is cut off"),
+    ("from connecting, or from the end of a session, to HELLO", "{silent_ms:S}",
+     "the connection is cut"),
     ("sessions of all", "{sessions}", "REFUSED `busy`"),
     ("silence", "{LEASE_MS:S}", "the session is over"),
     ("from connecting to the end of the handshake", "{HANDSHAKE_MS:S}", "the connection is cut"),
@@ -95,6 +101,13 @@ def constant(name):
         f"tools/protocol_tables.py: nothing below net/, trust/ or broker/ is called {name}")
 
 
+def budgets():
+    """The limits of trust/budget.h by their names."""
+    with open(os.path.join(TOP, "trust/budget.h"), encoding="utf-8") as f:
+        rows_of = re.findall(r'X\(([A-Z_]+), "\w+", \w+, ([\d <]+),', unwrap(f.read()))
+    return {name: eval(limit) for name, limit in rows_of}
+
+
 def most(text, values):
     text = text.strip()
     if text in ("ANY", "0"):
@@ -148,6 +161,8 @@ def refusals(text):
 
 def kept(values):
     """The table of KEPT, its numbers from the C sources."""
+    values = {**values, **budgets()}
+
     def number(m):
         name, unit = m.group(1), m.group(3)
         v = values[name] if name in values else constant(ELSEWHERE[name])

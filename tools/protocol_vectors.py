@@ -32,7 +32,7 @@ ON_THE_PAGE = ("d_call", "d_signed", "signature of the batch of one",
                "d_signed of the third of the batch of three",
                "frame 1 of session 77, HELLO", "frame 1 of the broker, ack 1, WELCOME",
                "frame 3 of session 77, ack 2, with PING 5", "certificate of anna", "token",
-               "ENROL of anna")
+               "possession of anna's key", "ENROL of anna")
 
 
 def public(name):
@@ -115,9 +115,11 @@ def good():
     yield "token", "document", token
     yield "token, as lbctl invite prints it", "text", (
         b"longboat-join:" + base64.urlsafe_b64encode(token).rstrip(b"="))
-    yield "ENROL of anna", "message", lb.pack(80, 1, CERTIFICATE)
+    yield "possession of anna's key", "signature", lb.possession(KEYS["anna"], CERTIFICATE)
+    yield "ENROL of anna", "message", lb.pack(80, 1, CERTIFICATE,
+                                              lb.possession(KEYS["anna"], CERTIFICATE))
     yield "frame 1 of session 77, HELLO", "frame", frame(1, 0, lb.pack(
-        lb.HELLO, 1, 0, "client 1.0", CERTIFICATE, lb.ZERO16, lb.ZERO16, lb.ZERO16, 0, 0))
+        lb.HELLO, 1, 1, "client 1.1", CERTIFICATE, lb.ZERO16, lb.ZERO16, lb.ZERO16, 0, 0))
     yield "frame 1 of the broker, ack 1, WELCOME", "frame", frame(1, 1, lb.pack(
         lb.WELCOME, 0, CLUSTER, "wh0", BROKER, 3, 15000, 300000, NOW, 0, b""))
     yield "frame 2 of session 77, ack 1, CALL", "frame", frame(2, 1, lb.pack(lb.CALL, 1, signed, 2))
@@ -250,6 +252,19 @@ def bad_certificates():
                                                                 0, invitation_body())))
 
 
+def bad_possessions():
+    """(name, signature) that do not show that whoever asks for CERTIFICATE has its key."""
+    anna, body = KEYS["anna"], lb.unpack(CERTIFICATE)[4]
+    yield "none", b""
+    yield "by the one-time key", lb.possession(KEYS["one_time"], CERTIFICATE)
+    yield "by a stranger", lb.possession(KEYS["stranger"], CERTIFICATE)
+    yield "over another certificate", lb.possession(anna, BROKER)
+    yield "over the body alone", lb.possession(anna, body)
+    yield "as another kind", anna.sign(b"longboat/certificate/1\0" + CERTIFICATE).signature
+    yield "without the NUL", anna.sign(b"longboat/possession/1" + CERTIFICATE).signature
+    yield "of 63 bytes", lb.possession(anna, CERTIFICATE)[:-1]
+
+
 def sequences():
     """(name, [(bytes, verdict)]): frames that a client hears in session 77 after it sent frame 1,
     HELLO. Verdicts: taken, nothing (a duplicate, a heartbeat, an acknowledgement), last_word,
@@ -293,6 +308,7 @@ def build():
         "ill_formed": [{"name": n, "hex": d.hex()} for n, d in ill_formed()],
         "wrongly_signed": [{"name": n, "kind": k, "hex": d.hex()} for n, k, d in wrongly_signed()],
         "bad_certificates": [{"name": n, "hex": d.hex()} for n, d in bad_certificates()],
+        "bad_possessions": [{"name": n, "hex": d.hex()} for n, d in bad_possessions()],
         "sequences": [{"name": n, "frames": [{"hex": d.hex(), "verdict": v} for d, v in frames]}
                       for n, frames in sequences()],
     }

@@ -33,6 +33,9 @@
       "two full queues of a session (4 MiB); slow readers get no more by opening more sessions") \
     X(QUESTIONS, "questions", COUNT, 64, "questions", "questions to the store without an answer", \
       "one page each; the store answers fairly, so more would only wait longer") \
+    X(LOOKUPS, "lookups", COUNT, 8 << 20, "bytes", \
+      "calls whose key, or whose end, is being looked up in the store", \
+      "ten thousand ordinary calls that a client repeats after it was away") \
     X(SUBSCRIPTIONS, "subscriptions", COUNT, 64, "subscriptions", "subscriptions to events", \
       "two sessions of 32, which is what a session may have") \
     X(LOG_READERS, "log_readers", COUNT, 32, "readers", "LOGS that are not over", \

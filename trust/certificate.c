@@ -236,6 +236,27 @@ int certificate_verify(struct span bytes, const struct trust_anchors *anchors, i
     return 0;
 }
 
+int certificate_read(struct span bytes, struct certificate *ret, struct error *err)
+{
+    struct d_signed s;
+    struct d_certificate d;
+    struct d_invitation i = {0};
+    enum role role;
+    int rc;
+    if ((rc = d_signed_decode(bytes, &s, err)) < 0 ||
+        (rc = d_certificate_decode(s.body, &d, err)) < 0 ||
+        (rc = role_parse(d.role, &role, err)) < 0)
+        return rc == -EINVAL ? -EPROTO : rc;
+    if (d.invitation.n) {
+        struct d_signed inner;
+        if ((rc = d_signed_decode(d.invitation, &inner, err)) < 0 ||
+            (rc = d_invitation_decode(inner.body, &i, err)) < 0)
+            return rc;
+    }
+    fill(&d, role, &i, bytes, ret);
+    return 0;
+}
+
 int certificate_open(const struct certificate *who, const char *kind, struct span bytes,
                      struct verified_roots *roots, struct d_signed *ret, struct error *err)
 {

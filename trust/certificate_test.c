@@ -274,6 +274,12 @@ static void an_invited_certificate_stays_within_its_invitation(void **state)
     BROKEN(BAD_SIGNATURE, "no administrator", administrator = 'o');
     BROKEN(UNKNOWN_PRINCIPAL, "this is 'test'", f.i.cluster = span_str("other"));
     BROKEN(MALFORMED, "is not a name", f.i.name = span_str("all"));
+    BROKEN(DENIED, "nobody gets by invitation", f.d.role = f.i.role = span_str("administrator");
+           f.d.pools = f.i.pools = (struct wire_list){0};
+           memset(&f.d.seal_key, 0, sizeof f.d.seal_key));
+    BROKEN(DENIED, "nobody gets by invitation", f.d.role = f.i.role = span_str("broker");
+           f.d.pools = f.i.pools = f.d.grants = f.i.grants = (struct wire_list){0};
+           memset(&f.d.seal_key, 0, sizeof f.d.seal_key));
 #undef BROKEN
 }
 

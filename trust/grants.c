@@ -150,6 +150,18 @@ bool grant_covers(const struct certificate *who, enum verb verb, const char *job
     return false;
 }
 
+bool grant_reaches(const struct certificate *who, enum verb verb, const char *server,
+                   const char *const *pools, size_t n_pools)
+{
+    if (who->role == ROLE_ADMINISTRATOR)
+        return true;
+    for (size_t i = 0; i < who->n_grants; i++)
+        if (who->grants[i].verb == verb &&
+            address_is_covered(who->grants[i].address, server, pools, n_pools))
+            return true;
+    return false;
+}
+
 int grant_check(const struct certificate *who, enum verb verb, const char *job, const char *address,
                 const char *const *pools, size_t n_pools, struct error *err)
 {

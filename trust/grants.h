@@ -50,8 +50,11 @@ struct certificate;
  * act on the address itself, such as draining a server. */
 bool grant_covers(const struct certificate *who, enum verb verb, const char *job,
                   const char *address, const char *const *pools, size_t n_pools);
-/* The same as an error. -EACCES: no grant covers it; *err names the principal, what was asked, its
- * grants, and the command that would allow it. */
+/* Does one of its grants give `verb` on any job at this server? */
+bool grant_reaches(const struct certificate *who, enum verb verb, const char *server,
+                   const char *const *pools, size_t n_pools);
+/* As grant_covers, as an error. -EACCES: no grant covers it; *err names the principal, what was
+ * asked, its grants, and the command that would allow it. */
 int grant_check(const struct certificate *who, enum verb verb, const char *job, const char *address,
                 const char *const *pools, size_t n_pools, struct error *err);
 

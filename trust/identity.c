@@ -82,6 +82,13 @@ int identity_check(const struct identity *id, const char *cluster, enum role *re
     if (role_parse(id->role, &role, &why) < 0)
         return refuse(ret_code, REFUSAL_MALFORMED, err, "%s of '" SPAN_FMT "': %s", id->what,
                       SPAN_ARG(id->name), why.text);
+    if (strcmp(id->what, ENVELOPE_INVITATION) == 0 &&
+        (role == ROLE_ADMINISTRATOR || role == ROLE_BROKER))
+        return refuse(ret_code, REFUSAL_DENIED, err,
+                      "the invitation of '" SPAN_FMT
+                      "' is for the role %s, which nobody gets by invitation: an administrator "
+                      "signs such a certificate",
+                      SPAN_ARG(id->name), role_word(role));
     if (id->serial == 0)
         return refuse(ret_code, REFUSAL_MALFORMED, err,
                       "%s of '" SPAN_FMT "' has serial 0: it could not be revoked", id->what,

@@ -12,7 +12,8 @@ struct identity {
     struct wire_list pools, grants;
 };
 
-/* Names, role, serial, pools and grants well formed, cluster ours. MALFORMED, UNKNOWN_PRINCIPAL. */
+/* Names, role, serial, pools and grants well formed, cluster ours, and a role that may be had this
+ * way. MALFORMED, UNKNOWN_PRINCIPAL, DENIED. */
 int identity_check(const struct identity *id, const char *cluster, enum role *ret_role,
                    enum refusal *ret_code, struct error *err);
 /* Verifies a document that only an administrator may have signed. BAD_SIGNATURE, MALFORMED,

@@ -13,6 +13,7 @@
 #include "common/buf.h"
 #include "common/file.h"
 #include "common/mem.h"
+#include "common/termout.h"
 
 static bool may_ask;
 static const char *option_file;
@@ -85,11 +86,11 @@ static int from_terminal(int fd, const char *prompt, char ret[PASSPHRASE_MAX], s
     quiet = was;
     quiet.c_lflag &= ~(tcflag_t)ECHO;
     tcsetattr(fd, TCSAFLUSH, &quiet); /* first: what is typed after the prompt must not be seen */
-    dprintf(fd, "%s: ", prompt);
+    term_put_fd(fd, span_str(prompt));
     ssize_t n = read(fd, line, sizeof line); /* a terminal gives a whole line */
     int why = errno;
     tcsetattr(fd, TCSADRAIN, &was); /* what was typed ahead is for the next prompt */
-    dprintf(fd, "\n");
+    term_put_fd(fd, span_str("\n"));
     int rc = n < 0 ? error_errno(err, why, "cannot read a passphrase from this terminal")
                    : take_line("what you typed", span_of(line, (size_t)n), ret, err);
     sodium_memzero(line, sizeof line);
@@ -111,7 +112,7 @@ int passphrase_ask(const char *what, char ret[PASSPHRASE_MAX], struct error *err
         return from_file(file_of(), ret, err);
     if ((fd = open_terminal()) < 0)
         return no_source(what, err);
-    char *prompt = mem_printf("Passphrase of %s", what);
+    char *prompt = mem_printf("Passphrase of %s: ", what);
     rc = from_terminal(fd, prompt, ret, err);
     mem_free(&prompt);
     close(fd);
@@ -121,10 +122,10 @@ int passphrase_ask(const char *what, char ret[PASSPHRASE_MAX], struct error *err
 static int ask_twice(int fd, const char *what, char ret[PASSPHRASE_MAX], struct error *err)
 {
     char again[PASSPHRASE_MAX];
-    char *prompt = mem_printf("New passphrase of %s", what);
+    char *prompt = mem_printf("New passphrase of %s: ", what);
     int rc = from_terminal(fd, prompt, ret, err);
     if (rc == 0)
-        rc = from_terminal(fd, "The same once more", again, err);
+        rc = from_terminal(fd, "The same once more: ", again, err);
     if (rc == 0 && strcmp(ret, again) != 0)
         rc = error_set(err, -EINVAL, "the two passphrases differ; nothing was changed");
     sodium_memzero(again, sizeof again);

@@ -4,6 +4,7 @@
 #include "common/id.h"
 #include "trust/batch.h"
 #include "trust/call.h"
+#include "trust/possession.h"
 
 /* PROTOCOL.md lies in the top of the tree, where `make` runs the tests. */
 static char *page;
@@ -112,6 +113,23 @@ static void a_signed_call_matches_the_documented_bytes(void **state)
     buf_free(&body);
 }
 
+static void a_key_asks_for_its_certificate_as_documented(void **state)
+{
+    (void)state;
+    struct key key = the_key();
+    struct buf certificate = vector("certificate of anna"), enrol = {0};
+    uint8_t possession[POSSESSION_SIZE];
+    possession_make(&key, buf_span(&certificate), possession);
+    assert_vector("possession of anna's key", span_of(possession, sizeof possession));
+    m_enrol_encode(&(struct m_enrol){.req = 1,
+                                     .certificate = buf_span(&certificate),
+                                     .possession = span_of(possession, sizeof possession)},
+                   &enrol);
+    assert_vector("ENROL of anna", buf_span(&enrol));
+    buf_free(&certificate);
+    buf_free(&enrol);
+}
+
 static void a_frame_is_its_head_and_its_messages(void **state)
 {
     (void)state;
@@ -127,6 +145,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_are_derived_as_documented),
         cmocka_unit_test(a_signed_call_matches_the_documented_bytes),
+        cmocka_unit_test(a_key_asks_for_its_certificate_as_documented),
         cmocka_unit_test(a_frame_is_its_head_and_its_messages),
     };
     return cmocka_run_group_tests(tests, read_page, free_page);

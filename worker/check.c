@@ -13,6 +13,7 @@
 #include "common/mem.h"
 #include "common/options.h"
 #include "common/paths.h"
+#include "common/termout.h"
 #include "package/signature.h"
 #include "worker/worker.h"
 
@@ -60,9 +61,9 @@ static void say(struct check *c, bool ok, const char *what, const char *fmt, ...
         buf_printf(&b, ",\"ok\":%s,\"text\":", ok ? "true" : "false");
         json_escape(&b, span_str(text));
         buf_add_str(&b, "}");
-        puts(buf_str(&b));
+        term_say(stdout, "%s\n", buf_str(&b));
     } else {
-        printf("%-4s  %-12s  %s\n", ok ? "ok" : "FAIL", what, text);
+        term_say(stdout, "%-4s  %-12s  %s\n", ok ? "ok" : "FAIL", what, text);
     }
     buf_free(&b);
 }
@@ -289,7 +290,7 @@ int check_verb(int argc, char **argv)
     int first;
     if (options_parse(rows, COUNT_OF(rows), argc, argv, &values, &first, &err) < 0 ||
         (first < argc && error_set(&err, -EINVAL, "unexpected argument '%s'", argv[first]) < 0)) {
-        fprintf(stderr, "lbworker check: %s\n", err.text);
+        term_say(stderr, "lbworker check: %s\n", err.text);
         options_free(&values);
         return EXIT_ASKED_WRONGLY;
     }

@@ -292,12 +292,22 @@ void desired_certificates(struct desired *d, const struct m_certificates *m, int
     go_on(d, now);
 }
 
+/* As long as the broker asks for. */
+static int64_t busy_ms(uint64_t retry_ms)
+{
+    return retry_ms < BUSY_RETRY_MS         ? BUSY_RETRY_MS
+           : retry_ms > DESIRED_BUSY_MAX_MS ? DESIRED_BUSY_MAX_MS
+                                            : (int64_t)retry_ms;
+}
+
 void desired_error(struct desired *d, const struct m_error *m, int64_t now)
 {
     struct desired_wanted *w = current(d);
     if (!w || !d->req || m->req != d->req)
         return;
     rest(d, w, now, m->text);
+    if (m->code == REFUSAL_BUSY)
+        w->again_at = now + busy_ms(m->retry_ms);
     go_on(d, now);
 }
 

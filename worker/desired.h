@@ -8,8 +8,9 @@
 #include "proto/messages.h"
 
 enum {
-    DESIRED_RETRY_MS = 30000,  /* after a failure */
-    DESIRED_SILENCE_MS = 30000 /* a request without an answer is sent again */
+    DESIRED_RETRY_MS = 30000,     /* after a failure */
+    DESIRED_BUSY_MAX_MS = 600000, /* after `busy`, whatever the broker asks for */
+    DESIRED_SILENCE_MS = 30000    /* a request without an answer is sent again */
 };
 
 struct desired;

@@ -301,6 +301,22 @@ static void a_wrong_chunk_is_reported_and_retried_later(void **state)
     end(&p);
 }
 
+static void a_busy_broker_is_asked_again_when_it_said(void **state)
+{
+    struct desired_peers p = {0};
+    begin(state, &p);
+    want(&p, 1, 1, "");
+    struct m_error e = {
+        .req = get_of(&p).req, .code = REFUSAL_BUSY, .text = span_str("busy"), .retry_ms = 5000};
+    desired_error(p.d, &e, 2000);
+    assert_int_equal(desired_deadline(p.d), 7000);
+    desired_tick(p.d, 6999);
+    assert_int_equal(p.asks, 1);
+    desired_tick(p.d, 7000);
+    assert_int_equal(p.asks, 2);
+    end(&p);
+}
+
 static void a_refusal_by_the_broker_is_reported_and_the_next_package_starts(void **state)
 {
     struct desired_peers p = {0};
@@ -406,6 +422,7 @@ int main(void)
         in_folder(a_transfer_resumes_in_a_new_process),
         in_folder(an_unsolicited_answer_is_ignored),
         in_folder(a_wrong_chunk_is_reported_and_retried_later),
+        in_folder(a_busy_broker_is_asked_again_when_it_said),
         in_folder(a_refusal_by_the_broker_is_reported_and_the_next_package_starts),
         in_folder(a_refusal_by_the_runner_is_reported_and_the_archive_refetched),
         in_folder(a_deployer_without_a_certificate_is_reported),

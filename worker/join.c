@@ -9,6 +9,7 @@
 #include "client/enrol.h"
 #include "common/mem.h"
 #include "common/options.h"
+#include "common/termout.h"
 #include "worker/worker.h"
 
 enum { EXIT_DONE, EXIT_FAILED, EXIT_ASKED_WRONGLY, EXIT_REFUSED };
@@ -36,8 +37,8 @@ static int join(const struct option_values *values, struct error *err)
     char *token = NULL;
     struct enrol_result r;
     if (isatty(STDIN_FILENO))
-        fputs("Paste the token that `lbctl invite --server NAME` printed, then press Ctrl-D:\n",
-              stderr);
+        term_say(stderr,
+                 "Paste the token that `lbctl invite --server NAME` printed, then press Ctrl-D:\n");
     int rc = enrol_read_token(STDIN_FILENO, &token, err);
     if (rc < 0)
         return rc;
@@ -49,7 +50,8 @@ static int join(const struct option_values *values, struct error *err)
     sodium_memzero(token, strlen(token));
     mem_free(&token);
     if (rc == 0)
-        printf("joined: server %s of cluster %s; files in %s\n", r.name, r.cluster, r.folder);
+        term_say(stdout, "joined: server %s of cluster %s; files in %s\n", r.name, r.cluster,
+                 r.folder);
     return rc;
 }
 
@@ -62,7 +64,7 @@ int join_verb(int argc, char **argv)
         (first < argc &&
          error_set(&err, -EINVAL, "unexpected argument '%s'; the token is read from standard input",
                    argv[first]) < 0)) {
-        fprintf(stderr, "lbworker join: %s\n", err.text);
+        term_say(stderr, "lbworker join: %s\n", err.text);
         options_free(&values);
         return EXIT_ASKED_WRONGLY;
     }
@@ -74,7 +76,7 @@ int join_verb(int argc, char **argv)
     options_free(&values);
     if (rc == 0)
         return EXIT_DONE;
-    fprintf(stderr, "lbworker join: %s\n", err.text);
+    term_say(stderr, "lbworker join: %s\n", err.text);
     bool refused = rc == -EACCES || rc == -EEXIST || rc == -ETIME || rc == -ETIMEDOUT;
     return rc == -EINVAL ? EXIT_ASKED_WRONGLY : refused ? EXIT_REFUSED : EXIT_FAILED;
 }

@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/options.h"
 #include "common/suggest.h"
+#include "common/termout.h"
 #include "trust/secret.h"
 #include "worker/worker.h"
 
@@ -88,7 +89,7 @@ static int serve(int argc, char **argv)
     enum log_level level;
     int first, rc;
     if (options_parse(rows, COUNT_OF(rows), argc, argv, &values, &first, &err) < 0) {
-        fprintf(stderr, "lbworker: %s\n", err.text);
+        term_say(stderr, "lbworker: %s\n", err.text);
         return EXIT_ASKED_WRONGLY;
     }
     if (options_answered(&values, "lbworker",
@@ -103,7 +104,7 @@ static int serve(int argc, char **argv)
              (rc = log_level_parse(opt_str(&values, "log-level"), &level, &err)) == 0)
         log_open("lbworker", level);
     if (rc < 0) {
-        fprintf(stderr, "lbworker: %s\n", err.text);
+        term_say(stderr, "lbworker: %s\n", err.text);
         options_free(&values);
         return EXIT_ASKED_WRONGLY;
     }

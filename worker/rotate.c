@@ -8,6 +8,7 @@
 #include "common/file.h"
 #include "common/mem.h"
 #include "common/options.h"
+#include "common/termout.h"
 #include "worker/worker.h"
 
 enum { EXIT_DONE, EXIT_FAILED, EXIT_ASKED_WRONGLY };
@@ -38,7 +39,8 @@ static int take(const struct client_config *c, struct error *err)
                  ? error_set(err, -EINVAL, "no certificate came on standard input")
                  : rotate_take(c, text, err);
     if (rc == 0)
-        printf("The new key of server %s is in place; restart lbworker to use it.\n", c->me.name);
+        term_say(stdout, "The new key of server %s is in place; restart lbworker to use it.\n",
+                 c->me.name);
     mem_free(&text);
     return rc;
 }
@@ -48,7 +50,7 @@ static int begin(const struct client_config *c, struct error *err)
     char *word = NULL;
     int rc = rotate_begin(c, NULL, &word, err);
     if (rc == 0)
-        puts(word);
+        term_say(stdout, "%s\n", word);
     mem_free(&word);
     return rc;
 }
@@ -61,7 +63,7 @@ int rotate_verb(int argc, char **argv)
     int first;
     if (options_parse(rows, COUNT_OF(rows), argc, argv, &values, &first, &err) < 0 ||
         (first < argc && error_set(&err, -EINVAL, "unexpected argument '%s'", argv[first]) < 0)) {
-        fprintf(stderr, "lbworker rotate: %s\n", err.text);
+        term_say(stderr, "lbworker rotate: %s\n", err.text);
         options_free(&values);
         return EXIT_ASKED_WRONGLY;
     }
@@ -73,7 +75,7 @@ int rotate_verb(int argc, char **argv)
     if (rc == 0)
         rc = opt_flag(&values, "take") ? take(&c, &err) : begin(&c, &err);
     if (rc < 0)
-        fprintf(stderr, "lbworker rotate: %s\n", err.text);
+        term_say(stderr, "lbworker rotate: %s\n", err.text);
     client_config_free(&c);
     options_free(&values);
     return rc == -EINVAL ? EXIT_ASKED_WRONGLY : rc < 0 ? EXIT_FAILED : EXIT_DONE;

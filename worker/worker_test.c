@@ -219,7 +219,7 @@ static void begin(void **state, struct worker_play *p)
                                          .n_listen = 1,
                                          .secret_transport = p->broker_key.transport_secret,
                                          .public_transport = p->broker_key.transport.b};
-    const struct net_server_calls calls = {p, on_hello, on_message, on_down, on_window};
+    const struct net_server_calls calls = {p, on_hello, on_message, on_down, on_window, NULL};
     must(net_server_open(&p->server, p->loop, &o, &calls, &err));
     net_server_allow(p->server, &p->server_key.transport, true);
     build_house(p);

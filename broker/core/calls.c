@@ -149,7 +149,7 @@ void bcore_on_call(struct bcore *c, struct peer_state *p)
     if (answer_duplicate(c, p, &m, &d, key, &digest))
         return;
     if (kept_must_ask(c, d.issued_at)) {
-        out_lookup_key(c, p->handle, d.key, false);
+        out_lookup_key(c, p->handle, m.req, d.key, false);
         return;
     }
     if (refuse_new(c, &m, &d))

@@ -258,11 +258,10 @@ static struct peer_state *peer_new(struct bcore *c, uint64_t serial)
 static void welcome(struct bcore *c, struct peer_state *p, const struct m_hello *m)
 {
     const struct span newest = c->ev->who->certificate;
-    const uint64_t ours = PROTO_MINOR;
-    SEND(c, p->handle, 0, welcome, .minor = m->minor < ours ? m->minor : ours,
-         .cluster = span_str(c->config.cluster), .broker = span_str(c->config.broker),
-         .certificate = buf_span(&c->certificate), .epoch = c->epoch,
-         .lease_ms = c->config.lease_ms, .lost_after_ms = c->config.lost_after_ms, .now = c->wall,
+    SEND(c, p->handle, 0, welcome, .minor = PROTO_MINOR, .cluster = span_str(c->config.cluster),
+         .broker = span_str(c->config.broker), .certificate = buf_span(&c->certificate),
+         .epoch = c->epoch, .lease_ms = c->config.lease_ms,
+         .lost_after_ms = c->config.lost_after_ms, .now = c->wall,
          .revocations = c->revocations_number,
          .yours = span_eq(newest, m->certificate) ? SPAN_NONE : newest,
          .next = buf_span(&c->next_certificate));

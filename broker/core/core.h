@@ -84,7 +84,8 @@ struct bcore_event {
     const struct bcore_peer *who;
     struct span message; /* an encoded m_; the core checks its form */
     /* COMMITTED: see there. bcore_begin: the last record of the store, even if the replay left it
-       out. With looked_up: `rests_on` of the effect that asked. */
+       out. With looked_up: every end up to it was looked at, `called_lsn` of the effect at the
+       least. */
     uint64_t lsn;
     bool window_open;   /* PEER_UP, MESSAGE, WINDOW: whether `peer` can take messages now */
     uint8_t random[16]; /* for the id of a new run */
@@ -118,9 +119,10 @@ enum bcore_effect_kind {
     BCORE_FX_LOOKUP,
     /* peer, run, called_lsn, body: an encoded m_execute without its call: bcore_execute_fill. */
     BCORE_FX_EXECUTE,
-    /* peer, key, parent, body: a CALL or PARENT_BEGIN whose key may be that of a run no longer in
-       memory. The shell looks (principal, key) up in the history and steps the same BCORE_MESSAGE
-       again with looked_up. */
+    /* peer, req, key, parent, body: a CALL or PARENT_BEGIN whose key may be that of a run no longer
+       in memory. The shell looks (principal, key) up in the history, which must have every end up
+       to called_lsn, and steps the same BCORE_MESSAGE again with looked_up; or it answers with
+       ERROR {req, busy}. */
     BCORE_FX_LOOKUP_KEY
 };
 
@@ -129,9 +131,9 @@ struct bcore_effect {
     uint64_t peer;
     uint64_t rests_on;
     struct span body;
-    uint64_t req, level; /* LOOKUP */
+    uint64_t req, level; /* LOOKUP, LOOKUP_KEY */
     struct id run;
-    uint64_t called_lsn; /* EXECUTE */
+    uint64_t called_lsn; /* EXECUTE, LOOKUP_KEY */
     struct span key;     /* LOOKUP_KEY */
     bool parent;         /* LOOKUP_KEY: the key is a parent's, not a call's */
 };

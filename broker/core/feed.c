@@ -227,9 +227,7 @@ static void subscribe(struct feed *f, uint64_t peer, const struct m_subscribe *m
     r->peer = peer;
     r->req = m->req;
     r->since = m->after ? 0 : m->since;
-    r->position = r->told =
-        /* a number of the future: start from now */
-        m->after < f->committed ? m->after : f->committed;
+    r->position = r->told = m->after;
     r->credit = m->credit;
     r->where = buf_dup(m->where.items);
     r->n_where = m->where.count;
@@ -255,6 +253,12 @@ enum refusal feed_subscribe(struct feed *f, uint64_t peer, const struct m_subscr
                   own >= FEED_PER_PEER ? "this session" : "this broker",
                   own >= FEED_PER_PEER ? own : f->n);
         return REFUSAL_BUSY;
+    }
+    if (m->after > f->committed) {
+        error_set(err, -EINVAL,
+                  "no event has the number %llu yet: the newest is %llu; subscribe after that one",
+                  (unsigned long long)m->after, (unsigned long long)f->committed);
+        return REFUSAL_BAD_ARGUMENT;
     }
     subscribe(f, peer, m);
     return REFUSAL_NONE;

@@ -312,16 +312,19 @@ static void filters_and_rights_hide_events_but_not_the_position(void **state)
     assert_int_equal(r->events, 0);
 }
 
-static void a_position_in_the_future_starts_from_now(void **state)
+static void a_position_in_the_future_is_refused_with_the_newest_number(void **state)
 {
     struct feed_rig *r = *state;
     struct error err = {0};
     records(r, 5);
     r->to = r->last = 5;
     assert_int_equal(feed_subscribe(r->feed, 1,
-                                    &(struct m_subscribe){.req = 1, .after = 99, .credit = 1000},
+                                    &(struct m_subscribe){.req = 1, .after = 6, .credit = 1000},
                                     &err),
-                     REFUSAL_NONE);
+                     REFUSAL_BAD_ARGUMENT);
+    assert_contains(err.text, "the newest is 5");
+    assert_int_equal(feed_readers(r->feed), 0);
+    subscribe(r, 5, 1000, NULL);
     records(r, 1);
     assert_int_equal(r->last, 6);
 }
@@ -421,7 +424,7 @@ int main(void)
         in_rig(an_event_that_waits_for_credit_is_not_fetched_again),
         in_rig(a_stalled_reader_costs_nothing_and_misses_nothing),
         in_rig(filters_and_rights_hide_events_but_not_the_position),
-        in_rig(a_position_in_the_future_starts_from_now),
+        in_rig(a_position_in_the_future_is_refused_with_the_newest_number),
         in_rig(a_new_broker_continues_after_the_position_of_a_monitor),
         in_rig(a_question_for_a_reader_that_left_is_withdrawn),
         in_rig(a_store_that_fails_is_asked_again_at_the_next_commit),

@@ -355,7 +355,7 @@ void out_refuse(struct bcore *c, uint64_t peer, enum refusal code, uint64_t retr
     __attribute__((format(printf, 5, 6))); /* CLOSE with REFUSED */
 void out_lookup(struct bcore *c, uint64_t peer, uint64_t req, struct id run, uint64_t level,
                 uint64_t rests_on);
-void out_lookup_key(struct bcore *c, uint64_t peer, struct span key, bool parent);
+void out_lookup_key(struct bcore *c, uint64_t peer, uint64_t req, struct span key, bool parent);
 /* EXECUTE of a run whose call is in the store only; the message has none. */
 void out_execute(struct bcore *c, const struct run *r, const struct m_execute *message);
 /* An ERROR answer to the peer of this event. Counts as refused. */

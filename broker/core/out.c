@@ -107,7 +107,7 @@ void out_lookup(struct bcore *c, uint64_t peer, uint64_t req, struct id run, uin
     e->level = level;
 }
 
-void out_lookup_key(struct bcore *c, uint64_t peer, struct span key, bool parent)
+void out_lookup_key(struct bcore *c, uint64_t peer, uint64_t req, struct span key, bool parent)
 {
     struct bcore_effect *e = effect_new(c, BCORE_FX_LOOKUP_KEY, peer, c->lsn);
     size_t at = c->out->arena.n;
@@ -116,6 +116,8 @@ void out_lookup_key(struct bcore *c, uint64_t peer, struct span key, bool parent
     at = c->out->arena.n;
     buf_add(&c->out->arena, key.p, key.n);
     e->key = place_from(&c->out->arena, at);
+    e->req = req;
+    e->called_lsn = c->kept.forgot_lsn;
     e->parent = parent;
 }
 

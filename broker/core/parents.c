@@ -139,7 +139,7 @@ void bcore_on_parent_begin(struct bcore *c, struct peer_state *peer)
     if (answer_duplicate(c, peer, &m, &d, key, &digest))
         return;
     if (kept_must_ask(c, d.issued_at)) {
-        out_lookup_key(c, peer->handle, d.key, true);
+        out_lookup_key(c, peer->handle, m.req, d.key, true);
         return;
     }
     if (refuse_new(c, &m))

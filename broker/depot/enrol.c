@@ -1,9 +1,7 @@
 /* enrol.c - see enrol.h. */
 #include "broker/depot/enrol.h"
 
-#include <errno.h>
-#include <string.h>
-
+#include "broker/depot/claim.h"
 #include "broker/shell/known.h"
 #include "broker/shell/turn.h"
 #include "common/clock.h"
@@ -12,74 +10,63 @@
 #include "trust/envelope.h"
 #include "trust/revocation.h"
 
-static void malformed(struct shell *sh, struct shell_peer *p, const struct error *err)
-{
-    shell_drop(sh, p, err->code == -EMSGSIZE ? REFUSAL_TOO_LARGE : REFUSAL_MALFORMED, err->text);
-}
-
-/* A name belongs to its key until that certificate is revoked or expires. */
-static bool name_is_taken(const struct shell *sh, const struct certificate *c)
-{
-    const struct certificate *now = known_by_name(sh->known, c->name);
-    return now && !hash_eq(&now->sign_key, &c->sign_key) && !view_revoked(sh->core, now->serial) &&
-           now->not_after > loop_now_wall(sh->loop);
-}
-
-static enum refusal judge_enrolment(const struct shell *sh, const struct shell_peer *p,
-                                    struct span bytes, struct error *err)
-{
-    struct certificate c = {0};
-    struct d_invitation invitation;
-    enum refusal code = REFUSAL_NONE;
-    if (certificate_verify(bytes, sh->anchors, loop_now_wall(sh->loop), &c, &code, err) < 0)
-        return code;
-    if (!known_invited(sh->known, &p->key, loop_now_wall(sh->loop), &invitation) ||
-        !span_eq_str(invitation.name, c.name) || invitation.serial != c.serial) {
-        error_set(err, -EACCES, "this key was not invited to become '%s'", c.name);
-        code = REFUSAL_DENIED;
-    } else if (name_is_taken(sh, &c)) {
-        error_set(err, -EEXIST,
-                  "the name '%s' belongs to another key; an administrator can free it with: "
-                  "lbctl certificates revoke %s",
-                  c.name, c.name);
-        code = REFUSAL_NAME_TAKEN;
-    }
-    certificate_free(&c);
-    return code;
-}
-
 void enrol_take(struct shell *sh, struct shell_peer *p, struct span message)
 {
     struct m_enrol m;
     struct error err = {0};
-    if (m_enrol_decode(message, &m, &err) < 0) {
-        malformed(sh, p, &err);
-        return;
-    }
-    enum refusal code = judge_enrolment(sh, p, m.certificate, &err);
+    shell_read(&m_enrol_schema, message, &m);
+    enum refusal code = claim_enrol(sh, p, &m, &err);
     if (code != REFUSAL_NONE)
         shell_error(sh, p->handle, m.req, code, "%s", err.text);
     else
-        /* its record makes the certificate known: enrol_record */
+        /* its record makes the certificate known: take_enrolled */
         turn_step_message(sh, p, message);
 }
 
 void enrol_publish(struct shell *sh, struct shell_peer *p, struct span message)
 {
     struct m_publish m;
-    struct certificate c = {0};
     struct error err = {0};
-    enum refusal code = REFUSAL_MALFORMED;
-    if (m_publish_decode(message, &m, &err) < 0) {
-        malformed(sh, p, &err);
-        return;
-    }
-    if (certificate_verify(m.certificate, sh->anchors, loop_now_wall(sh->loop), &c, &code, &err) <
-        0)
+    shell_read(&m_publish_schema, message, &m);
+    enum refusal code = claim_publish(sh, m.certificate, &err);
+    if (code != REFUSAL_NONE)
         shell_error(sh, p->handle, m.req, code, "%s", err.text);
     else
         turn_step_message(sh, p, message);
-    certificate_free(&c);
+}
+
+/* ---- Revocations */
+
+/* Open invitations for names whose newest certificate is valid, before a list is taken. */
+struct enrol_open {
+    const struct shell *shell;
+    struct hash *keys;
+    size_t n;
+    bool revoked; /* the names that are wanted */
+};
+
+static void gather_open(void *self, const struct hash *transport, const struct d_invitation *i)
+{
+    struct enrol_open *o = self;
+    char name[LIMIT_NAME + 1];
+    span_copy_str(i->name, name, sizeof name);
+    const struct certificate *c = known_by_name(o->shell->known, name);
+    if (!c || view_revoked(o->shell->core, c->serial) != o->revoked)
+        return;
+    o->keys = mem_realloc(o->keys, o->n + 1, sizeof *o->keys);
+    o->keys[o->n++] = *transport;
+}
+
+/* Who is revoked does not come back with an invitation that was made before. */
+static void withdraw_invitations(struct shell *sh, const struct enrol_open *before)
+{
+    struct enrol_open after = {.shell = sh, .revoked = true};
+    known_each_invitation(sh->known, gather_open, &after);
+    for (size_t i = 0; i < after.n; i++)
+        for (size_t k = 0; k < before->n; k++)
+            if (hash_eq(&after.keys[i], &before->keys[k]))
+                known_uninvite(sh->known, sh->invitations, &after.keys[i]);
+    mem_free(&after.keys);
 }
 
 void enrol_revoke(struct shell *sh, struct shell_peer *p, struct span message)
@@ -88,14 +75,16 @@ void enrol_revoke(struct shell *sh, struct shell_peer *p, struct span message)
     struct revocations list = {0};
     struct error err = {0};
     enum refusal code = REFUSAL_MALFORMED;
-    if (m_revoke_decode(message, &m, &err) < 0) {
-        malformed(sh, p, &err);
-        return;
-    }
-    if (revocations_take(&list, m.list, sh->anchors, &code, &err) < 0)
+    struct enrol_open before = {.shell = sh};
+    shell_read(&m_revoke_schema, message, &m);
+    if (revocations_take(&list, m.list, sh->anchors, &code, &err) < 0) {
         shell_error(sh, p->handle, m.req, code, "%s", err.text);
-    else
+    } else {
+        known_each_invitation(sh->known, gather_open, &before);
         turn_step_message(sh, p, message);
+        withdraw_invitations(sh, &before);
+    }
+    mem_free(&before.keys);
     revocations_free(&list);
 }
 
@@ -107,10 +96,7 @@ void enrol_deploy(struct depot *depot, struct shell_peer *p, struct span message
     struct d_deployment d;
     struct error err = {0};
     uint64_t size = 0;
-    if (m_deploy_decode(message, &m, &err) < 0) {
-        malformed(sh, p, &err);
-        return;
-    }
+    shell_read(&m_deploy_schema, message, &m);
     if (certificate_open(p->certificate, ENVELOPE_DEPLOYMENT, m.deployment, NULL, &s, &err) < 0)
         shell_error(sh, p->handle, m.req, REFUSAL_BAD_SIGNATURE, "%s", err.text);
     else if (d_deployment_decode(s.body, &d, &err) < 0)
@@ -137,15 +123,11 @@ void enrol_deploy(struct depot *depot, struct shell_peer *p, struct span message
 void enrol_certificates(struct shell *sh, struct shell_peer *p, struct span message)
 {
     struct m_certificate m;
-    struct error err = {0};
     struct buf items = {0};
     struct view_certificate v;
     char name[LIMIT_NAME + 1];
     uint32_t n = 0;
-    if (m_certificate_decode(message, &m, &err) < 0) {
-        malformed(sh, p, &err);
-        return;
-    }
+    shell_read(&m_certificate_schema, message, &m);
     span_copy_str(m.name, name, sizeof name);
     const struct certificate *c =
         m.serial ? known_by_serial(sh->known, name, m.serial) : known_by_name(sh->known, name);
@@ -161,38 +143,98 @@ void enrol_certificates(struct shell *sh, struct shell_peer *p, struct span mess
     buf_free(&items);
 }
 
+/* ---- What the core has recorded */
+
 /* An invitation is used up when its certificate arrives: its key is no longer admitted. */
-static void use_invitation(struct shell *sh, struct span certificate)
+static void use_invitation(struct shell *sh, const struct d_certificate *d, uint64_t lsn)
 {
-    struct d_signed s;
-    struct d_certificate d;
     struct d_invitation i;
     struct hash transport;
-    if (d_signed_decode(certificate, &s, NULL) < 0 || d_certificate_decode(s.body, &d, NULL) < 0 ||
-        !d.invitation.n)
-        return;
-    if (invitation_open(d.invitation, sh->anchors, &i, NULL) == 0 &&
+    if (d->invitation.n && invitation_open(d->invitation, sh->anchors, &i, NULL) == 0 &&
         key_transport_of(&i.one_time_key, &transport, NULL) == 0)
-        known_uninvite(sh->known, sh->invitations, &transport);
+        known_use(sh->known, &transport, lsn);
 }
 
-void enrol_record(void *shell, uint64_t lsn, struct span record)
+/* Makes the certificate known. False: the record is of something else. */
+static bool take_enrolled(struct shell *sh, struct span record, struct r_enrolled *m,
+                          struct d_certificate *d)
 {
-    struct shell *sh = shell;
-    struct r_enrolled m;
+    struct d_signed s;
     struct error err = {0};
     uint64_t kind;
     size_t size;
-    (void)lsn;
     if (wire_peek(record, &kind, &size, NULL) < 0 || kind != KIND_R_ENROLLED ||
-        r_enrolled_decode(record, &m, NULL) < 0)
+        r_enrolled_decode(record, m, NULL) < 0 || d_signed_decode(m->certificate, &s, NULL) < 0 ||
+        d_certificate_decode(s.body, d, NULL) < 0)
+        return false;
+    if (known_add(sh->known, m->certificate, clock_wall_ms(), NULL, NULL, &err) < 0) {
+        log_info("a certificate of the registry is not used: %s", err.text);
+        known_remember(sh->known, d);
+    }
+    return true;
+}
+
+void enrol_replay(struct shell *sh, struct span record)
+{
+    struct r_enrolled m;
+    struct d_certificate d;
+    take_enrolled(sh, record, &m, &d);
+}
+
+/* Invitations are noted by shell/operate.c; what comes of them, and all that an administrator
+ * publishes or revokes, here: who, what, whom. */
+static void note_enrolled(struct shell *sh, const struct r_enrolled *m,
+                          const struct d_certificate *d)
+{
+    char by[LIMIT_NAME + 1], name[LIMIT_NAME + 1], key[KEY_TEXT];
+    span_copy_str(m->by, by, sizeof by);
+    span_copy_str(d->name, name, sizeof name);
+    char *text = mem_printf(SPAN_FMT ", serial %llu, key %s", SPAN_ARG(d->role),
+                            (unsigned long long)d->serial, key_format(&d->sign_key, key));
+    shell_note(sh, by, d->invitation.n ? "enrol" : "publish", name, text);
+    mem_free(&text);
+}
+
+static void note_revoked(struct shell *sh, struct span record)
+{
+    struct r_revoked m;
+    struct d_signed s;
+    struct d_revocations d;
+    char by[LIMIT_NAME + 1];
+    if (r_revoked_decode(record, &m, NULL) < 0 || d_signed_decode(m.list, &s, NULL) < 0 ||
+        d_revocations_decode(s.body, &d, NULL) < 0)
         return;
-    if (known_add(sh->known, m.certificate, clock_wall_ms(), NULL, NULL, &err) < 0)
-        log_info("a certificate of the registry is no longer valid: %s", err.text);
-    use_invitation(sh, m.certificate);
+    span_copy_str(m.by, by, sizeof by);
+    char *target = mem_printf("list %llu", (unsigned long long)d.number),
+         *text = mem_printf("%zu serials", d.serials.n / 8);
+    shell_note(sh, by, "revocations", target, text);
+    mem_free(&target);
+    mem_free(&text);
+}
+
+static void on_record(void *shell, uint64_t lsn, struct span record)
+{
+    struct shell *sh = shell;
+    struct r_enrolled m;
+    struct d_certificate d;
+    uint64_t kind;
+    size_t size;
+    if (take_enrolled(sh, record, &m, &d)) {
+        use_invitation(sh, &d, lsn);
+        note_enrolled(sh, &m, &d);
+    } else if (wire_peek(record, &kind, &size, NULL) == 0 && kind == KIND_R_REVOKED) {
+        note_revoked(sh, record);
+    }
+}
+
+static void on_committed(void *shell, uint64_t lsn)
+{
+    struct shell *sh = shell;
+    known_committed(sh->known, sh->invitations, lsn);
 }
 
 void enrol_listen(struct shell *sh)
 {
-    shell_listen(sh, &(struct shell_listener){.self = sh, .record = enrol_record});
+    shell_listen(
+        sh, &(struct shell_listener){.self = sh, .record = on_record, .committed = on_committed});
 }

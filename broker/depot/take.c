@@ -103,9 +103,8 @@ static void take_put(struct depot *d, struct shell_peer *p, struct span message)
     struct m_put m;
     struct error err = {0};
     uint64_t offset;
-    if (m_put_decode(message, &m, &err) < 0)
-        shell_drop(d->shell, p, REFUSAL_MALFORMED, err.text);
-    else if (depot_has(d, &m.package, &offset))
+    shell_read(&m_put_schema, message, &m);
+    if (depot_has(d, &m.package, &offset))
         shell_done(d->shell, p->handle, m.req, "%llu", (unsigned long long)offset);
     else {
         enum depot_put result = depot_put(d, &m.package, m.offset, m.size, m.data, &offset, &err);
@@ -116,12 +115,8 @@ static void take_put(struct depot *d, struct shell_peer *p, struct span message)
 static void take_put_end(struct depot *d, struct shell_peer *p, struct span message)
 {
     struct m_put_end m;
-    struct error err = {0};
     uint64_t size = 0;
-    if (m_put_end_decode(message, &m, &err) < 0) {
-        shell_drop(d->shell, p, REFUSAL_MALFORMED, err.text);
-        return;
-    }
+    shell_read(&m_put_end_schema, message, &m);
     struct depot_upload *u = depot_upload(d, &m.package);
     if (!depot_has(d, &m.package, &size) && (!u || !u->whole))
         shell_error(d->shell, p->handle, m.req, REFUSAL_STATE,
@@ -136,10 +131,7 @@ static void take_plan(struct depot *d, struct shell_peer *p, struct span message
     struct m_parent_plan m;
     struct error err = {0};
     uint64_t offset;
-    if (m_parent_plan_decode(message, &m, &err) < 0) {
-        shell_drop(d->shell, p, REFUSAL_MALFORMED, err.text);
-        return;
-    }
+    shell_read(&m_parent_plan_schema, message, &m);
     if (depot_has(d, &m.plan, &offset)) {
         shell_done(d->shell, p->handle, m.req, "%llu", (unsigned long long)offset);
         return;
@@ -157,10 +149,7 @@ static void take_get(struct depot *d, struct shell_peer *p, struct span message)
     struct error err = {0};
     struct buf data = {0}, signature = {0};
     uint64_t size;
-    if (m_get_decode(message, &m, &err) < 0) {
-        shell_drop(d->shell, p, REFUSAL_MALFORMED, err.text);
-        return;
-    }
+    shell_read(&m_get_schema, message, &m);
     if (depot_read(d, &m.package, m.offset, m.length, &data, &size, &err) < 0) {
         shell_error(d->shell, p->handle, m.req, REFUSAL_NOT_FOUND, "%s", err.text);
     } else {
@@ -186,9 +175,9 @@ static void take_begin(struct depot *d, struct shell_peer *p, struct span messag
     struct m_parent_begin m;
     struct d_signed s;
     struct d_parent parent;
-    if (m_parent_begin_decode(message, &m, NULL) == 0 && d_signed_decode(m.parent, &s, NULL) == 0 &&
-        d_parent_decode(s.body, &parent, NULL) == 0 && parent.plan_size &&
-        !depot_has(d, &parent.plan, NULL))
+    shell_read(&m_parent_begin_schema, message, &m);
+    if (d_signed_decode(m.parent, &s, NULL) == 0 && d_parent_decode(s.body, &parent, NULL) == 0 &&
+        parent.plan_size && !depot_has(d, &parent.plan, NULL))
         shell_error(d->shell, p->handle, m.req, REFUSAL_NOT_FOUND,
                     "the depot does not have the plan; send it first (PARENT_PLAN)");
     else

@@ -6,6 +6,7 @@
 #include "broker/core/feed.h"
 #include "broker/events/eventjson.h"
 #include "broker/shell/about.h"
+#include "broker/shell/ask.h"
 #include "broker/shell/hello.h"
 #include "broker/shell/rights.h"
 
@@ -96,12 +97,15 @@ static void hear(void *self, const struct store_answer *a)
 static uint64_t ask(void *self, struct feed_reader *r, const struct feed_question *q)
 {
     const struct events *e = self;
+    const struct shell_peer *p = shell_find_peer(e->shell, feed_reader_peer(r));
     struct store_question asked = {.what = STORE_EVENTS,
                                    .after = q->after,
                                    .upto = q->upto,
                                    .since = q->since,
                                    .most = q->most,
                                    .most_bytes = q->most_bytes};
+    if (p)
+        ask_owner(p, &asked);
     return store_ask(e->shell->store, &asked, hear, r);
 }
 
@@ -174,17 +178,20 @@ void events_take(struct events *e, struct shell_peer *p, uint64_t kind, struct s
     struct m_unsubscribe leaving;
     struct error err = {0};
     enum refusal code;
-    int rc = 0;
-    if (kind == KIND_M_SUBSCRIBE && (rc = m_subscribe_decode(message, &subscribing, &err)) == 0) {
+    switch (kind) {
+    case KIND_M_SUBSCRIBE:
+        shell_read(&m_subscribe_schema, message, &subscribing);
         if ((code = feed_subscribe(e->feed, p->handle, &subscribing, &err)) != REFUSAL_NONE)
             shell_error(e->shell, p->handle, subscribing.req, code, "%s", err.text);
-    } else if (kind == KIND_M_CREDIT && (rc = m_credit_decode(message, &credit, &err)) == 0) {
+        break;
+    case KIND_M_CREDIT:
+        shell_read(&m_credit_schema, message, &credit);
         feed_credit(e->feed, p->handle, &credit);
-    } else if (kind == KIND_M_UNSUBSCRIBE &&
-               (rc = m_unsubscribe_decode(message, &leaving, &err)) == 0) {
+        break;
+    case KIND_M_UNSUBSCRIBE:
+        shell_read(&m_unsubscribe_schema, message, &leaving);
         feed_unsubscribe(e->feed, p->handle, leaving.req);
         shell_done(e->shell, p->handle, leaving.req, "%s", "");
+        break;
     }
-    if (rc < 0)
-        shell_drop(e->shell, p, REFUSAL_MALFORMED, err.text);
 }

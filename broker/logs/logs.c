@@ -8,6 +8,7 @@
 
 #include "broker/logs/logfile.h"
 #include "broker/shell/about.h"
+#include "broker/shell/ask.h"
 #include "broker/shell/rights.h"
 #include "common/log.h"
 
@@ -71,10 +72,7 @@ static void take_data(struct logs *l, struct shell_peer *p, struct span message)
 {
     struct m_log_data m;
     struct error err = {0};
-    if (m_log_data_decode(message, &m, &err) < 0) {
-        shell_drop(l->shell, p, REFUSAL_MALFORMED, err.text);
-        return;
-    }
+    shell_read(&m_log_data_schema, message, &m);
     if (!is_its_run(l, p, &m))
         log_warn("logs: dropped output that '%s' sent for another server's run", p->who.name);
     else if (logfile_add(l->file, p->who.name, &m, &err) < 0)
@@ -287,7 +285,11 @@ static void hear_about(void *self, const struct store_answer *a)
 
 static void ask_about(struct logs *l, struct logs_reader *r)
 {
-    struct store_question q = {.what = STORE_RECORDS, .run = r->run, .most = STORE_PAGE_MAX};
+    const struct shell_peer *p = shell_find_peer(l->shell, r->peer);
+    /* its first record and its end */
+    struct store_question q = {.what = STORE_RECORDS, .run = r->run, .most = 2, .quick = true};
+    if (p)
+        ask_owner(p, &q);
     r->judging = true;
     r->asked = store_ask(l->shell->store, &q, hear_about, r);
 }
@@ -295,11 +297,7 @@ static void ask_about(struct logs *l, struct logs_reader *r)
 static void take_logs(struct logs *l, struct shell_peer *p, struct span message)
 {
     struct m_logs m;
-    struct error err = {0};
-    if (m_logs_decode(message, &m, &err) < 0) {
-        shell_drop(l->shell, p, REFUSAL_MALFORMED, err.text);
-        return;
-    }
+    shell_read(&m_logs_schema, message, &m);
     for (struct logs_reader **link = &l->readers; *link;) {
         if ((*link)->peer == p->handle && (*link)->req == m.req)
             reader_free(l, link); /* a repeated request */

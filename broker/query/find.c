@@ -95,9 +95,8 @@ static void hear_ended(void *self, const struct store_answer *a)
 
 static void ask_ended(struct query *q)
 {
-    store_ask(q->shell->store,
-              &(struct store_question){.what = STORE_FIND, .find = q->find, .most = ASK_MAX},
-              hear_ended, q);
+    query_ask(q, &(struct store_question){.what = STORE_FIND, .find = q->find, .most = ASK_MAX},
+              hear_ended);
 }
 
 /* ---- The end of an id */
@@ -198,15 +197,14 @@ static void newest_parent(struct query *q)
 
 static void find_last(struct query *q)
 {
-    span_copy_str(span_str(q->who->name), q->find.principal, sizeof q->find.principal);
+    q->find.principal = q->who->name; /* lent until the question is asked, now */
     if (!newest_run(q)) {
         query_answer(q);
         return;
     }
     newest_parent(q);
-    store_ask(q->shell->store,
-              &(struct store_question){.what = STORE_FIND, .find = q->find, .most = 1}, hear_last,
-              q);
+    query_ask(q, &(struct store_question){.what = STORE_FIND, .find = q->find, .most = 1},
+              hear_last);
 }
 
 static bool take_cursor(struct query *q)

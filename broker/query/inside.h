@@ -11,7 +11,8 @@
 enum {
     QUERY_PAGE_BYTES = 512 << 10, /* of rows; a frame holds them with room to spare */
     QUERY_SCAN_MAX = 20000,       /* items looked at for one page */
-    QUERY_FOUND_MAX = 10          /* rows of `find`: enough to see that it is ambiguous */
+    QUERY_FOUND_MAX = 10,         /* rows of `find`: enough to see that it is ambiguous */
+    QUERY_CURSOR_MAX = 95         /* bytes: a name and a number, or a word and an id */
 };
 
 /* The text of a refusal. */
@@ -23,7 +24,7 @@ struct query {
     uint64_t peer, req;
     const struct certificate *who;
     unsigned limit;
-    char after[LIMIT_SHORT + 1], next[LIMIT_SHORT + 1];
+    char after[QUERY_CURSOR_MAX + 1], next[QUERY_CURSOR_MAX + 1];
     struct buf rows;
     uint32_t n;
     /* of `runs` and `find`: the last run looked at; the run whose call the store is asked for */
@@ -34,10 +35,10 @@ struct query {
     struct store_find find;
     struct id found[QUERY_FOUND_MAX];
     json_t *newest;
-    /* `where` */
-    char job[LIMIT_JOB + 1], server[LIMIT_NAME + 1], principal[LIMIT_NAME + 1],
-        address[LIMIT_ADDRESS + 1], name[LIMIT_NAME + 1];
-    char state[LIMIT_NAME + 1], text[LIMIT_SHORT + 1]; /* text: `run` of find */
+    /* `where`. Texts that were not given are empty; the others lie behind this struct, no longer
+       than they are: many questions may wait. */
+    const char *job, *server, *principal, *address, *name, *state;
+    const char *text; /* `run` of find */
     struct id run, parent;
     int status; /* STATUS_ + 1 */
     int64_t since, until;
@@ -56,6 +57,9 @@ bool query_may_see(const struct query *q, const char *owner, const char *job, co
  * was revoked. */
 bool query_still_there(struct query *q, const struct store_answer *a);
 
+/* Asks the store; `hear` gets the query as `self`. If its principal has too many questions without
+ * an answer the query is refused and freed. */
+void query_ask(struct query *q, const struct store_question *ask, store_hear *hear);
 /* A question to the store for the next page of ended runs or parents, with the filters that both
  * have. False: `after` was not a cursor, and the query is refused and freed. */
 bool query_question(struct query *q, enum store_what what, struct store_question *ret);

@@ -288,6 +288,11 @@ static json_t *store_json(const struct query *q)
     json_set_number(o, "records", s.records);
     json_set_number(o, "checkpoints", s.checkpoints);
     json_set_number(o, "dropped", s.dropped);
+    json_set_number(o, "history_bytes", s.held_history);
+    json_set_number(o, "evidence_bytes", s.held_evidence);
+    json_set_number(o, "events_bytes", s.held_events);
+    json_set_number(o, "notes_bytes", s.held_notes);
+    json_set_number(o, "questions", s.asked);
     json_set_number(o, "file_bytes", s.file_bytes);
     json_set_number(o, "wal_pages", s.wal_pages);
     json_set_number(o, "free_bytes", s.free_bytes);

@@ -6,6 +6,7 @@
 
 #include "broker/events/jsonfit.h"
 #include "broker/query/inside.h"
+#include "broker/shell/ask.h"
 #include "broker/shell/rights.h"
 
 bool query_may_see(const struct query *q, const char *owner, const char *job, const char *address,
@@ -68,6 +69,14 @@ bool query_still_there(struct query *q, const struct store_answer *a)
 }
 
 /* ---- Pages of the store */
+void query_ask(struct query *q, const struct store_question *ask, store_hear *hear)
+{
+    const struct shell_peer *p = shell_find_peer(q->shell, q->peer);
+    struct error err = {0};
+    if (ask_store(q->shell, p, BUDGET_QUESTIONS, 1, ask, hear, q, &err) < 0)
+        query_refuse(q, REFUSAL_BUSY, err.text);
+}
+
 bool query_number_of(const char *cursor, uint64_t *ret)
 {
     char *end;
@@ -82,7 +91,7 @@ bool query_question(struct query *q, enum store_what what, struct store_question
         query_refuse(q, REFUSAL_BAD_ARGUMENT, QUERY_NO_CURSOR);
         return false;
     }
-    strcpy(ret->filter.principal, q->principal);
+    ret->filter.principal = q->principal;
     ret->filter.parent = q->parent;
     ret->filter.status = q->status;
     ret->filter.since = q->since;

@@ -106,8 +106,8 @@ static void ask_ended(struct query *q)
     struct store_question ask;
     if (!query_question(q, STORE_PARENTS, &ask))
         return;
-    strcpy(ask.filter.job, *q->name ? q->name : q->job);
-    store_ask(q->shell->store, &ask, hear_ended, q);
+    ask.filter.job = *q->name ? q->name : q->job;
+    query_ask(q, &ask, hear_ended);
 }
 
 /* A live parent has no status, so that filter gives only ended ones. */

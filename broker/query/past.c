@@ -44,10 +44,10 @@ void query_history(struct query *q)
     struct store_question ask;
     if (!query_question(q, STORE_HISTORY, &ask))
         return;
-    strcpy(ask.filter.job, q->job);
-    strcpy(ask.filter.server, q->server);
-    strcpy(ask.filter.address, q->address);
-    store_ask(q->shell->store, &ask, hear_history, q);
+    ask.filter.job = q->job;
+    ask.filter.server = q->server;
+    ask.filter.address = q->address;
+    query_ask(q, &ask, hear_history);
 }
 
 /* ---- One run: its state, its records as events, its whole outcome */
@@ -145,5 +145,5 @@ void query_run(struct query *q)
     if (id_is_zero(q->run))
         query_refuse(q, REFUSAL_BAD_ARGUMENT, "`where` must name a `run`");
     else
-        store_ask(q->shell->store, &ask, hear_run, q);
+        query_ask(q, &ask, hear_run);
 }

@@ -97,24 +97,35 @@ static int check_state(const char *state, struct error *err)
                              "held, ended)");
 }
 
+/* Copies the text to the space behind the query, which `where` as received has room for: there
+ * each text has a byte of length or more. */
+static const char *keep(char **space, struct span v)
+{
+    char *text = *space;
+    span_copy_str(v, text, v.n + 1);
+    *space += v.n + 1;
+    return text;
+}
+
 static int take_text(struct query *q, bool run_is_text, struct span key, struct span v,
-                     struct error *err)
+                     char **space, struct error *err)
 {
     const struct {
-        const char *key;
-        char *to;
-        size_t size;
-    } texts[] = {{"job", q->job, sizeof q->job},
-                 {"server", q->server, sizeof q->server},
-                 {"principal", q->principal, sizeof q->principal},
-                 {"address", q->address, sizeof q->address},
-                 {"name", q->name, sizeof q->name},
-                 {"state", q->state, sizeof q->state}};
+        const char *key, **to;
+        size_t most;
+    } texts[] = {{"job", &q->job, LIMIT_JOB},
+                 {"server", &q->server, LIMIT_NAME},
+                 {"principal", &q->principal, LIMIT_NAME},
+                 {"address", &q->address, LIMIT_ADDRESS},
+                 {"name", &q->name, LIMIT_NAME},
+                 {"state", &q->state, LIMIT_NAME},
+                 {run_is_text ? "run" : "", &q->text, LIMIT_SHORT}};
     for (unsigned i = 0; i < sizeof texts / sizeof *texts; i++)
         if (span_eq_str(key, texts[i].key)) {
-            if (!span_copy_str(v, texts[i].to, texts[i].size))
+            if (v.n > texts[i].most)
                 return error_set(err, -EINVAL, "the filter '%s' is too long", texts[i].key);
-            return texts[i].to == q->state ? check_state(q->state, err) : 0;
+            *texts[i].to = keep(space, v);
+            return texts[i].to == &q->state ? check_state(q->state, err) : 0;
         }
     if (span_eq_str(key, "status")) {
         int status = feed_status(v, err);
@@ -123,10 +134,6 @@ static int take_text(struct query *q, bool run_is_text, struct span key, struct 
         q->status = status + 1;
         return 0;
     }
-    if (run_is_text)
-        return span_copy_str(v, q->text, sizeof q->text)
-                   ? 0
-                   : error_set(err, -EINVAL, "the filter 'run' is too long");
     return id_parse_span(v, span_eq_str(key, "parent") ? &q->parent : &q->run, err);
 }
 
@@ -151,6 +158,7 @@ static int take_where(struct query *q, const struct query_listing *l, const stru
     struct wire_iter it = wire_iter(where);
     struct span key;
     struct value v;
+    char *space = (char *)(q + 1);
     while (wire_next_pair(&it, &key, &v)) {
         char name[LIMIT_NAME + 1];
         bool time = span_eq_str(key, "since") || span_eq_str(key, "until");
@@ -163,7 +171,7 @@ static int take_where(struct query *q, const struct query_listing *l, const stru
                              time ? "a number of milliseconds since 1970" : "a text");
         if (time)
             *(name[0] == 's' ? &q->since : &q->until) = v.integer;
-        else if ((rc = take_text(q, l->filters & RUN_IS_TEXT, key, v.bytes, err)) < 0)
+        else if ((rc = take_text(q, l->filters & RUN_IS_TEXT, key, v.bytes, &space, err)) < 0)
             return rc;
     }
     return 0;
@@ -173,21 +181,20 @@ void query_take(const struct query_sources *from, struct shell_peer *p, struct s
 {
     struct m_query m;
     struct error err = {0};
-    if (m_query_decode(message, &m, &err) < 0) {
-        shell_drop(from->shell, p, REFUSAL_MALFORMED, err.text);
-        return;
-    }
-    struct query *q = mem_zalloc(1, sizeof *q);
+    shell_read(&m_query_schema, message, &m);
+    struct query *q = mem_zalloc(1, sizeof *q + m.where.items.n);
+    q->job = q->server = q->principal = q->address = q->name = q->state = q->text = "";
     q->from = from;
     q->shell = from->shell;
     q->peer = p->handle;
     q->req = m.req;
     q->who = p->certificate;
     q->limit = m.limit && m.limit < LIMIT_ROWS ? (unsigned)m.limit : LIMIT_ROWS;
-    span_copy_str(m.after, q->after, sizeof q->after);
     const struct query_listing *l = listing_of(m.what);
     if (!l)
         refuse_listing(q, m.what);
+    else if (!span_copy_str(m.after, q->after, sizeof q->after))
+        query_refuse(q, REFUSAL_BAD_ARGUMENT, QUERY_NO_CURSOR);
     else if (take_where(q, l, &m.where, &err) < 0)
         query_refuse(q, REFUSAL_BAD_ARGUMENT, err.text);
     else

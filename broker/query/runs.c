@@ -73,10 +73,9 @@ void query_runs(struct query *q)
         bool full = wanted && q->n == q->limit;
         if (wanted && !full && !r.call.n) {
             q->asked = r.id;
-            store_ask(
-                q->shell->store,
-                &(struct store_question){.what = STORE_RECORD, .lsn = r.called_lsn, .most = 1},
-                hear_called, q);
+            query_ask(
+                q, &(struct store_question){.what = STORE_RECORD, .lsn = r.called_lsn, .most = 1},
+                hear_called);
             return;
         }
         full = full || (wanted && !add_run(q, &r, r.call));

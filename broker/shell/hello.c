@@ -10,20 +10,40 @@
 
 /* Judges the certificate that HELLO brings before it is kept. Keeping it (known_add) admits its
  * key, and only ENROL and an administrator's PUBLISH may admit a new key. So a certificate is kept
- * only if its key is known and its serial is higher than ours, which happens after a restored
- * backup. The holder of a one-time key can make any number of others with our serial; they add
- * nothing. */
+ * only if its key and its name are known as one and its serial is higher than ours, which happens
+ * after a restored backup. The holder of a one-time key can make any number of others with our
+ * serial; they add nothing. */
 static enum refusal judge_brought(const struct hash *key, const struct certificate *c,
                                   const struct certificate *have, struct error *why)
 {
-    if (hash_eq(&c->transport_key, key) && have)
+    if (have && hash_eq(&c->transport_key, key) && strcmp(c->name, have->name) == 0)
         return REFUSAL_NONE;
     error_set(why, -EACCES,
-              have ? "the certificate of '%s' is for another key than this session's"
+              have ? "the certificate of '%s' is for another key or name than this session's"
                    : "the certificate of '%s' has not been enrolled: join first "
                      "(lbworker join, lbsubmit join)",
               c->name);
     return REFUSAL_UNKNOWN_PRINCIPAL;
+}
+
+/* Newer than ours, an administrator's word, and its key is not revoked: what an invitation allows
+ * comes with ENROL, and no certificate brings a revoked key back. */
+static bool is_renewal(const struct shell *sh, const struct certificate *c,
+                       const struct certificate *have)
+{
+    return c->serial > have->serial && !c->invited_until && c->role == have->role &&
+           !view_revoked(sh->core, have->serial);
+}
+
+/* Its holder was away when it was renewed, and gets the new one with WELCOME. */
+static bool was_renewed(struct span expired, const struct certificate *have)
+{
+    struct certificate old = {0};
+    const bool was = have && certificate_read(expired, &old, NULL) == 0 &&
+                     hash_eq(&old.sign_key, &have->sign_key) && strcmp(old.name, have->name) == 0 &&
+                     old.serial < have->serial;
+    certificate_free(&old);
+    return was;
 }
 
 static enum refusal take_brought(struct shell *sh, const struct hash *key, struct span bytes,
@@ -33,13 +53,14 @@ static enum refusal take_brought(struct shell *sh, const struct hash *key, struc
     struct certificate c = {0};
     enum refusal code = REFUSAL_NONE;
     const int64_t now = loop_now_wall(sh->loop);
+    *ret = have;
     /* a known one has already been verified */
     const struct certificate *brought = known_by_bytes(sh->known, bytes);
     if (!brought && certificate_verify(bytes, sh->anchors, now, &c, &code, why) < 0)
-        return code;
-    *ret = have;
+        return code == REFUSAL_EXPIRED_CERTIFICATE && was_renewed(bytes, have) ? REFUSAL_NONE
+                                                                               : code;
     code = judge_brought(key, brought ? brought : &c, have, why);
-    if (code == REFUSAL_NONE && !brought && c.serial > have->serial)
+    if (code == REFUSAL_NONE && !brought && is_renewal(sh, &c, have))
         known_add(sh->known, bytes, now, ret, &code, why);
     certificate_free(&c);
     return code;
@@ -126,7 +147,8 @@ enum refusal hello_take(void *shell, uint64_t handle, const struct hash *key, co
     struct m_hello m;
     struct d_invitation invitation;
     const struct certificate *c = NULL;
-    if (wire_decode(&m_hello_schema, hello, true, &m, why) < 0)
+    hello = messages_fit(KIND_M_HELLO, PROTO_MINOR, hello, &sh->trimmed);
+    if (m_hello_decode(hello, &m, why) < 0)
         return REFUSAL_MALFORMED;
     if (m.major != PROTO_MAJOR) {
         error_set(
@@ -145,6 +167,7 @@ enum refusal hello_take(void *shell, uint64_t handle, const struct hash *key, co
         return code;
     }
     struct shell_peer *p = add_peer(sh, handle, key, address, c);
+    p->minor = m.minor;
     if (invited) { /* it may only send ENROL, and has the name that it asks for */
         span_copy_str(invitation.name, p->invited, sizeof p->invited);
         p->who.name = p->invited;

@@ -33,6 +33,7 @@ struct known_invited {
     struct hash transport;
     struct buf bytes;
     struct d_invitation invitation;
+    uint64_t used_by; /* the record that enrolled its holder; 0: it is open */
     UT_hash_handle hh;
 };
 
@@ -41,22 +42,27 @@ struct known {
     known_allow *allow;
     void *self;
     struct known_one *all;
+    struct owners *owners;
     struct known_by_key *by_key;
     struct known_by_name *by_name;
     struct known_invited *invited;
+    unsigned n_used; /* of them, whose record is not yet on disk */
 };
 
-struct known *known_new(const struct trust_anchors *anchors, known_allow *allow, void *self)
+struct known *known_new(const struct trust_anchors *anchors, const struct certificate *broker,
+                        known_allow *allow, void *self)
 {
     struct known *k = mem_zalloc(1, sizeof *k);
     k->anchors = anchors;
     k->allow = allow;
     k->self = self;
+    k->owners = owners_new(anchors, broker);
     return k;
 }
 
 static void drop_invited(struct known *k, struct known_invited *i)
 {
+    k->n_used -= i->used_by != 0;
     HASH_DEL(k->invited, i);
     buf_free(&i->bytes);
     mem_free(&i);
@@ -86,7 +92,40 @@ void known_free(struct known **known)
         certificate_free(&o->certificate);
         mem_free(&o);
     }
+    owners_free(&k->owners);
     mem_free(known);
+}
+
+const struct owners_name *known_owner(const struct known *k, const struct hash *key)
+{
+    return owners_find(k->owners, key);
+}
+
+void known_remember(struct known *k, const struct d_certificate *c)
+{
+    owners_remember(k->owners, c);
+}
+
+static bool is_one_time(const struct known *k, const struct hash *transport)
+{
+    struct known_invited *i = NULL;
+    HASH_FIND(hh, k->invited, transport, sizeof *transport, i);
+    return i != NULL;
+}
+
+enum refusal known_judge_keys(const struct known *k, const struct certificate *c, struct error *err)
+{
+    enum refusal code = owners_judge(k->owners, c, err);
+    if (code != REFUSAL_NONE)
+        return code;
+    /* the signing key is told by the transport key, which is made from it */
+    if (!is_one_time(k, &c->transport_key) && !is_one_time(k, &c->seal_key))
+        return REFUSAL_NONE;
+    error_set(err, -EEXIST,
+              "a key of this certificate of '%s' is the one-time key of an invitation: make a new "
+              "key",
+              c->name);
+    return REFUSAL_KEY_TAKEN;
 }
 
 const struct certificate *known_by_key(const struct known *k, const struct hash *transport)
@@ -153,10 +192,18 @@ int known_add(struct known *k, struct span signed_bytes, int64_t now,
     }
     struct known_one *o = mem_zalloc(1, sizeof *o);
     int rc = certificate_verify(signed_bytes, k->anchors, now, &o->certificate, ret_code, err);
+    enum refusal taken = rc < 0 ? REFUSAL_NONE : known_judge_keys(k, &o->certificate, err);
+    if (taken != REFUSAL_NONE) {
+        rc = -EEXIST;
+        if (ret_code)
+            *ret_code = taken;
+        certificate_free(&o->certificate);
+    }
     if (rc < 0) {
         mem_free(&o);
         return rc;
     }
+    owners_add(k->owners, &o->certificate);
     o->next = k->all;
     k->all = o;
     index_certificate(k, &o->certificate);
@@ -211,7 +258,8 @@ void known_each_key(const struct known *k, known_allow *take, void *self)
     for (const struct known_by_key *e = k->by_key; e; e = e->hh.next)
         take(self, &e->key, true);
     for (const struct known_invited *i = k->invited; i; i = i->hh.next)
-        take(self, &i->transport, true);
+        if (!i->used_by)
+            take(self, &i->transport, true);
 }
 
 /* ---- Invitations */
@@ -230,6 +278,11 @@ static int open_invitation(struct known *k, struct span bytes, struct known_invi
     }
     *ret = i;
     return 0;
+}
+
+static bool is_somebodys(const struct known *k, const struct known_invited *i)
+{
+    return owners_find(k->owners, &i->transport) || owners_is_anchor(k->owners, &i->transport);
 }
 
 static bool is_used(const struct known *k, const struct d_invitation *i)
@@ -260,6 +313,11 @@ static int keep(struct known *k, struct span bytes, int64_t now, const struct kn
                        "the invitation of '" SPAN_FMT
                        "' has been used; make a new one with lbctl invite",
                        SPAN_ARG(i->invitation.name));
+    else if (rc == 0 && is_somebodys(k, i))
+        rc = error_set(err, -EEXIST,
+                       "the one-time key of the invitation of '" SPAN_FMT
+                       "' is a principal's own key; make a new one with lbctl invite",
+                       SPAN_ARG(i->invitation.name));
     if (rc < 0) {
         if (i)
             buf_free(&i->bytes);
@@ -279,8 +337,8 @@ int known_invite(struct known *k, const char *folder, struct span invitation, in
                  enum refusal *ret_code, struct error *err)
 {
     const struct known_invited *i;
-    *ret_code = REFUSAL_BAD_ARGUMENT;
     int rc = keep(k, invitation, now, &i, err);
+    *ret_code = rc == -EEXIST ? REFUSAL_KEY_TAKEN : REFUSAL_BAD_ARGUMENT;
     if (rc < 0)
         return rc;
     char *path = path_of(folder, &i->transport);
@@ -320,10 +378,41 @@ bool known_invited(const struct known *k, const struct hash *transport, int64_t 
 {
     struct known_invited *i = NULL;
     HASH_FIND(hh, k->invited, transport, sizeof *transport, i);
-    if (!i || i->invitation.expires <= now)
+    if (!i || i->used_by || i->invitation.expires <= now)
         return false;
     *ret = i->invitation;
     return true;
+}
+
+void known_use(struct known *k, const struct hash *transport, uint64_t lsn)
+{
+    struct known_invited *i = NULL;
+    HASH_FIND(hh, k->invited, transport, sizeof *transport, i);
+    if (!i || i->used_by)
+        return;
+    i->used_by = lsn;
+    k->n_used++;
+    k->allow(k->self, &i->transport, false);
+}
+
+void known_committed(struct known *k, const char *folder, uint64_t lsn)
+{
+    struct known_invited *i, *next;
+    if (!k->n_used)
+        return;
+    HASH_ITER (hh, k->invited, i, next) {
+        if (i->used_by && i->used_by <= lsn)
+            known_uninvite(k, folder, &i->transport);
+    }
+}
+
+void known_each_invitation(struct known *k, known_take_invitation *take, void *self)
+{
+    struct known_invited *i, *next;
+    HASH_ITER (hh, k->invited, i, next) {
+        if (!i->used_by)
+            take(self, &i->transport, &i->invitation);
+    }
 }
 
 void known_uninvite(struct known *k, const char *folder, const struct hash *transport)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "broker/shell/about.h"
+#include "broker/shell/ask.h"
 #include "broker/shell/gate.h"
 #include "broker/shell/rights.h"
 #include "broker/shell/turn.h"
@@ -114,15 +115,24 @@ static void hear_run(void *self, const struct store_answer *a)
 
 void lookup_run(struct shell *sh, const struct bcore_effect *e)
 {
+    const struct shell_peer *p = shell_find_peer(sh, e->peer);
+    /* its first record and its end */
+    struct store_question q = {.what = STORE_RECORDS, .run = e->run, .most = 2, .quick = true};
+    struct error err = {0};
+    if (!p)
+        return;
     struct lookup *l = mem_zalloc(1, sizeof *l);
     l->shell = sh;
     l->peer = e->peer;
     l->req = e->req;
     l->run = e->run;
-    store_ask(
-        sh->store,
-        &(struct store_question){.what = STORE_RECORDS, .run = e->run, .most = STORE_PAGE_MAX},
-        hear_run, l);
+    if (!e->req) { /* it follows this run already, which bounds how often */
+        ask_owner(p, &q);
+        store_ask(sh->store, &q, hear_run, l);
+    } else if (ask_store(sh, p, BUDGET_LOOKUPS, sizeof *l, &q, hear_run, l, &err) < 0) {
+        shell_error(sh, e->peer, e->req, REFUSAL_BUSY, "%s", err.text);
+        lookup_free(l);
+    }
 }
 
 static void hear_key(void *self, const struct store_answer *a)
@@ -141,7 +151,7 @@ static void hear_key(void *self, const struct store_answer *a)
                                  .message = buf_span(&l->message),
                                  .window_open = net_server_window_open(l->shell->net, l->peer),
                                  .looked_up = true,
-                                 .lsn = l->lsn,
+                                 .lsn = a->folded > l->lsn ? a->folded : l->lsn,
                                  .known = a->n_rows ? &known : NULL};
         turn_step(l->shell, &ev);
     }
@@ -153,15 +163,25 @@ void lookup_key(struct shell *sh, const struct bcore_effect *e)
     struct shell_peer *p = shell_find_peer(sh, e->peer);
     if (!p)
         return;
+    char key[LIMIT_KEY + 1];
+    struct error err = {0};
     struct lookup *l = mem_zalloc(1, sizeof *l);
-    struct store_question q = {.what = STORE_KEY, .most = 1, .parent = e->parent};
     l->shell = sh;
     l->peer = e->peer;
-    l->lsn = e->rests_on;
+    l->lsn = e->called_lsn;
     l->message = buf_dup(e->body);
-    span_copy_str(e->key, q.key, sizeof q.key);
-    span_copy_str(span_str(p->who.name), q.filter.principal, sizeof q.filter.principal);
-    store_ask(sh->store, &q, hear_key, l);
+    span_copy_str(e->key, key, sizeof key);
+    const struct store_question q = {.what = STORE_KEY,
+                                     .most = 1,
+                                     .quick = true,
+                                     .parent = e->parent,
+                                     .key = key,
+                                     .lsn = e->called_lsn ? e->called_lsn : 1,
+                                     .filter = {.principal = p->who.name}};
+    if (ask_store(sh, p, BUDGET_LOOKUPS, sizeof *l + l->message.n, &q, hear_key, l, &err) < 0) {
+        shell_error(sh, e->peer, e->req, REFUSAL_BUSY, "%s", err.text);
+        lookup_free(l);
+    }
 }
 
 /* ---- Calls whose bytes are in the store only */

@@ -93,22 +93,6 @@ static void start_store_verb(struct shell *sh, const struct shell_peer *p,
     offload_push(sh->offload, &v->job);
 }
 
-/* ---- invite */
-static void invite(struct shell *sh, const struct shell_peer *p, const struct m_operate *m)
-{
-    struct value v;
-    struct error err = {0};
-    enum refusal code = REFUSAL_BAD_ARGUMENT;
-    if (!wire_map_get(&m->arguments, "invitation", &v) || v.type != VALUE_BIN)
-        shell_error(sh, p->handle, m->req, code,
-                    "invite needs the argument `invitation`: the signed invitation as bytes");
-    else if (known_invite(sh->known, sh->invitations, v.bytes, loop_now_wall(sh->loop), &code,
-                          &err) < 0)
-        shell_error(sh, p->handle, m->req, code, "%s", err.text);
-    else
-        shell_done(sh, p->handle, m->req, "%s", "");
-}
-
 static void note(struct shell *sh, const struct shell_peer *p, const struct m_operate *m)
 {
     char verb[LIMIT_NAME + 1], target[LIMIT_SHORT + 1];
@@ -119,14 +103,45 @@ static void note(struct shell *sh, const struct shell_peer *p, const struct m_op
     mem_free(&reason);
 }
 
-/* The verbs that are done here, after they have been noted. */
+/* ---- invite: noted under the name that the invitation is for, and only if it was taken */
+static bool is_for_another(struct span invitation, struct span target)
+{
+    struct d_signed s;
+    struct d_invitation i;
+    return d_signed_decode(invitation, &s, NULL) == 0 &&
+           d_invitation_decode(s.body, &i, NULL) == 0 && !span_eq(i.name, target);
+}
+
+static void invite(struct shell *sh, const struct shell_peer *p, const struct m_operate *m)
+{
+    struct value v;
+    struct error err = {0};
+    enum refusal code = REFUSAL_BAD_ARGUMENT;
+    if (!wire_map_get(&m->arguments, "invitation", &v) || v.type != VALUE_BIN)
+        shell_error(sh, p->handle, m->req, code,
+                    "invite needs the argument `invitation`: the signed invitation as bytes");
+    else if (is_for_another(v.bytes, m->target))
+        shell_error(sh, p->handle, m->req, code, "the invitation is not for '" SPAN_FMT "'",
+                    SPAN_ARG(m->target));
+    else if (known_invite(sh->known, sh->invitations, v.bytes, loop_now_wall(sh->loop), &code,
+                          &err) < 0)
+        shell_error(sh, p->handle, m->req, code, "%s", err.text);
+    else {
+        note(sh, p, m);
+        shell_done(sh, p->handle, m->req, "%s", "");
+    }
+}
+
+/* The verbs that are done here; what takes time is noted before it. */
 static void operate_here(struct shell *sh, const struct shell_peer *p, const struct m_operate *m,
                          enum operate_how how)
 {
-    note(sh, p, m);
-    if (how == OPERATE_INVITE)
+    if (how == OPERATE_INVITE) {
         invite(sh, p, m);
-    else if (how == OPERATE_NOTE)
+        return;
+    }
+    note(sh, p, m);
+    if (how == OPERATE_NOTE)
         shell_done(sh, p->handle, m->req, "%s", "");
     else if (how == OPERATE_BACKUP && (!m->target.n || m->target.p[0] != '/'))
         shell_error(sh, p->handle, m->req, REFUSAL_BAD_ARGUMENT,
@@ -138,11 +153,7 @@ static void operate_here(struct shell *sh, const struct shell_peer *p, const str
 void operate_take(struct shell *sh, struct shell_peer *p, struct span message)
 {
     struct m_operate m;
-    struct error err = {0};
-    if (m_operate_decode(message, &m, &err) < 0) {
-        shell_drop(sh, p, REFUSAL_MALFORMED, err.text);
-        return;
-    }
+    shell_read(&m_operate_schema, message, &m);
     const struct operate_verb *verb = verb_of(m.verb);
     if (!verb)
         shell_error(sh, p->handle, m.req, REFUSAL_BAD_ARGUMENT,

@@ -199,6 +199,50 @@ static enum rights_verdict judge_deploy(struct rights_judging *j, struct span me
     return grant_spans(j, d.name, d.address);
 }
 
+/* ---- Whose certificate may be read */
+
+/* Of a server: by those who may have to do with it. */
+static bool may_read(const struct certificate *who, const struct certificate *of)
+{
+    static const enum verb reasons[] = {VERB_CALL, VERB_WATCH, VERB_OPERATE, VERB_DEPLOY};
+    const char *const *pools = (const char *const *)of->pools;
+    for (size_t i = 0; of->role == ROLE_SERVER && i < sizeof reasons / sizeof *reasons; i++)
+        if (grant_reaches(who, reasons[i], of->name, pools, of->n_pools))
+            return true;
+    return false;
+}
+
+/* A server verifies whose packages it installs. The callers' certificates come with EXECUTE. */
+static bool server_may_read(const struct certificate *who, const struct certificate *of)
+{
+    return grant_reaches(of, VERB_DEPLOY, who->name, (const char *const *)who->pools, who->n_pools);
+}
+
+static enum rights_verdict judge_certificate(struct rights_judging *j, struct span message)
+{
+    struct m_certificate m;
+    struct view_certificate v;
+    struct certificate of = {0};
+    char name[LIMIT_NAME + 1];
+    if (m_certificate_decode(message, &m, j->err) < 0)
+        return malformed(j);
+    span_copy_str(m.name, name, sizeof name);
+    bool may = strcmp(name, j->who->name) == 0 || j->who->role == ROLE_ADMINISTRATOR ||
+               (j->who->role != ROLE_SERVER &&
+                grant_covers(j->who, VERB_WATCH, "", "all", NULL, 0)); /* it may see all runs */
+    if (!may && view_certificate(j->core, name, m.serial, &v) &&
+        certificate_read(v.certificate, &of, NULL) == 0)
+        may = j->who->role == ROLE_SERVER ? server_may_read(j->who, &of) : may_read(j->who, &of);
+    certificate_free(&of);
+    if (may)
+        return RIGHTS_ALLOWED;
+    error_set(j->err, -EACCES,
+              "%s '%s' may not read the certificate of '%s': it takes a grant that covers this "
+              "server, or 'watch *@all'",
+              role_word(j->who->role), j->who->name, name);
+    return denied(j, REFUSAL_DENIED);
+}
+
 static enum rights_verdict judge_target(struct rights_judging *j, enum rights_target t,
                                         uint64_t kind, struct span message)
 {
@@ -227,6 +271,8 @@ static enum rights_verdict judge_target(struct rights_judging *j, enum rights_ta
         return judge_operate(j, message);
     case RIGHTS_DEPLOY:
         return judge_deploy(j, message);
+    case RIGHTS_CERTIFICATE:
+        return judge_certificate(j, message);
     }
     return denied(j, REFUSAL_DENIED);
 }

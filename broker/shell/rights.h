@@ -22,7 +22,8 @@ enum rights_target {
     RIGHTS_RUN,        /* job@address of the run, unless it is the sender's own */
     RIGHTS_PARENT,     /* everything, unless the parent is the sender's own */
     RIGHTS_OPERATE,    /* depends on the operator's verb: a server, a run, or everything */
-    RIGHTS_DEPLOY      /* package@address */
+    RIGHTS_DEPLOY,     /* package@address */
+    RIGHTS_CERTIFICATE /* depends on whose certificate it is and who asks: see PROTOCOL.md */
 };
 
 enum { /* roles, as bits */

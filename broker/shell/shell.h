@@ -16,7 +16,7 @@
 #include "net/server.h"
 #include "trust/budget.h"
 
-enum { SHELL_LISTENERS_MAX = 4 };
+enum { SHELL_LISTENERS_MAX = 8 };
 
 /* A session. */
 struct shell_peer {
@@ -25,6 +25,7 @@ struct shell_peer {
     const struct certificate *certificate; /* NULL: a one-time key */
     char address[64];
     char invited[LIMIT_NAME + 1]; /* the name that the holder of a one-time key asks for */
+    uint64_t minor;               /* version of the protocol that it speaks */
     bool told_full;               /* the core has been told that its window is full */
     struct bcore_peer who;
     uint64_t log_bytes, log_acked; /* LOG_DATA taken in this session, and acknowledged */
@@ -44,7 +45,8 @@ struct shell_listener {
 
 /* Filled in by broker.c, which owns what the pointers point to unless another file is named. */
 struct shell {
-    const char *cluster, *name; /* of this broker */
+    const char *cluster, *name;            /* of this broker */
+    const struct certificate *certificate; /* its own */
     char *store_path;
     char *invitations; /* the folder that keeps them across restarts */
     struct loop *loop;
@@ -61,6 +63,7 @@ struct shell {
     struct shell_listener listeners[SHELL_LISTENERS_MAX];
     unsigned n_listeners;
     struct buf scratch; /* of shell_send */
+    struct buf trimmed; /* a message without the fields that a newer peer appends */
     int64_t started_wall;
     uint64_t messages, denials; /* counted by dispatch.c, shown by QUERY stats */
 };
@@ -68,6 +71,9 @@ struct shell {
 /* Copied. To be called while the broker opens. */
 void shell_listen(struct shell *sh, const struct shell_listener *listener);
 struct shell_peer *shell_find_peer(const struct shell *sh, uint64_t handle); /* NULL: gone */
+
+/* Reads a message that dispatch.c has found well-formed; *ret points into it. */
+void shell_read(const struct wire_schema *schema, struct span message, void *ret);
 
 /* Each sends one answer. A peer that is gone, or is dropped because it does not read, gets nothing;
  * that is not the caller's concern. Texts longer than LIMIT_TEXT are cut between characters. */

@@ -17,13 +17,14 @@ _Static_assert(TAIL_BYTES == 3 && sizeof(struct id) == 16, "the indexes on subst
 /* clang-format off */
 /* Ids end with random bytes, so a plain index on their ends would write each entry to a different
  * page. The index is cut into segments of 65,536 records instead: entries of one time lie together,
- * and a look-up probes each segment (some 60 for a million runs, a few microseconds each). */
+ * and a look-up probes each segment that has records (some 60 for a million runs, a few
+ * microseconds each). */
 #define SEGMENTS \
     "WITH RECURSIVE segment (n) AS ( " \
     "  SELECT max(lsn) >> 16 FROM journal " \
     "  UNION ALL " \
-    "  SELECT n - 1 FROM segment " \
-    "  WHERE n > (SELECT value >> 16 FROM meta WHERE name = 'dropped') " \
+    "  SELECT (SELECT max(lsn) >> 16 FROM journal WHERE lsn < n << 16) FROM segment " \
+    "  WHERE n IS NOT NULL " \
     ") "
 #define ENDS_WITH "substr(run, 14, 3) = ?1 AND substr(hex(run), -length(?2)) = ?2"
 
@@ -128,7 +129,7 @@ static bool bind(sqlite3_stmt *st, const struct store_find *f, unsigned most, ui
         break;
     case STORE_FIND_LAST: {
         const struct id *before = id_is_zero(f->after.run) ? &greatest : &f->after.run;
-        db_bind_span(st, 1, span_str(f->principal));
+        db_bind_span(st, 1, span_str(f->principal ? f->principal : ""));
         db_bind_bytes(st, 2, before->b, sizeof before->b);
         break;
     }

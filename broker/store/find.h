@@ -37,8 +37,8 @@ enum store_find_by {
 
 struct store_find {
     enum store_find_by by;
-    char tail[STORE_TAIL_MAX + 1];  /* TAIL: upper-case hexadecimal digits */
-    char principal[LIMIT_NAME + 1]; /* LAST: exactly this one; store_find_parse leaves it empty */
+    char tail[STORE_TAIL_MAX + 1]; /* TAIL: upper-case hexadecimal digits */
+    const char *principal;         /* LAST: exactly this one; store_find_parse sets NULL */
     struct {
         uint64_t lsn;  /* TAIL, FAILED: only what ended before this; 0: from the newest */
         struct id run; /* LAST: only what started before this; zero: from the newest */

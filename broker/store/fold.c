@@ -30,6 +30,7 @@ static const char *const SQL[FOLD_STATEMENTS] = {
     [FOLD_PARENT_ADD] =
         ("INSERT INTO ended_parent "
          "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"),
+    [FOLD_LOOSE_ADD] = "INSERT OR REPLACE INTO loose VALUES (?1, ?2, ?3, ?4)",
 };
 /* clang-format on */
 
@@ -58,6 +59,7 @@ static sqlite3_stmt *statement(struct folder *f, enum fold_statement which, stru
 void fold_free(struct folder *f)
 {
     db_finalize(f->st, FOLD_STATEMENTS);
+    held_free(&f->held);
 }
 
 /* Reads up to FOLD_STEP records, or FOLD_STEP_BYTES of them, but at least one. */
@@ -116,6 +118,41 @@ static void gather(struct step *s)
     }
 }
 
+/* ---- What may be dropped some day */
+static int add_loose(struct step *s, const struct record *r, enum held_kind kind)
+{
+    sqlite3_stmt *st = statement(s->f, FOLD_LOOSE_ADD, s->err);
+    int64_t bytes = held_record_bytes(r->body.n);
+    if (!st)
+        return s->err ? s->err->code : -EIO;
+    sqlite3_bind_int64(st, 1, (int64_t)r->lsn);
+    sqlite3_bind_int64(st, 2, kind);
+    db_bind_span(st, 3, r->owner);
+    sqlite3_bind_int64(st, 4, bytes);
+    held_add(&s->f->held, kind, r->owner, bytes);
+    return db_run(s->f->db, st, s->err);
+}
+
+/* The records of a run that has ended count for its principal, evidence among them for its
+ * server. */
+static int account(struct step *s, const struct record *v, unsigned n)
+{
+    struct span owner = SPAN_NONE;
+    int64_t bytes = 0;
+    int rc = 0;
+    for (unsigned i = 0; i < n && rc == 0; i++) {
+        if (v[i].begins)
+            owner = v[i].owner;
+        if (v[i].kind == KIND_R_EVIDENCE)
+            rc = add_loose(s, &v[i], HELD_EVIDENCE);
+        else
+            bytes += held_record_bytes(v[i].body.n) + (v[i].ends ? held_row_bytes(v[i].body.n) : 0);
+    }
+    held_add(&s->f->held, HELD_RUNS, owner, bytes);
+    return rc;
+}
+
+/* ---- live */
 static int run_on_entity(struct step *s, enum fold_statement which, const void *entity, size_t n,
                          uint64_t lsn)
 {
@@ -145,8 +182,8 @@ static int live_has(struct step *s, struct id run, bool *ret)
     return result;
 }
 
-/* The run's records in `live`, from earlier steps. */
-static int read_live(struct step *s, struct id run, struct record **v, unsigned *n,
+/* The records in `live`, from earlier steps, of a run or of what a decision is about. */
+static int read_live(struct step *s, struct span entity, struct record **v, unsigned *n,
                      struct buf *bytes)
 {
     sqlite3_stmt *st = statement(s->f, FOLD_LIVE_OF, s->err);
@@ -157,7 +194,7 @@ static int read_live(struct step *s, struct id run, struct record **v, unsigned 
     int rc, result = 0;
     if (!st)
         return s->err ? s->err->code : -EIO;
-    db_bind_bytes(st, 1, run.b, sizeof run.b);
+    db_bind_bytes(st, 1, entity.p, entity.n);
     while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
         struct span body = db_bytes(st, 1);
         seen = mem_realloc(seen, *n + 1, sizeof *seen);
@@ -182,7 +219,7 @@ static int fold_ended(struct step *s, const struct fold_run *g)
     struct record *all = NULL;
     struct buf bytes = {0};
     unsigned n = 0;
-    int rc = g->begins ? 0 : read_live(s, g->run, &all, &n, &bytes);
+    int rc = g->begins ? 0 : read_live(s, span_of(g->run.b, sizeof g->run.b), &all, &n, &bytes);
     for (unsigned i = g->first + 1; i; i = s->next[i - 1]) {
         all = mem_realloc(all, n + 1, sizeof *all);
         all[n++] = s->v[i - 1];
@@ -193,6 +230,8 @@ static int fold_ended(struct step *s, const struct fold_run *g)
     if (rc == 0)
         rc = !st ? (s->err ? s->err->code : -EIO)
                  : (parent ? row_of_parent : row_of_run)(s->f->db, st, all, n, s->err);
+    if (rc == 0)
+        rc = account(s, all, n);
     if (rc == 0 && !g->begins)
         rc = run_on_entity(s, FOLD_LIVE_DROP, g->run.b, sizeof g->run.b, 0);
     mem_free(&all);
@@ -200,7 +239,8 @@ static int fold_ended(struct step *s, const struct fold_run *g)
     return rc;
 }
 
-/* Records after a run's end are listed in its row. */
+/* Records after a run's end are listed in its row. If there is none, or it is a parent's, they
+ * belong to nothing. */
 static int fold_late(struct step *s, const struct fold_run *g)
 {
     sqlite3_stmt *st = statement(s->f, FOLD_RUN_LATE, s->err);
@@ -212,6 +252,12 @@ static int fold_late(struct step *s, const struct fold_run *g)
     db_bind_bytes(st, 1, g->run.b, sizeof g->run.b);
     db_bind_bytes(st, 2, lsns.p, lsns.n);
     int rc = db_run(s->f->db, st, s->err);
+    bool listed = sqlite3_changes(s->f->db);
+    for (unsigned i = g->first + 1; i && rc == 0; i = s->next[i - 1]) {
+        const struct record *r = &s->v[i - 1];
+        if (r->kind == KIND_R_EVIDENCE || !listed)
+            rc = add_loose(s, r, r->kind == KIND_R_EVIDENCE ? HELD_EVIDENCE : HELD_EVENTS);
+    }
     buf_free(&lsns);
     return rc;
 }
@@ -229,16 +275,29 @@ static int fold_group(struct step *s, const struct fold_run *g)
     return rc;
 }
 
+/* What this decision replaces is of no use to a restart any more. */
+static int replace(struct step *s, const struct record *r)
+{
+    struct record *old = NULL;
+    struct buf bytes = {0};
+    unsigned n = 0;
+    int rc = read_live(s, span_of(r->entity, r->entity_n), &old, &n, &bytes);
+    for (unsigned i = 0; i < n && rc == 0; i++)
+        rc = add_loose(s, &old[i], HELD_EVENTS);
+    if (rc == 0 && n)
+        rc = run_on_entity(s, FOLD_LIVE_DROP, r->entity, r->entity_n, 0);
+    mem_free(&old);
+    buf_free(&bytes);
+    return rc < 0 ? rc : run_on_entity(s, FOLD_LIVE_ADD, r->entity, r->entity_n, r->lsn);
+}
+
 static int fold_others(struct step *s)
 {
     int rc = 0;
     for (unsigned i = 0; i < s->n && rc == 0; i++) {
         const struct record *r = &s->v[i];
-        if (!id_is_zero(r->run) || r->passing)
-            continue;
-        rc = run_on_entity(s, FOLD_LIVE_DROP, r->entity, r->entity_n, 0);
-        if (rc == 0)
-            rc = run_on_entity(s, FOLD_LIVE_ADD, r->entity, r->entity_n, r->lsn);
+        if (id_is_zero(r->run))
+            rc = r->passing ? add_loose(s, r, HELD_EVENTS) : replace(s, r);
     }
     return rc;
 }
@@ -247,6 +306,7 @@ int fold_step(struct folder *f, unsigned *ret_n, struct error *err)
 {
     struct step s = {.f = f, .err = err};
     struct fold_run *g, *next;
+    f->held.n = 0; /* of a step that was rolled back */
     int rc = read_records(&s);
     if (rc == 0) {
         gather(&s);
@@ -258,6 +318,8 @@ int fold_step(struct folder *f, unsigned *ret_n, struct error *err)
         HASH_DEL(s.groups, g);
         mem_free(&g);
     }
+    if (rc == 0)
+        rc = held_write(&f->held, f->db, err);
     if (rc == 0 && s.n)
         rc = db_meta_set(f->db, "folded", s.v[s.n - 1].lsn, err);
     if (rc == 0 && s.n)

@@ -1,5 +1,5 @@
 /* history.c - the answers: pages of history, the records of a run, stretches of events. Each is one
- * short read. */
+ * short read, or a few that go on from one another. */
 #include <errno.h>
 #include <string.h>
 
@@ -15,12 +15,15 @@ enum {
     H_RECORD,
     H_EVENTS,
     H_BEGIN_LIVE,
-    H_SINCE,
+    H_FROM,
     H_OLDEST,
     H_RUN_KEY,
     H_PARENT_KEY
 };
-enum { SCAN_MAX = 20000 }; /* rows looked at for one page: about 20 ms */
+enum {
+    SCAN_MAX = 20000,           /* rows looked at for one page: about 20 ms, in steps */
+    RUN_BYTES = 2 * LIMIT_FRAME /* of the records of one run: its first one and its end fit */
+};
 
 /* clang-format off */
 static const char *const SQL[HISTORY_STATEMENTS] = {
@@ -44,27 +47,28 @@ static const char *const SQL[HISTORY_STATEMENTS] = {
         "SELECT lsn, body, run, kind "
         "FROM journal "
         "WHERE lsn > ?1 AND lsn <= ?2 "
-        "ORDER BY lsn "
-        "LIMIT ?3",
+        "ORDER BY lsn",
     [H_BEGIN_LIVE] =
         "SELECT j.lsn, j.body "
         "FROM live l JOIN journal j ON j.lsn = l.lsn "
         "WHERE l.entity = ?1 "
         "ORDER BY l.lsn "
         "LIMIT 1",
-    [H_SINCE] = "SELECT lsn FROM journal WHERE lsn > ?1 AND at >= ?2 ORDER BY lsn LIMIT 1",
+    [H_FROM] = "SELECT lsn, at FROM journal WHERE lsn >= ?1 ORDER BY lsn LIMIT 1",
     [H_OLDEST] = "SELECT min(lsn) FROM journal",
     [H_RUN_KEY] =
-        "SELECT lsn, run, digest "
-        "FROM ended_run "
-        "WHERE key = ?1 AND principal = ?2 "
-        "ORDER BY lsn DESC "
+        "SELECT lsn, run, digest FROM ended_run WHERE key = ?1 AND principal = ?2 "
+        "UNION ALL "
+        "SELECT lsn, run, digest FROM ended_key "
+        "WHERE key = ?1 AND principal = ?2 AND parent = 0 "
+        "ORDER BY 1 DESC "
         "LIMIT 1",
     [H_PARENT_KEY] =
-        "SELECT lsn, run, digest "
-        "FROM ended_parent "
-        "WHERE key = ?1 AND principal = ?2 "
-        "ORDER BY lsn DESC "
+        "SELECT lsn, run, digest FROM ended_parent WHERE key = ?1 AND principal = ?2 "
+        "UNION ALL "
+        "SELECT lsn, run, digest FROM ended_key "
+        "WHERE key = ?1 AND principal = ?2 AND parent = 1 "
+        "ORDER BY 1 DESC "
         "LIMIT 1",
 };
 /* clang-format on */
@@ -106,7 +110,7 @@ static void settle_records(struct answer *a, struct store_record *v, unsigned n)
         v[i].body.p = a->arena.p + (uintptr_t)v[i].body.p;
 }
 
-static void settle(struct answer *a)
+void history_settle(struct answer *a)
 {
     for (unsigned i = 0; i < a->public.n_rows; i++) {
         const char **texts[] = {&a->rows[i].principal, &a->rows[i].key,    &a->rows[i].job,
@@ -144,7 +148,7 @@ static void id_from(sqlite3_stmt *st, int column, struct id *ret)
 
 static bool glob(const char *pattern, const char *text)
 {
-    return !*pattern || grants_glob_matches(pattern, span_str(text ? text : ""));
+    return !pattern || !*pattern || grants_glob_matches(pattern, span_str(text ? text : ""));
 }
 
 static bool row_matches(sqlite3_stmt *st, const struct store_filter *f)
@@ -199,31 +203,36 @@ struct store_ended *answer_add_row(struct answer *a, sqlite3_stmt *st)
     return r;
 }
 
-static void answer_history(struct history *h, const struct store_question *q, struct answer *a,
+/* One step. Ends are in order unless the clock was set, so a day of slack decides where `since`
+ * ends the page. False: the page needs another step. */
+static bool answer_history(struct history *h, const struct store_question *q, struct answer *a,
                            unsigned which)
 {
     sqlite3_stmt *st = statement(h, which, a);
-    unsigned scanned = 0;
-    uint64_t last = 0;
+    uint64_t from = a->at ? a->at : q->after;
+    unsigned n = 0;
+    bool before = false;
     int rc = SQLITE_DONE;
     if (!st)
-        return;
-    sqlite3_bind_int64(st, 1, q->after ? (int64_t)q->after : INT64_MAX);
-    sqlite3_bind_int64(st, 2, SCAN_MAX);
+        return true;
+    sqlite3_bind_int64(st, 1, from ? (int64_t)from : INT64_MAX);
+    sqlite3_bind_int64(st, 2, STORE_STEP_ROWS);
     while (a->public.n_rows < q->most && (rc = sqlite3_step(st)) == SQLITE_ROW) {
-        last = (uint64_t)sqlite3_column_int64(st, 0);
-        scanned++;
-        if (q->filter.since && sqlite3_column_int64(st, ROW_COLUMNS) < q->filter.since - 86400000) {
-            /* ends are in order unless the clock jumps: a day of slack */
-            rc = SQLITE_DONE;
-            scanned = 0;
+        a->at = (uint64_t)sqlite3_column_int64(st, 0);
+        n++;
+        before = q->filter.since &&
+                 sqlite3_column_int64(st, ROW_COLUMNS) < q->filter.since - (int64_t)86400000;
+        if (before)
             break;
-        }
         if (row_matches(st, &q->filter))
             answer_add_row(a, st);
     }
-    if (!failed(h, a, st, rc) && (rc == SQLITE_ROW || scanned == SCAN_MAX))
-        a->public.next = last;
+    a->scanned += n;
+    bool full = rc == SQLITE_ROW && !before;
+    bool last = failed(h, a, st, rc) || before || (!full && n < STORE_STEP_ROWS);
+    bool page = !last && (full || a->scanned >= SCAN_MAX);
+    a->public.next = page ? a->at : 0;
+    return last || page;
 }
 
 static void answer_key(struct history *h, const struct store_question *q, struct answer *a)
@@ -231,8 +240,8 @@ static void answer_key(struct history *h, const struct store_question *q, struct
     sqlite3_stmt *st = statement(h, q->parent ? H_PARENT_KEY : H_RUN_KEY, a);
     if (!st)
         return;
-    db_bind_span(st, 1, span_str(q->key));
-    db_bind_span(st, 2, span_str(q->filter.principal));
+    db_bind_span(st, 1, span_str(q->key ? q->key : ""));
+    db_bind_span(st, 2, span_str(q->filter.principal ? q->filter.principal : ""));
     int rc = sqlite3_step(st);
     if (rc == SQLITE_ROW) {
         struct store_ended *r = new_row(a);
@@ -260,7 +269,7 @@ static void record_by_lsn(struct history *h, uint64_t lsn, struct answer *a)
     failed(h, a, st, rc);
 }
 
-/* `end`: lsn of the run's end; 0: it has not ended. */
+/* `end`: lsn of the run's end; 0: it has not ended. Beyond RUN_BYTES only the end is added. */
 static void records_by_lsns(struct history *h, struct span lsns, uint64_t end, unsigned most,
                             struct answer *a)
 {
@@ -268,8 +277,8 @@ static void records_by_lsns(struct history *h, struct span lsns, uint64_t end, u
     for (size_t i = 0; i < n && a->public.rc == 0; i++) {
         uint64_t lsn;
         memcpy(&lsn, lsns.p + 8 * i, 8);
-        bool wanted = i == 0 || lsn == end || n <= most || i < most / 2 || i >= n - most / 2;
-        if (wanted)
+        bool wanted = n <= most || i < most / 2 || i >= n - most / 2;
+        if (i == 0 || lsn == end || (wanted && a->arena.n < RUN_BYTES))
             record_by_lsn(h, lsn, a);
         else
             a->public.left_out++;
@@ -361,50 +370,68 @@ static void add_begin(struct history *h, struct span run, struct answer *a)
     failed(h, a, st, rc);
 }
 
-static bool number_of(struct history *h, unsigned which, uint64_t x, int64_t y, uint64_t *ret,
-                      struct answer *a)
+static bool number_of(struct history *h, unsigned which, uint64_t *ret, struct answer *a)
 {
     sqlite3_stmt *st = statement(h, which, a);
     if (!st)
         return false;
-    if (sqlite3_bind_parameter_count(st)) {
-        sqlite3_bind_int64(st, 1, (int64_t)x);
-        sqlite3_bind_int64(st, 2, y);
-    }
     int rc = sqlite3_step(st);
     if (rc == SQLITE_ROW)
         *ret = (uint64_t)sqlite3_column_int64(st, 0);
     return !failed(h, a, st, rc) && rc == SQLITE_ROW;
 }
 
-static void begins_of(struct history *h, struct answer *a, const struct buf *runs)
+/* The number before the first record in (after, upto] whose time is `since` or later, found in some
+ * 50 looks: times grow with the numbers, unless the clock was set back. */
+static uint64_t before_time(struct history *h, uint64_t after, uint64_t upto, int64_t since,
+                            struct answer *a)
 {
-    for (size_t at = 0; at < runs->n && a->public.rc == 0; at += sizeof(struct id)) {
-        bool seen = false;
-        for (size_t k = 0; k < at && !seen; k += sizeof(struct id))
-            seen = memcmp(runs->p + k, runs->p + at, sizeof(struct id)) == 0;
-        if (!seen)
-            add_begin(h, span_of(runs->p + at, sizeof(struct id)), a);
+    sqlite3_stmt *st = statement(h, H_FROM, a);
+    while (st && a->public.rc == 0 && after < upto) {
+        uint64_t middle = after + (upto - after) / 2, lsn = UINT64_MAX;
+        int64_t at = INT64_MAX;
+        sqlite3_bind_int64(st, 1, (int64_t)middle + 1);
+        int rc = sqlite3_step(st);
+        if (rc == SQLITE_ROW) {
+            lsn = (uint64_t)sqlite3_column_int64(st, 0);
+            at = sqlite3_column_int64(st, 1);
+        }
+        failed(h, a, st, rc);
+        if (at >= since)
+            upto = middle;
+        else
+            after = lsn;
     }
+    return after;
+}
+
+/* The first record of the run of the record just added, once for each run. Its bytes count for the
+ * page: calls may be long, and records short. */
+static void add_begin_once(struct history *h, struct answer *a, struct span run, struct buf *runs)
+{
+    for (size_t at = 0; at < runs->n; at += sizeof(struct id))
+        if (memcmp(runs->p + at, run.p, sizeof(struct id)) == 0)
+            return;
+    buf_add(runs, run.p, sizeof(struct id));
+    add_begin(h, run, a);
 }
 
 static void answer_events(struct history *h, const struct store_question *q, struct answer *a)
 {
-    uint64_t after = q->after, first;
+    uint64_t after = q->after;
     size_t most = q->most_bytes ? q->most_bytes : LIMIT_FRAME;
     struct buf runs = {0};
     int rc = SQLITE_DONE;
-    number_of(h, H_OLDEST, 0, 0, &a->public.oldest, a);
+    number_of(h, H_OLDEST, &a->public.oldest, a);
     if (q->since)
-        after = number_of(h, H_SINCE, after, q->since, &first, a) ? first - 1 : q->upto;
+        after = before_time(h, after, q->upto, q->since, a);
     a->public.next = q->upto;
     sqlite3_stmt *st = a->public.rc == 0 ? statement(h, H_EVENTS, a) : NULL;
     if (!st)
         return;
     sqlite3_bind_int64(st, 1, (int64_t)after);
     sqlite3_bind_int64(st, 2, (int64_t)q->upto);
-    sqlite3_bind_int64(st, 3, INT64_MAX);
-    while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+    while (a->public.rc == 0 && (rc = sqlite3_step(st)) == SQLITE_ROW) {
         if (a->public.n_records == q->most || (a->arena.n >= most && a->public.n_records)) {
             a->public.next = a->records[a->public.n_records - 1].lsn;
             break;
@@ -413,22 +440,20 @@ static void answer_events(struct history *h, const struct store_question *q, str
         struct span run = db_bytes(st, 2);
         add_record(a, &a->records, &a->public.n_records, &a->cap_records, st);
         if (run.n == sizeof(struct id) && kind != KIND_R_CALLED && kind != KIND_R_PARENT_BEGUN)
-            buf_add(&runs, run.p, run.n);
+            add_begin_once(h, a, run, &runs);
     }
-    if (!failed(h, a, st, rc))
-        begins_of(h, a, &runs);
+    failed(h, a, st, rc);
     buf_free(&runs);
 }
 
-static void find(struct history *h, const struct store_question *q, struct answer *a)
+/* False: the answer needs another step. */
+static bool find(struct history *h, const struct store_question *q, struct answer *a)
 {
     switch (q->what) {
     case STORE_HISTORY:
-        answer_history(h, q, a, H_RUNS);
-        break;
+        return answer_history(h, q, a, H_RUNS);
     case STORE_PARENTS:
-        answer_history(h, q, a, H_PARENTS);
-        break;
+        return answer_history(h, q, a, H_PARENTS);
     case STORE_KEY:
         answer_key(h, q, a);
         break;
@@ -445,21 +470,23 @@ static void find(struct history *h, const struct store_question *q, struct answe
         find_answer(h, q, a);
         break;
     }
+    return true;
 }
 
-/* The whole answer sees the file at one moment; the transaction must end, or later answers would
- * see that moment too. */
-void history_answer(struct history *h, const struct store_question *q, struct answer *a)
+/* A step sees the file at one moment; the transaction must end, or later steps would see that
+ * moment too. */
+bool history_answer(struct history *h, const struct store_question *q, struct answer *a)
 {
     struct error err = {0};
+    bool whole = true;
     if ((a->public.rc = db_exec(h->db, "BEGIN", &a->public.err)) == 0) {
-        find(h, q, a);
+        whole = find(h, q, a);
         if (db_exec(h->db, "COMMIT", &err) < 0 && a->public.rc == 0) {
             a->public.rc = err.code;
             a->public.err = err;
         }
     }
-    settle(a);
+    return whole || a->public.rc < 0;
 }
 
 void history_free(struct history *h)

@@ -22,8 +22,10 @@ enum {
     WAL_PAGES_IDLE = 256, /* when idle, checkpoint from this size on */
     WAL_PAGES_MAX = 2500, /* checkpoint even under load; fewer than WAL_PREGROWN holds */
     DROP_STEP = 200,      /* records dropped at a time */
-    FULL_RETRY_MS = 500,  /* between two attempts to commit to a full disk */
-    ROOM_MS = 1000        /* between two checks of the free space */
+    /* bytes of answers that nobody has fetched yet; they take memory, and the loop is busy */
+    ANSWERED_MAX = 8 << 20,
+    FULL_RETRY_MS = 500, /* between two attempts to commit to a full disk */
+    ROOM_MS = 1000       /* between two checks of the free space */
 };
 
 /* ---- db.c: SQLite with sentences */
@@ -69,12 +71,31 @@ struct record {
     /* without a run: what the record is about; a later one with the same entity replaces it */
     char entity[192];
     size_t entity_n;
-    char note[256];    /* for people, in the view `events` */
+    char note[256]; /* for people, in the view `events` */
+    /* whose it is: of a begin its principal, of evidence its server, of what has no run who did it;
+       lent like `body` */
+    struct span owner;
     bool begins, ends; /* a run or parent */
     bool passing;      /* no restart needs it */
 };
 int record_read(uint64_t lsn, struct span body, struct record *ret, struct error *err);
 const char *record_word(uint64_t kind);
+
+/* ---- held.c: whose the bytes are that may be dropped (table `held`) */
+enum held_kind { HELD_RUNS = 1, HELD_EVIDENCE, HELD_EVENTS, HELD_NOTES, HELD_KINDS };
+struct held { /* sums of the transaction that have not been written */
+    struct held_sum *v;
+    unsigned n, cap;
+    sqlite3_stmt *st[2];
+};
+const char *held_word(enum held_kind kind);
+/* What a record counts, by the size of its body, and what a row of history does, by that of the
+ * record of the end: both with their share of the indexes. schema_3.sql has the same numbers. */
+int64_t held_record_bytes(size_t body);
+int64_t held_row_bytes(size_t end);
+void held_add(struct held *h, enum held_kind kind, struct span owner, int64_t bytes);
+int held_write(struct held *h, sqlite3 *db, struct error *err);
+void held_free(struct held *h);
 
 /* ---- fold.c */
 enum fold_statement {
@@ -86,12 +107,14 @@ enum fold_statement {
     FOLD_RUN_ADD,
     FOLD_RUN_LATE,
     FOLD_PARENT_ADD,
+    FOLD_LOOSE_ADD,
     FOLD_STATEMENTS
 };
 struct folder {
     sqlite3 *db;
     sqlite3_stmt *st[FOLD_STATEMENTS];
     uint64_t folded;
+    struct held held;
 };
 void fold_free(struct folder *f);
 /* Folds up to FOLD_STEP of the records after f->folded, in a transaction that the caller has
@@ -104,9 +127,36 @@ int row_of_run(sqlite3 *db, sqlite3_stmt *st, const struct record *records, unsi
 int row_of_parent(sqlite3 *db, sqlite3_stmt *st, const struct record *records, unsigned n,
                   struct error *err);
 
-/* ---- drop.c: retention. *ret_more: more is due now. */
-int drop_step(sqlite3 *db, uint64_t retention_ms, uint64_t history_bytes, int64_t now,
-              uint64_t *ret_dropped, bool *ret_more, struct error *err);
+/* ---- drop.c: retention */
+enum {
+    DROP_STATEMENTS = 21,
+    DROP_TOLD_MAX = 16,
+    DROP_TELL_MS = 3600000 /* then another note is begun */
+};
+struct dropped { /* what a note says */
+    enum held_kind kind;
+    bool by_size;
+    char owner[LIMIT_NAME + 1];
+    int64_t note, since, upto; /* note: its id; 0: none */
+    uint64_t n;
+};
+struct dropper {
+    sqlite3 *db;
+    sqlite3_stmt *st[DROP_STATEMENTS];
+    struct held held;
+    struct dropped told[DROP_TOLD_MAX];
+    uint64_t bytes[HELD_KINDS];   /* held, by kind; [0]: all */
+    uint64_t dropped[HELD_KINDS]; /* rows of each kind, since the start */
+};
+struct drop_rule {
+    uint64_t retention_ms, history_bytes; /* 0: no limit */
+    uint64_t kept_ms;                     /* how long keys answer */
+    int64_t now;
+};
+/* Drops what is due, some DROP_STEP rows at the most, in a transaction that the caller has started.
+ * *ret_more: something was dropped, and more may be due now. */
+int drop_step(struct dropper *d, const struct drop_rule *rule, bool *ret_more, struct error *err);
+void drop_free(struct dropper *d);
 
 /* clang-format off */
 /* The columns of a row of history, in the order in which history.c reads them. */
@@ -126,6 +176,8 @@ enum { ROW_COLUMNS = 22 };
 /* ---- history.c: answers */
 struct answer {
     struct store_answer public;
+    uint64_t at; /* HISTORY, PARENTS: the last row looked at, from which the next step goes on */
+    unsigned scanned; /* rows looked at */
     struct buf arena; /* all bytes of rows and records */
     struct store_ended *rows;
     struct store_record *records, *begins;
@@ -137,7 +189,10 @@ struct history {
     sqlite3_stmt *st[HISTORY_STATEMENTS];
     sqlite3_stmt *find[FIND_STATEMENTS]; /* by enum store_find_by */
 };
-void history_answer(struct history *h, const struct store_question *q, struct answer *ret);
+/* Reads the next step of an answer that begins as zero. False: more steps are to follow. */
+bool history_answer(struct history *h, const struct store_question *q, struct answer *a);
+/* Makes *ret an answer that can be given. */
+void history_settle(struct answer *a);
 void history_free(struct history *h);
 /* Adds a row with the columns ROW_OF_RUN or ROW_OF_PARENT; lent until the next one is added. */
 struct store_ended *answer_add_row(struct answer *a, sqlite3_stmt *st);
@@ -146,18 +201,43 @@ void answer_free(struct answer *a);
 /* ---- find.c */
 void find_answer(struct history *h, const struct store_question *q, struct answer *ret);
 
-/* ---- The store itself */
+/* ---- asked.c: the questions that wait, by principal */
 struct store_asked {
     uint64_t number, fold_to;
-    struct store_question question;
-    store_hear *hear;
+    struct store_question question; /* its texts lie behind this struct */
+    store_hear *hear;               /* NULL: forgotten or cancelled */
     void *self;
-    struct answer answer;
+    struct answer *answer; /* NULL: nothing has been read */
+    size_t size;           /* of this allocation */
     struct store_asked *next;
 };
 struct store_asked_list {
-    struct store_asked *first, **last;
+    struct store_asked *first, *last;
 };
+struct asked_principal;
+struct asked_queue {
+    struct store_asked_list soon;
+    struct asked_principal *by_who;       /* a hash */
+    struct asked_principal *first, *last; /* in turn: whose turn it is comes first */
+    unsigned n, n_principals;
+    size_t bytes;
+};
+struct store_asked *asked_new(const struct store_question *q);
+void asked_free(struct store_asked *a);
+void asked_put(struct asked_queue *q, struct store_asked *a);
+/* Puts back a page that has been read in part: it goes on at its principal's next turn. */
+void asked_put_back(struct asked_queue *q, struct store_asked *a);
+/* Takes out the next question that needs no more folding than `folded`; NULL: there is none. */
+struct store_asked *asked_next(struct asked_queue *q, uint64_t folded);
+/* The lowest lsn up to which a question waits for folding; UINT64_MAX: none waits. */
+uint64_t asked_fold_to(const struct asked_queue *q);
+/* Takes out the questions of this session or, if that is 0, with this number, or, if both are 0,
+ * all; adds them to `out`. */
+void asked_take(struct asked_queue *q, uint64_t session, uint64_t number,
+                struct store_asked_list *out);
+void asked_list_add(struct store_asked_list *l, struct store_asked *a);
+
+/* ---- The store itself */
 
 struct store {
     char *path;
@@ -167,21 +247,25 @@ struct store {
     sqlite3 *db;
     sqlite3_stmt *insert, *insert_note, *epoch_of;
     struct folder folder;
+    struct dropper dropper;
+    struct held noted; /* notes of the batch that is being committed */
     unsigned wal_pages;
     bool is_backup;
     bool fsync_off; /* the connection's synchronous is NORMAL now */
     pthread_t writer, reader;
     bool started;
 
-    pthread_mutex_t mutex; /* of everything below */
-    pthread_cond_t work;   /* the writer waits here */
-    pthread_cond_t folded_cond, questions;
-    struct buf queue; /* [u64 lsn][u64 n][bytes] ... */
+    pthread_mutex_t mutex;    /* of everything below */
+    pthread_cond_t work;      /* the writer waits here */
+    pthread_cond_t questions; /* the reader waits here: for questions, and for folding */
+    struct buf queue;         /* [u64 lsn][u64 n][bytes] ... */
     unsigned queued;
     uint64_t appended, committed, folded, fold_wanted;
     bool stop, reader_stop, full, limit_changed;
     _Atomic uint64_t most_bytes; /* set by store_limit, read by the writer */
-    struct store_asked_list asked_soon, asked, answered;
+    struct asked_queue asked;
+    struct store_asked_list answered;
+    size_t answered_bytes;       /* the reader stops at ANSWERED_MAX */
     struct store_asked *reading; /* the reader's, now */
     uint64_t asked_number;
     struct store_stats stats;

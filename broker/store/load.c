@@ -5,7 +5,7 @@
 
 #include "broker/store/inside.h"
 
-enum cursor { LIVE, ENDED_RUNS, ENDED_PARENTS, CURSORS };
+enum cursor { LIVE, ENDED_RUNS, ENDED_PARENTS, ENDED_KEYS, CURSORS };
 
 /* clang-format off */
 static const char *const SQL[CURSORS] = {
@@ -15,20 +15,26 @@ static const char *const SQL[CURSORS] = {
         "ORDER BY l.lsn",
     /* ends by the broker's clock, not the server's */
     [ENDED_RUNS] =
-        "SELECT e.lsn, e.run, e.principal, e.key, e.digest, e.attempt, e.reported, j.at "
+        "SELECT e.lsn, e.run, e.principal, e.key, e.digest, e.attempt, e.reported, j.at, 0 "
         "FROM ended_run e JOIN journal j ON j.lsn = e.lsn "
         "WHERE e.lsn >= ?1 AND j.at >= ?2 "
         "ORDER BY e.lsn",
     [ENDED_PARENTS] =
-        "SELECT lsn, run, principal, key, digest, 0, 0, ended_at "
+        "SELECT lsn, run, principal, key, digest, 0, 0, ended_at, 1 "
         "FROM ended_parent "
         "WHERE lsn >= ?1 AND ended_at >= ?2 "
+        "ORDER BY lsn",
+    [ENDED_KEYS] =
+        "SELECT lsn, run, principal, key, digest, attempt, reported, at, parent "
+        "FROM ended_key "
+        "WHERE lsn >= ?1 AND at >= ?2 "
         "ORDER BY lsn",
 };
 
 static const char OLDEST_KEPT[] =
     "SELECT lsn "
-    "FROM (SELECT lsn FROM ended_run UNION ALL SELECT lsn FROM ended_parent) "
+    "FROM (SELECT lsn FROM ended_run UNION ALL SELECT lsn FROM ended_parent "
+    "      UNION ALL SELECT lsn FROM ended_key) "
     "ORDER BY lsn DESC "
     "LIMIT 1 OFFSET ?1";
 /* clang-format on */
@@ -96,7 +102,7 @@ static int encode_kept(struct load *l, enum cursor c)
                        .key = db_bytes(st, 3),
                        .attempt = (uint64_t)sqlite3_column_int64(st, 5),
                        .reported = sqlite3_column_int(st, 6),
-                       .parent = c == ENDED_PARENTS};
+                       .parent = sqlite3_column_int(st, 8)};
     if (run.n != sizeof k.run || digest.n != sizeof k.digest || k.principal.n > LIMIT_NAME ||
         k.key.n > LIMIT_KEY || k.attempt > LIMIT_ATTEMPTS)
         return error_set(l->err, -EBADMSG, "store '%s': the row of record %lld is damaged",

@@ -16,41 +16,52 @@ static int open_reader(const struct store *s, struct history *h, struct error *e
         err);
 }
 
-/* Waits for the next question and until everything that it must see has been folded; NULL: the
+/* Waits for a question of which everything that it must see has been folded, or asks the writer to
+ * fold for one. On a full disk nothing can be folded: questions are answered without. NULL: the
  * store is closing. */
 static struct store_asked *next_question(struct store *s)
 {
+    struct store_asked *a = NULL;
     pthread_mutex_lock(&s->mutex);
-    while (!s->reader_stop && !s->asked_soon.first && !s->asked.first)
+    while (!s->reader_stop) {
+        if (s->answered_bytes < ANSWERED_MAX &&
+            (a = asked_next(&s->asked, s->full ? UINT64_MAX : s->folded)))
+            break;
+        uint64_t to = asked_fold_to(&s->asked);
+        if (to != UINT64_MAX && to > s->folded && to > s->fold_wanted) {
+            s->fold_wanted = to;
+            pthread_cond_signal(&s->work);
+        }
         pthread_cond_wait(&s->questions, &s->mutex);
-    struct store_asked_list *from = s->asked_soon.first ? &s->asked_soon : &s->asked;
-    struct store_asked *a = from->first;
-    if (s->reader_stop) {
-        pthread_mutex_unlock(&s->mutex);
-        return NULL;
     }
-    if (!(from->first = a->next))
-        from->last = &from->first;
-    a->next = NULL;
+    if (a) {
+        s->stats.reads++;
+        if (!a->answer)
+            a->answer = mem_zalloc(1, sizeof *a->answer);
+        a->answer->public.folded = s->folded;
+    }
     s->reading = a;
-    if (a->fold_to > s->fold_wanted) {
-        s->fold_wanted = a->fold_to;
-        pthread_cond_signal(&s->work);
-    }
-    while (!s->reader_stop && s->folded < a->fold_to && !s->full)
-        pthread_cond_wait(&s->folded_cond, &s->mutex);
     pthread_mutex_unlock(&s->mutex);
     return a;
 }
 
-static void give(struct store *s, struct store_asked *a)
+/* A step has been read. A page that is not whole waits for its principal's next turn. */
+static void give(struct store *s, struct store_asked *a, bool whole)
 {
     pthread_mutex_lock(&s->mutex);
+    bool heard = a->hear;
     s->reading = NULL;
-    *s->answered.last = a;
-    s->answered.last = &a->next;
+    if (heard && whole) {
+        asked_list_add(&s->answered, a);
+        s->answered_bytes += a->answer->arena.n + sizeof *a->answer;
+    } else if (heard) {
+        asked_put_back(&s->asked, a);
+    }
     pthread_mutex_unlock(&s->mutex);
-    store_news(s);
+    if (!heard)
+        asked_free(a);
+    else if (whole)
+        store_news(s);
 }
 
 void *store_reader(void *arg)
@@ -61,10 +72,12 @@ void *store_reader(void *arg)
     if (open_reader(s, &h, &err) < 0)
         store_die(s, &err);
     for (struct store_asked *a; (a = next_question(s));) {
-        history_answer(&h, &a->question, &a->answer);
-        if (a->answer.public.rc < 0 && a->answer.public.rc != -EBUSY) /* the file is unreliable */
-            store_die(s, &a->answer.public.err);
-        give(s, a);
+        bool whole = history_answer(&h, &a->question, a->answer);
+        if (a->answer->public.rc < 0 && a->answer->public.rc != -EBUSY) /* the file is unreliable */
+            store_die(s, &a->answer->public.err);
+        if (whole)
+            history_settle(a->answer);
+        give(s, a, whole);
     }
     history_free(&h);
     return NULL;

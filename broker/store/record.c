@@ -89,6 +89,7 @@ static int of_a_parent(struct record *r, struct span body, struct error *err)
     case KIND_R_PARENT_BEGUN: {
         OF_RUN(parent_begun);
         r->begins = true;
+        r->owner = m.principal;
         note(r, m.principal);
         break;
     }
@@ -116,6 +117,7 @@ static int of_a_run(struct record *r, struct span body, struct error *err)
     case KIND_R_CALLED: {
         OF_RUN(called);
         r->begins = true;
+        r->owner = m.principal;
         note(r, m.principal);
         break;
     }
@@ -156,6 +158,7 @@ static int of_a_run(struct record *r, struct span body, struct error *err)
     }
     case KIND_R_EVIDENCE: {
         OF_RUN(evidence);
+        r->owner = m.server;
         note(r, m.why);
         break;
     }
@@ -179,6 +182,7 @@ static int of_no_run(struct record *r, struct span body, struct error *err)
     switch (r->kind) {
     case KIND_R_SERVER: {
         AS(server);
+        r->owner = m.server;
         r->passing = true;
         snprintf(r->note, sizeof r->note, SPAN_FMT " " SPAN_FMT, SPAN_ARG(m.server),
                  SPAN_ARG(m.state));
@@ -186,27 +190,32 @@ static int of_no_run(struct record *r, struct span body, struct error *err)
     }
     case KIND_R_OPERATED: {
         AS(operated);
+        r->owner = m.by;
         of_operated(r, &m);
         break;
     }
     case KIND_R_DEPLOYED: {
         AS(deployed);
+        r->owner = m.by;
         of_deployed(r, &m);
         break;
     }
     case KIND_R_ENROLLED: {
         AS(enrolled);
+        r->owner = m.by;
         of_enrolled(r, &m);
         break;
     }
     case KIND_R_REVOKED: {
         AS(revoked);
+        r->owner = m.by;
         entity(r, "revoked", SPAN_NONE, SPAN_NONE);
         note(r, m.by);
         break;
     }
     case KIND_R_EPOCH: {
         AS(epoch);
+        r->owner = span_str("broker");
         entity(r, "epoch", SPAN_NONE, SPAN_NONE);
         note(r, m.software);
         break;

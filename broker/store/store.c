@@ -39,7 +39,7 @@ static int raise_epoch(struct store *s, struct error *err)
         rc = db_meta_get(s->db, "epoch", &s->epoch, err);
     if (rc == 0)
         rc = db_meta_get(s->db, "folded", &s->folder.folded, err);
-    s->folder.db = s->db;
+    s->folder.db = s->dropper.db = s->db;
     s->folded = s->folder.folded;
     return rc;
 }
@@ -91,7 +91,6 @@ static void locks_init(struct store *s)
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&s->mutex, NULL);
     pthread_cond_init(&s->work, &attr);
-    pthread_cond_init(&s->folded_cond, &attr);
     pthread_cond_init(&s->questions, &attr);
     pthread_condattr_destroy(&attr);
 }
@@ -108,9 +107,6 @@ int store_open(struct store **ret, const struct store_options *o, struct error *
     if (!s->options.reserve_bytes)
         s->options.reserve_bytes = STORE_RESERVE_DEFAULT;
     s->most_bytes = o->most_bytes;
-    s->asked_soon.last = &s->asked_soon.first;
-    s->asked.last = &s->asked.first;
-    s->answered.last = &s->answered.first;
     locks_init(s);
     char *lock = mem_printf("%s.lock", s->path);
     int rc = file_lock(lock, &s->lock_fd, &mine);
@@ -139,6 +135,40 @@ uint64_t store_epoch(const struct store *s)
 bool store_is_backup(const struct store *s)
 {
     return s->is_backup;
+}
+
+/* ---- A backup that was put back */
+/* Everything up to `to` counts as folded, and the file as a backup until a record is appended. */
+static int jump(struct store *s, uint64_t to, struct error *err)
+{
+    uint64_t folded = s->folder.folded;
+    unsigned n = 1;
+    int rc = db_exec(s->db, "BEGIN IMMEDIATE", err);
+    while (rc == 0 && n)
+        rc = fold_step(&s->folder, &n, err);
+    if (rc == 0)
+        rc = db_meta_set(s->db, "folded", to, err);
+    if (rc == 0 && s->is_backup)
+        rc = db_meta_set(s->db, "backup", to, err);
+    if (rc == 0)
+        rc = db_exec(s->db, "COMMIT", err);
+    if (rc == 0) {
+        s->folder.folded = s->folded = to;
+        s->appended = s->committed = s->told_lsn = to;
+        return 0;
+    }
+    s->folder.folded = folded;
+    if (!sqlite3_get_autocommit(s->db))
+        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+    return rc;
+}
+
+int store_restored(struct store *s, struct error *err)
+{
+    const uint64_t step = STORE_NUMBERS_A_SECOND;
+    uint64_t by_clock = s->options.now > 0 ? (uint64_t)s->options.now / 1000 * step : 0,
+             next = (s->appended / step + 1) * step;
+    return jump(s, by_clock > next ? by_clock : next, err);
 }
 
 /* ---- Running */
@@ -211,12 +241,7 @@ void store_note(struct store *s, const struct r_operated *note)
     buf_free(&body);
 }
 
-static void asked_free(struct store_asked *a)
-{
-    answer_free(&a->answer);
-    mem_free(&a);
-}
-
+/* ---- Questions */
 void store_dispatch(struct store *s)
 {
     uint64_t count;
@@ -226,8 +251,10 @@ void store_dispatch(struct store *s)
     uint64_t committed = s->committed;
     bool full = s->full;
     struct store_asked *a = s->answered.first;
-    s->answered.first = NULL;
-    s->answered.last = &s->answered.first;
+    s->answered = (struct store_asked_list){0};
+    if (s->answered_bytes >= ANSWERED_MAX)
+        pthread_cond_signal(&s->questions);
+    s->answered_bytes = 0;
     pthread_mutex_unlock(&s->mutex);
     if (full != s->told_full) {
         s->told_full = full;
@@ -241,46 +268,80 @@ void store_dispatch(struct store *s)
     while ((a = s->hearing)) {
         s->hearing = a->next;
         if (a->hear)
-            a->hear(a->self, &a->answer.public);
+            a->hear(a->self, &a->answer->public);
         asked_free(a);
     }
 }
 
 uint64_t store_ask(struct store *s, const struct store_question *q, store_hear *hear, void *self)
 {
-    struct store_asked *a = mem_zalloc(1, sizeof *a);
-    a->question = *q;
+    struct store_asked *a = asked_new(q);
     a->hear = hear;
     a->self = self;
     pthread_mutex_lock(&s->mutex);
     a->number = ++s->asked_number;
     a->fold_to = q->what == STORE_RECORD ? 0 : s->committed;
-    struct store_asked_list *to = q->soon ? &s->asked_soon : &s->asked;
-    *to->last = a;
-    to->last = &a->next;
+    if (q->what == STORE_KEY && q->lsn && q->lsn < a->fold_to)
+        a->fold_to = q->lsn;
+    asked_put(&s->asked, a);
     pthread_cond_signal(&s->questions);
     uint64_t number = a->number;
     pthread_mutex_unlock(&s->mutex);
     return number;
 }
 
-static void unhear(struct store_asked *a, uint64_t number)
+static const struct store_answer NO_ANSWER = {.rc = -ECANCELED};
+
+struct cancelled {
+    store_hear *hear;
+    void *self;
+};
+
+/* Those that have begun to be read, or have been, are not heard; adds who would have heard them. */
+static void unhear(struct store_asked *a, uint64_t session, uint64_t number, struct buf *ret)
 {
     for (; a; a = a->next)
-        if (a->number == number)
+        if (a->hear && (session ? a->question.session == session : a->number == number)) {
+            buf_add(ret, &(struct cancelled){a->hear, a->self}, sizeof(struct cancelled));
             a->hear = NULL;
+        }
+}
+
+static void cancel(struct store *s, uint64_t session, uint64_t number, struct buf *ret)
+{
+    struct store_asked_list waiting = {0};
+    pthread_mutex_lock(&s->mutex);
+    asked_take(&s->asked, session, number, &waiting);
+    unhear(waiting.first, session, number, ret);
+    unhear(s->reading, session, number, ret);
+    unhear(s->answered.first, session, number, ret);
+    unhear(s->hearing, session, number, ret);
+    pthread_mutex_unlock(&s->mutex);
+    for (struct store_asked *a = waiting.first, *next; a; a = next) {
+        next = a->next;
+        asked_free(a);
+    }
 }
 
 void store_forget(struct store *s, uint64_t number)
 {
-    pthread_mutex_lock(&s->mutex);
-    unhear(s->asked_soon.first, number);
-    unhear(s->asked.first, number);
-    unhear(s->answered.first, number);
-    if (s->reading && s->reading->number == number)
-        s->reading->hear = NULL;
-    unhear(s->hearing, number);
-    pthread_mutex_unlock(&s->mutex);
+    struct buf unheard = {0};
+    if (number)
+        cancel(s, 0, number, &unheard);
+    buf_free(&unheard);
+}
+
+void store_cancel(struct store *s, uint64_t session)
+{
+    struct buf cancelled = {0};
+    if (session)
+        cancel(s, session, 0, &cancelled);
+    for (size_t at = 0; at < cancelled.n; at += sizeof(struct cancelled)) {
+        struct cancelled c;
+        memcpy(&c, cancelled.p + at, sizeof c);
+        c.hear(c.self, &NO_ANSWER);
+    }
+    buf_free(&cancelled);
 }
 
 void store_limit(struct store *s, uint64_t most_bytes)
@@ -301,6 +362,8 @@ void store_stats(struct store *s, struct store_stats *ret)
     ret->folded = s->folded;
     ret->full = s->full;
     ret->wal_pages = s->wal_pages;
+    ret->asked = s->asked.n + (s->reading ? 1 : 0);
+    ret->asked_bytes = s->asked.bytes + (s->reading ? s->reading->size : 0);
     pthread_mutex_unlock(&s->mutex);
     ret->epoch = s->epoch;
     ret->file_bytes = stat(s->path, &st) == 0 ? (uint64_t)st.st_size : 0;
@@ -311,12 +374,11 @@ static void drop_list(struct store_asked_list *l)
 {
     for (struct store_asked *a = l->first, *next; a; a = next) {
         next = a->next;
-        a->answer.public.rc = -ECANCELED;
         if (a->hear)
-            a->hear(a->self, &a->answer.public);
+            a->hear(a->self, &NO_ANSWER);
         asked_free(a);
     }
-    l->first = NULL;
+    *l = (struct store_asked_list){0};
 }
 
 void store_close(struct store **store)
@@ -329,19 +391,21 @@ void store_close(struct store **store)
     s->stop = s->reader_stop = true;
     pthread_cond_broadcast(&s->work);
     pthread_cond_broadcast(&s->questions);
-    pthread_cond_broadcast(&s->folded_cond);
     pthread_mutex_unlock(&s->mutex);
     if (s->started) {
         pthread_join(s->writer, NULL);
         pthread_join(s->reader, NULL);
     }
-    drop_list(&s->asked_soon);
-    drop_list(&s->asked);
+    struct store_asked_list waiting = {0};
+    asked_take(&s->asked, 0, 0, &waiting);
+    drop_list(&waiting);
     drop_list(&s->answered);
     db_finalize(&s->insert, 1);
     db_finalize(&s->insert_note, 1);
     db_finalize(&s->epoch_of, 1);
     fold_free(&s->folder);
+    drop_free(&s->dropper);
+    held_free(&s->noted);
     /* refused, perhaps because a sync failed: the file is left alone */
     if (s->db && !s->started)
         sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
@@ -351,7 +415,6 @@ void store_close(struct store **store)
     if (s->lock_fd >= 0)
         close(s->lock_fd);
     pthread_cond_destroy(&s->work);
-    pthread_cond_destroy(&s->folded_cond);
     pthread_cond_destroy(&s->questions);
     pthread_mutex_destroy(&s->mutex);
     buf_free(&s->queue);

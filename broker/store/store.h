@@ -17,6 +17,9 @@
  * fsync, corruption, the epoch of another broker) ends the process at once with EXIT_STORE and one
  * sentence; the next process replays.
  *
+ * Retention drops what is old, and beyond history_bytes what exceeds its share: drop.c. A key goes
+ * on answering for kept_ms after its run's end, although the run's history has gone.
+ *
  * People may open the file with the sqlite3 shell, read-only, and look at the views job_history,
  * step_history, parent_history and events (views.sql). */
 #ifndef LB_BROKER_STORE_STORE_H
@@ -27,18 +30,22 @@
 
 enum {
     EXIT_STORE = 74,  /* EX_IOERR: the disk or the file is unreliable */
-    STORE_SCHEMA = 2, /* PRAGMA user_version */
+    STORE_SCHEMA = 3, /* PRAGMA user_version */
     /* space for the results of some 100,000 jobs; less: fewer results fit once the disk fills up */
     STORE_RESERVE_DEFAULT = 64 << 20,
-    STORE_PAGE_MAX = LIMIT_ROWS
+    STORE_PAGE_MAX = LIMIT_ROWS,
+    /* many times what a broker has been seen to write, and in the year 2200 still exact in JSON */
+    STORE_NUMBERS_A_SECOND = 1 << 20
 };
 
 struct store;
 
 struct store_options {
-    const char *path;       /* the SQLite file; beside it lie its -wal, -shm and .lock */
-    uint64_t retention_ms;  /* history older than this is dropped; 0: never */
-    uint64_t history_bytes; /* beyond it the oldest history is dropped; 0: no limit */
+    const char *path;      /* the SQLite file; beside it lie its -wal, -shm and .lock */
+    uint64_t retention_ms; /* history older than this is dropped; 0: never */
+    /* beyond it history is dropped, and with it evidence, notes and events beyond their shares, as
+       drop.c says; 0: no limit. Keys that still answer, live runs and the audit do not count */
+    uint64_t history_bytes;
     uint64_t reserve_bytes; /* 0: STORE_RESERVE_DEFAULT */
     uint64_t most_bytes;    /* limit of the file's size; 0: the disk's */
     /* for which ended runs store_load gives the keys: see core.h; 0: KEPT_MS, KEPT_MAX */
@@ -70,6 +77,12 @@ bool store_is_backup(const struct store *s);
  * `take` returns 0, or negative with err set, which ends the load. Call it before store_start. */
 typedef int store_take_record(void *self, uint64_t lsn, struct span body, struct error *err);
 int store_load(struct store *s, store_take_record *take, void *self, struct error *err);
+/* The file is a backup that was put back, and numbers above its last may have been given out since
+ * it was made: the next record gets one far above, STORE_NUMBERS_A_SECOND times the seconds since
+ * 1970 plus 1. So no number means two things, whichever backup is put back how often, as long as
+ * the clock is right and a broker writes fewer records a second. Folds all that was loaded: the gap
+ * lies where nothing is replayed. Call it after store_load and before store_start. */
+int store_restored(struct store *s, struct error *err);
 
 /* Starts the threads; copies `calls`. When store_fd is readable, call store_dispatch, which makes
  * the calls and delivers answers. */
@@ -77,8 +90,8 @@ int store_start(struct store *s, const struct store_calls *calls, struct error *
 int store_fd(const struct store *s);
 void store_dispatch(struct store *s);
 
-/* Queues the records of one turn of the loop; copies them. Their lsn continue those appended
- * before, without a gap. Never blocks. */
+/* Queues the records of one turn of the loop; copies them. Their lsn continue store_committed or
+ * those appended before, without a gap. Never blocks. */
 void store_append(struct store *s, const struct bcore_record *records, unsigned n);
 /* Queues a line for the view `events` that is not a record of the core: a denial, a backup. Never
  * replayed. */
@@ -92,13 +105,19 @@ void store_close(struct store **s);
 /* Changes most_bytes of an open store. */
 void store_limit(struct store *s, uint64_t most_bytes);
 
-/* ---- Questions. Answers come from store_dispatch, in the order of the questions, once everything
- * committed at the time of the question has been folded, so a question after a run's end finds it
- * in the history. Pages are short, since a long reader would pin the WAL. RECORD does not wait for
- * folding, nor, with `soon`, for earlier questions. */
-struct store_filter { /* zero: anything */
-    char job[LIMIT_JOB + 1], server[LIMIT_NAME + 1], principal[LIMIT_NAME + 1],
-        address[LIMIT_ADDRESS + 1]; /* globs: only `*` */
+/* ---- Questions. Answers come from store_dispatch, once everything committed at the time of the
+ * question has been folded, so a question after a run's end finds it in the history. RECORD does
+ * not wait for folding, nor, with `soon`, for other questions.
+ *
+ * Each question belongs to a principal, `who`. Principals are answered in turn, whatever each has
+ * asked: in its turn one gets up to STORE_QUICK_TURN quick questions and one step of a page. Within
+ * one principal quick questions, and pages, are answered in the order in which they were asked. A
+ * page is read in steps of a few milliseconds, so that a filter that matches nothing costs others
+ * no more than one step; steps are short also because a long reader would pin the WAL. */
+enum { STORE_QUICK_TURN = 32, STORE_STEP_ROWS = 2000 };
+
+struct store_filter {                               /* zero: anything. NULL is an empty text */
+    const char *job, *server, *principal, *address; /* globs: only `*` */
     struct id parent;
     int status;           /* STATUS_ + 1; 0: any */
     int64_t since, until; /* ended_at, wall ms; 0: open */
@@ -123,12 +142,16 @@ enum store_what {
 
 struct store_question {
     enum store_what what;
+    struct hash who;  /* whose question it is; zero: the broker's own */
+    uint64_t session; /* for store_cancel; 0: none */
+    bool quick;       /* at most a few rows, found by an index: before the principal's pages */
+    bool soon;        /* RECORD: before all questions without it */
     struct id run;
-    char key[LIMIT_KEY + 1]; /* KEY */
+    const char *key; /* KEY */
     bool parent;
     uint64_t after, upto;
-    uint64_t lsn; /* RECORD */
-    bool soon;    /* RECORD: before earlier questions without it */
+    /* RECORD: which. KEY: not 0: wait only until everything up to this has been folded */
+    uint64_t lsn;
     /* EVENTS: not 0: leave out what comes before the first record of this wall time or later */
     int64_t since;
     unsigned most;     /* rows or records: 1 to STORE_PAGE_MAX */
@@ -154,7 +177,9 @@ struct store_ended {
 };
 
 struct store_answer {
-    int rc; /* 0, or negative with err; -ECANCELED: the store is closing: only free what is yours */
+    /* 0, or negative with err; -ECANCELED: the store is closing, or the question was cancelled with
+       its session: only free what is yours */
+    int rc;
     struct error err;
     const struct store_ended *rows; /* HISTORY, PARENTS (job: the plan's name), FIND */
     unsigned n_rows;
@@ -167,20 +192,29 @@ struct store_answer {
     /* EVENTS: the page covers (after, next]. HISTORY, PARENTS: `after` of the next page, 0 if there
        is none. */
     uint64_t next;
+    uint64_t folded; /* every end up to this lsn was looked at */
     uint64_t oldest; /* EVENTS: the lowest lsn that the store still has */
 };
 typedef void store_hear(void *self, const struct store_answer *a);
-/* Copies the question. `hear` is called once, by store_dispatch; what the answer points to is lent
- * for that call. Returns a number for store_forget. */
+/* Copies the question, its texts as long as they are. `hear` is called once, by store_dispatch (or
+ * by store_cancel); what the answer points to is lent for that call. Returns a number for
+ * store_forget, never 0. */
 uint64_t store_ask(struct store *s, const struct store_question *q, store_hear *hear, void *self);
 /* Cancels the question: `hear` is not called. */
 void store_forget(struct store *s, uint64_t asked);
+/* Cancels all questions of a session that has ended. Each `hear` is called with -ECANCELED before
+ * this returns; a question that nobody has begun to read is never read. */
+void store_cancel(struct store *s, uint64_t session);
 
 /* Figures for `lbctl stats` and `lbctl store`. Cheap. */
 struct store_stats {
     uint64_t epoch, committed, folded, commits, records, checkpoints, dropped;
     uint64_t file_bytes, wal_pages, free_bytes;
     bool full;
+    uint64_t asked, asked_bytes; /* questions that wait for an answer, and their memory */
+    uint64_t reads;              /* steps of answers that were read */
+    /* bytes of what may be dropped, by kind, as of the last minute */
+    uint64_t held_history, held_evidence, held_events, held_notes;
 };
 void store_stats(struct store *s, struct store_stats *ret);
 

@@ -423,6 +423,52 @@ static void a_backup_is_recognized_until_something_is_appended(void **state)
     buf_free(&text);
 }
 
+/* The backup is put back twice: what was written after the first time is lost, too. */
+static void numbers_of_a_restored_backup_are_above_all_that_were_given_out(void **state)
+{
+    enum { SECOND = 1000 };
+    const int64_t now = 1700000000LL * SECOND;
+    struct error err = {0};
+    struct store_heard h;
+    struct buf text = {0};
+    uint64_t last = 22;
+    testing_filled(state, 20);
+    assert_int_equal(
+        store_backup(testing_path(state, "broker.db"), testing_path(state, "copy.db"), &err), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        struct buf copy = {0};
+        assert_int_equal(file_read(testing_path(state, "copy.db"), 4 << 20, &copy, &err), 0);
+        unlink(testing_path(state, "broker.db-wal"));
+        unlink(testing_path(state, "broker.db-shm"));
+        assert_int_equal(
+            file_write_atomic(testing_path(state, "broker.db"), buf_span(&copy), 0600, &err), 0);
+        buf_free(&copy);
+        struct store_options o = {.now = now + i * SECOND};
+        struct store *s = testing_open(state, &o);
+        assert_int_equal(store_load(s, testing_take_nothing, NULL, &err), 0);
+        assert_int_equal(store_restored(s, &err), 0);
+        store_close(&s);
+        assert_true(is_backup(state)); /* until something is appended */
+        s = testing_open(state, &o);
+        testing_start(s, &h);
+        uint64_t first = store_committed(s) + 1;
+        assert_true(first > last);
+        testing_called(s, first, 30, "load");
+        testing_ended(s, first + 1, 30, STATUS_FAILED);
+        testing_wait_committed(s, &h, first + 1);
+        assert_int_equal(
+            testing_ask(s, (struct store_question){.what = STORE_HISTORY, .most = 9}).n_rows, 1);
+        struct store_question events = {.what = STORE_EVENTS, .upto = first + 1, .most = 100};
+        assert_int_equal(testing_ask(s, events).n_records, 22);
+        last = first + 1;
+        store_close(&s);
+        assert_false(is_backup(state));
+    }
+    if (store_check(testing_path(state, "broker.db"), &text, &err) < 0)
+        fail_msg("%s", err.text);
+    buf_free(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -443,6 +489,7 @@ int main(void)
         in_folder(a_check_finds_a_row_of_history_without_a_record),
         in_folder(a_backup_is_a_store_that_passes_a_check),
         in_folder(a_backup_is_recognized_until_something_is_appended),
+        in_folder(numbers_of_a_restored_backup_are_above_all_that_were_given_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,6 +31,13 @@ void store_news(struct store *s)
         log_warn("store: eventfd: %s", strerror(errno));
 }
 
+/* More has been folded. The mutex is held. */
+static void wake_reader(struct store *s)
+{
+    if (s->asked.n)
+        pthread_cond_signal(&s->questions);
+}
+
 /* ---- Transactions */
 static int set_fsync(struct store *s, bool on, struct error *err)
 {
@@ -110,6 +117,8 @@ static int insert_note(struct store *s, struct span body, struct error *err)
     db_bind_span(st, 3, m.verb);
     db_bind_span(st, 4, m.target);
     db_bind_span(st, 5, m.reason);
+    held_add(&s->noted, HELD_NOTES, m.by,
+             100 + (int64_t)(2 * m.by.n + m.verb.n + m.target.n + m.reason.n));
     return db_run(s->db, st, err);
 }
 
@@ -139,8 +148,11 @@ static int commit(struct store *s, const struct buf *batch, uint64_t *ret_last, 
     uint64_t folded = s->folder.folded;
     unsigned n = 1;
     int rc = begin(s, true, err);
+    s->noted.n = 0; /* of a batch that was rolled back */
     if (rc == 0)
         rc = insert_batch(s, batch, ret_last, err);
+    if (rc == 0)
+        rc = held_write(&s->noted, s->db, err);
     for (unsigned i = 0; rc == 0 && n && i < 4 && *ret_last - s->folder.folded > FOLD_BACKLOG; i++)
         rc = fold_step(&s->folder, &n, err);
     if (rc == 0)
@@ -188,7 +200,7 @@ static void set_full(struct store *s, bool full, const char *why)
         log_info("store: there is room again; new calls are accepted");
     pthread_mutex_lock(&s->mutex);
     s->full = full;
-    pthread_cond_broadcast(&s->folded_cond); /* questions are then answered without folding */
+    wake_reader(s); /* questions are then answered without folding */
     pthread_mutex_unlock(&s->mutex);
     store_news(s);
 }
@@ -220,24 +232,32 @@ static int fold_alone(struct store *s, unsigned *ret_n, struct error *err)
         return rollback(s, folded, rc);
     pthread_mutex_lock(&s->mutex);
     s->folded = s->folder.folded;
-    pthread_cond_broadcast(&s->folded_cond);
+    wake_reader(s);
     pthread_mutex_unlock(&s->mutex);
     return 0;
 }
 
 static int drop_some(struct store *s, bool *ret_more, struct error *err)
 {
-    uint64_t dropped = 0;
+    const struct drop_rule rule = {.retention_ms = s->options.retention_ms,
+                                   .history_bytes = s->options.history_bytes,
+                                   .kept_ms = s->options.kept_ms ? s->options.kept_ms : KEPT_MS,
+                                   .now = clock_wall_ms()};
     int rc = begin(s, false, err);
     if (rc == 0)
-        rc = drop_step(s->db, s->options.retention_ms, s->options.history_bytes, clock_wall_ms(),
-                       &dropped, ret_more, err);
+        rc = drop_step(&s->dropper, &rule, ret_more, err);
     if (rc == 0)
         rc = db_exec(s->db, "COMMIT", err);
     if (rc < 0)
         return rollback(s, s->folder.folded, rc);
     pthread_mutex_lock(&s->mutex);
-    s->stats.dropped += dropped;
+    s->stats.dropped = 0;
+    for (unsigned i = 1; i < HELD_KINDS; i++)
+        s->stats.dropped += s->dropper.dropped[i];
+    s->stats.held_history = s->dropper.bytes[HELD_RUNS];
+    s->stats.held_evidence = s->dropper.bytes[HELD_EVIDENCE];
+    s->stats.held_events = s->dropper.bytes[HELD_EVENTS];
+    s->stats.held_notes = s->dropper.bytes[HELD_NOTES];
     pthread_mutex_unlock(&s->mutex);
     return 0;
 }
@@ -347,7 +367,7 @@ static void tell_committed(struct store *s, uint64_t last)
     s->committed = last;
     s->folded = s->folder.folded;
     s->stats.commits++;
-    pthread_cond_broadcast(&s->folded_cond);
+    wake_reader(s);
     pthread_mutex_unlock(&s->mutex);
     store_news(s);
 }

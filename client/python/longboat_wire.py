@@ -13,7 +13,7 @@ import nacl.bindings
 import nacl.exceptions
 import nacl.signing
 
-MAJOR, MINOR = 1, 0
+MAJOR, MINOR = 1, 1
 LEASE, HEARTBEAT, ACK_DELAY = 15.0, 2.0, 0.05  # seconds
 WINDOW_BYTES, WINDOW_FRAMES, PACK, FRAME_MAX = 512 << 10, 64, 64 << 10, 1 << 20
 ACK_FRAMES, ACK_BYTES = WINDOW_FRAMES // 4, WINDOW_BYTES // 4
@@ -301,6 +301,21 @@ def sign_calls(key, signer, serial, bodies):
     signature = key.sign(b"longboat/call/1\0" + root).signature
     return [pack(D_SIGNED, signer, serial, bytes(key.verify_key), body, proof, i, signature)
             for i, (body, proof) in enumerate(zip(bodies, proofs))]
+
+
+def possession(key, certificate):
+    """The word of a new certificate's own key, which goes with it into ENROL."""
+    return key.sign(b"longboat/possession/1\0" + certificate).signature
+
+
+def check_possession(signature, certificate):
+    """Was the certificate asked for by its own key?"""
+    try:
+        nacl.signing.VerifyKey(open_certificate(certificate)["sign_key"]).verify(
+            b"longboat/possession/1\0" + certificate, signature)
+    except (nacl.exceptions.BadSignatureError, ValueError):
+        raise LongboatError("the key of this certificate has not signed it",
+                            BAD_SIGNATURE) from None
 
 
 def open_signed(kind, data, key=None):

@@ -65,6 +65,15 @@ class Vectors(unittest.TestCase):
             with self.assertRaises(lb.LongboatError, msg=v["name"]):
                 lb.verify_certificate(data, [self.key["administrator"]], self.cluster, self.now)
 
+    def test_only_the_key_itself_may_ask_for_its_certificate(self):
+        certificate = self.good["certificate of anna"]
+        lb.check_possession(self.good["possession of anna's key"], certificate)
+        self.assertEqual(lb.unpack(self.good["ENROL of anna"])[2:],
+                         [certificate, self.good["possession of anna's key"]])
+        for v, data in self.each("bad_possessions"):
+            with self.assertRaises(lb.LongboatError, msg=v["name"]):
+                lb.check_possession(data, certificate)
+
     def test_a_batch_of_three_has_these_proofs(self):
         calls = [self.good[n] for n in ("d_call", "d_call, the second of a batch of three",
                                         "d_call, the third of a batch of three")]

@@ -11,6 +11,7 @@
 
 #include "common/file.h"
 #include "common/mem.h"
+#include "common/termout.h"
 #include "package/archive.h"
 #include "package/unpack.h"
 #include "runner/unpack/confine.h"
@@ -42,7 +43,7 @@ static const char help[] =
 
 static int fail(const struct error *err, int code)
 {
-    fprintf(stderr, "lbunpack: %s\n", err->text);
+    term_say(stderr, "lbunpack: %s\n", err->text);
     return code;
 }
 
@@ -51,17 +52,17 @@ int main(int argc, char **argv)
     struct error err = {0};
     struct unpack u = {0};
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-        fputs(help, stdout);
+        term_put(stdout, span_str(help));
         return EXIT_DONE;
     }
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
-        puts("lbunpack " LB_VERSION);
+        term_say(stdout, "lbunpack %s\n", LB_VERSION);
         return EXIT_DONE;
     }
     if (argc < 5 || argc == 7 || argc > 8) {
-        fputs("lbunpack: expected ARCHIVE HASH TARGET_FOLDER SIGNERS_FILE [SIGNATURE_FILE "
-              "[NAME VERSION]]; see lbunpack --help\n",
-              stderr);
+        term_say(stderr,
+                 "lbunpack: expected ARCHIVE HASH TARGET_FOLDER SIGNERS_FILE [SIGNATURE_FILE "
+                 "[NAME VERSION]]; see lbunpack --help\n");
         return EXIT_ASKED_WRONGLY;
     }
     if (package_hash_parse(argv[2], &u.hash, &err) < 0)

@@ -314,9 +314,8 @@ static bool file_ask(struct journal_here *j, const struct store_question *q)
 static bool file_key(struct journal_here *j, const char *principal, const char *key, struct id *run,
                      struct hash *digest)
 {
-    struct store_question q = {.what = STORE_KEY, .most = 1};
-    snprintf(q.key, sizeof q.key, "%s", key);
-    snprintf(q.filter.principal, sizeof q.filter.principal, "%s", principal);
+    struct store_question q = {
+        .what = STORE_KEY, .most = 1, .key = key, .filter = {.principal = principal}};
     bool found = file_ask(j, &q);
     *run = j->found_run;
     *digest = j->found_digest;

@@ -47,6 +47,32 @@ BODIES = {
 }
 
 
+# Standard output and error are written to by common/termout.c, so that nothing that others chose
+# reaches a terminal as it is.
+OUTLETS = {
+    "common/termout.c": "is the one way out",
+    "common/log.c": "a daemon's log, made visible with the same function",
+    "common/mem.c": "memory is out: a literal",
+    "admin/verb.c": "stdout's own writer, behind termout.c",
+}
+OUT = re.compile(
+    r"(?<![\w.>])(v?f?printf|v?dprintf|f?puts|f?putc|putchar|fwrite|perror|psignal|json_dumpfd?)"
+    r"\s*\(|(?<!\w)(write|writev|file_write_all)\s*\(\s*(1|2|STD(OUT|ERR)_FILENO)\b")
+
+
+
+def check_out(path, text, room, say):
+    if path in OUTLETS or room.startswith("tests") or path.endswith("_test.c") or \
+            is_test_support(path):
+        return
+    code = re.sub(r'"(\\.|[^"\\])*"', '""', text)
+    code = re.sub(r"/\*.*?\*/", lambda m: "\n" * m.group(0).count("\n"), code, flags=re.S)
+    for number, line in enumerate(code.split("\n"), 1):
+        m = OUT.search(line)
+        if m:
+            say(f"{path}:{number}: {m.group(1) or m.group(2)}() writes past common/termout.h")
+
+
 def check_rows(table, say):
     seen = set()
     for room, below in table.items():
@@ -166,6 +192,8 @@ def complaints(build):
             continue
         check_includes(path, text, room, table, found["includes"].append)
         check_sizes(path, text, found["sizes"].append)
+        if path.endswith(".c"):
+            check_out(path, text, room, found["out"].append)
         if path.endswith(".h"):
             check_bodies(path, text, found["bodies"].append)
     check_rows(table, found["includes"].append)

@@ -186,7 +186,7 @@ static void on_timer(struct world *w, void *self)
 }
 
 /* ---- In */
-static void deliver(struct listener *l, uint64_t handle, struct span messages)
+static void deliver(struct listener *l, uint64_t handle, struct span messages, size_t frame_bytes)
 {
     struct listener_peer *p;
     uint64_t kind;
@@ -204,6 +204,8 @@ static void deliver(struct listener *l, uint64_t handle, struct span messages)
         messages.p += size;
         messages.n -= size;
     }
+    if ((p = find(l, handle)))
+        session_handled(p->session, frame_bytes, world_boot_ms(l->w, l->broker));
 }
 
 static void open_session(struct listener *l, struct conn *c, const struct h_frame *head,
@@ -227,7 +229,7 @@ static void open_session(struct listener *l, struct conn *c, const struct h_fram
     l->calls->hello(l->self, handle, conn_peer(c), hello);
     messages.p += hello.n;
     messages.n -= hello.n;
-    deliver(l, handle, messages);
+    deliver(l, handle, messages, frame.n);
 }
 
 static void take_stray(struct listener *l, struct conn *c, struct span frame)
@@ -259,7 +261,7 @@ static void take_from_peer(struct listener *l, struct listener_peer *p, struct s
     }
     switch (session_take(p->session, frame, world_boot_ms(l->w, l->broker), &messages, &err)) {
     case SESSION_MESSAGES:
-        deliver(l, p->handle, messages);
+        deliver(l, p->handle, messages, frame.n);
         break;
     case SESSION_NOTHING:
         break;
@@ -271,6 +273,7 @@ static void take_from_peer(struct listener *l, struct listener_peer *p, struct s
         drop(l, p, "another session was opened on its connection");
         take_stray(l, c, frame);
         break;
+    case SESSION_EXCESS:
     case SESSION_MALFORMED:
         say_reset(l, c, session_id(p->session), err.text);
         drop(l, p, err.text);

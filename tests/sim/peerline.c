@@ -211,7 +211,7 @@ static void take_welcome(struct peerline *l, struct span welcome)
     l->calls->up(l->self, welcome);
 }
 
-static void take_messages(struct peerline *l, struct span messages)
+static void take_messages(struct peerline *l, struct span messages, size_t frame_bytes)
 {
     const struct session *session = l->session;
     struct m_pong pong;
@@ -234,6 +234,8 @@ static void take_messages(struct peerline *l, struct span messages)
         messages.p += size;
         messages.n -= size;
     }
+    if (l->session == session)
+        session_handled(l->session, frame_bytes, world_boot_ms(l->w, l->of));
     if (l->session == session && l->calls->turn_end)
         l->calls->turn_end(l->self);
     peerline_flush(l);
@@ -268,7 +270,7 @@ static void on_frame(void *self, struct conn *c, struct span frame)
     }
     switch (session_take(l->session, frame, world_boot_ms(l->w, l->of), &messages, &err)) {
     case SESSION_MESSAGES:
-        take_messages(l, messages);
+        take_messages(l, messages, frame.n);
         break;
     case SESSION_NOTHING:
         peerline_flush(l);
@@ -278,6 +280,7 @@ static void on_frame(void *self, struct conn *c, struct span frame)
     case SESSION_GAP:
         end_session(l, true, -1, "a frame was lost");
         break;
+    case SESSION_EXCESS:
     case SESSION_MALFORMED:
         end_session(l, true, -1, err.text);
         break;

@@ -1,6 +1,7 @@
 #!/bin/bash
 # make soak: a real cluster under steady load while one of its processes is killed every second;
-# then it is left alone until all calls have ended, and judge.py judges from plain files.
+# then it is left alone until all calls have ended, and judge.py judges from plain files. With
+# LB_HOSTILE=1 a hostile principal of each role attacks beside the load.
 # usage: tests/soak/run.sh BUILD-FOLDER MINUTES [SEED]
 # The cluster's folder is kept, and named, when something is wrong or LB_KEEP is set.
 # Exit: 0 all is well; 1 something is wrong; 2 usage error.
@@ -29,6 +30,8 @@ mkdir "$files"
 : >"$witness"
 export PATH=$build/bin:$PATH PYTHONDONTWRITEBYTECODE=1 LONGBOAT_HOME=$demo/admin
 . "$top/examples/nightly-load/cluster.sh"
+hostile=$top/tests/hostile
+. "$hostile/principals.sh"
 
 finish() {
     rc=$?
@@ -81,6 +84,7 @@ MANIFEST
     lbpkg build "$demo/package" -o "$demo/child.lbp"
     lbpkg sign "$demo/child.lbp"
     lbpkg deploy "$demo/child.lbp" --to etl --wait
+    [ -z "${LB_HOSTILE:-}" ] || hostile_join
 }
 
 python() { /usr/bin/python3 "$@"; }
@@ -130,9 +134,14 @@ set_up >"$demo/setup.log" 2>&1 || {
     exit 1
 }
 load
+[ -z "${LB_HOSTILE:-}" ] || hostile_begin "$seconds" "$seed"
 python "$here/killer.py" --demo "$demo" --seed "$seed" --seconds "$seconds" \
     --deeds "$files/deeds-killer" --witness "$witness" --servers "${servers// /,}" --slots $slots
 wrong=0
+[ -z "${LB_HOSTILE:-}" ] || hostile_end || {
+    echo "soak: an attack broke"
+    wrong=1
+}
 for p in $load; do wait "$p" || wrong=1; done
 [ $wrong -eq 0 ] || echo "soak: a caller failed, or did not hear everything within $patience s"
 : >"$files/quiet"
@@ -148,6 +157,9 @@ rss=$(ps -o rss= -p "$(cat "$demo/broker.pid")" | tr -d ' ')
     echo "memory at=$(cut -d' ' -f1 /proc/uptime) kb=$rss"
 } >"$files/deeds"
 
+aborts=$(hostile_aborts)
+echo "aborts of the broker: $aborts"
+[ "$aborts" -eq 0 ] || wrong=1
 await "no child is left" no_children || { pgrep -fa "^$demo/.*/bin/soakchild"; wrong=1; }
 cp "$witness" "$files/witness-judged"
 python "$here/judge.py" --lost-after "$lost_after" --deeds "$files/deeds" \

@@ -149,9 +149,13 @@ def main(homes):
         ("an older one", root.sign(b"revocations", revocations(number - 1)), ["replayed", "state"]),
     ])
     q = Peer(anna)  # whose key is known by a good certificate
-    m = q.hello(root.sign(b"certificate", ended(lb.unpack(anna.certificate)[4], serial=3)))
+    mine = lb.unpack(anna.certificate)[4]
+    m = q.hello(root.sign(b"certificate", ended(mine, serial=2**60)))
     expect(refused_as(m, "expired_certificate"),
            f"HELLO with a certificate that has ended: {word(m)}")
+    m = q.hello(root.sign(b"certificate", ended(mine, serial=3)))
+    expect(m and m[0] == lb.WELCOME and m[10] == anna.certificate,
+           f"HELLO with one that ended before hers was made: {word(m)}")
     q.close()
     p.close()
 

@@ -193,6 +193,11 @@ def certificate_by_token(token, key, **changes):
     return one_time.sign(b"certificate", body)
 
 
+def enrol(req, certificate, key):
+    """The fields of an ENROL in which `key` vouches for its certificate."""
+    return [ENROL, req, certificate, lb.possession(key, certificate)]
+
+
 def one_time_peer(token):
     address = token["addresses"][0]
     return Peer(Identity(seed=token["one_time_seed"], broker_key=token["broker_key"],
@@ -207,7 +212,7 @@ def join(token, home):
     welcome = peer.hello(b"")
     if welcome is None or welcome[0] != lb.WELCOME:
         raise lb.LongboatError(word(welcome))
-    answer = peer.ask(ENROL, 1, certificate)
+    answer = peer.ask(*enrol(1, certificate, key))
     peer.close()
     if answer is None or answer[0] != lb.DONE:
         raise lb.LongboatError(word(answer))

@@ -55,6 +55,12 @@ setup() { enter; }
     assert_has "'yesterday' is not a time: give a duration (2h), a day (2026-11-20)"
 }
 
+@test "a number that no event has yet is refused" {
+    run lbmon --since 999999999999 --until-now
+    [ "$status" -eq 2 ]
+    assert_has "no event has the number 999999999999 yet: the newest is"
+}
+
 @test "output lost to a full disk is reported as a failure; a reader that has gone is fine" {
     local c
     printf 'parent: full\ntasks: {a: {package: say, pool: etl, parameters: {text: x}}}\n' \

@@ -25,6 +25,10 @@ wire() {
 @test "an administrator's ill-formed messages are, too" {
     wire administrators_garbage
 }
+@test "a malformed request is answered under its number, and its session goes on" {
+    wire malformed_requests
+}
+
 @test "every message of a worker, ill-formed in every way, is answered with a sentence" {
     wire workers_garbage
 }

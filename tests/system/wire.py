@@ -91,6 +91,38 @@ def administrators_garbage(demo):
     garbage_of(demo, "admin", sent_by("client"))
 
 
+def has_number(data):
+    """Can the number of this request be read, whatever else is wrong with it?"""
+    try:
+        values = lb.unpack_all(data)
+    except lb.LongboatError:
+        return False
+    return isinstance(values[0], list) and len(values[0]) > 1 and values[0][1] == 0
+
+
+def malformed_requests(demo):
+    """A request that has a number is answered under it, and the session goes on."""
+    p = Peer(Identity(os.path.join(demo, "admin")))
+    opened, count = p.hello(), 0
+    expect(opened and opened[0] == lb.WELCOME, f"no session: {word(opened)}")
+    for kind, name, _, fields in peer.tables("messages"):
+        if name not in sent_by("client") or fields[0][0] != "req" or name == "CREDIT":
+            continue
+        for what, data in peer.garbage(kind, fields):
+            if not has_number(data) or what.endswith(("with a NUL", "too deep")):
+                continue  # nobody can tell where such a message ends
+            p.say(data, lb.pack(lb.PING, count))
+            m, pong = p.hear(), p.hear()
+            expect(m and m[0] == lb.ERROR and m[1] == 0 and refused_as(m, "malformed", "too_large")
+                   and len(m[3]) > 10, f"{name}, {what}: {word(m)}")
+            expect(pong == [lb.PONG, count], f"{name}, {what}: and then {word(pong)}")
+            count += 1
+            if pong is None or pong[0] != lb.PONG:
+                p.hello()
+    p.close()
+    expect(count > 100, f"only {count} requests were tried")
+
+
 def workers_garbage(demo):
     garbage_of(demo, "etl9", sent_by("worker"))
 
@@ -387,10 +419,10 @@ def one_time_keys(demo):
                           "another role": dict(role="administrator"),
                           "pools": dict(pools=["etl"])}.items():
         expect(p.hello(b"")[0] == lb.WELCOME, f"{what}: no session")
-        m = p.ask(peer.ENROL, 3, peer.certificate_by_token(token, key, **changes))
+        m = p.ask(*peer.enrol(3, peer.certificate_by_token(token, key, **changes), key))
         expect(refused_as(m, "denied", "bad_signature", "malformed"), f"{what}: {word(m)}")
     p.hello(b"")
-    m = p.ask(peer.ENROL, 4, peer.certificate_by_token(token, key))
+    m = p.ask(*peer.enrol(4, peer.certificate_by_token(token, key), key))
     expect(m and m[0] == lb.DONE, f"what it was invited for: {word(m)}")
     p.close()
     p = peer.one_time_peer(token)
@@ -423,7 +455,7 @@ def borrowed_invitations(demo):
                f"HELLO with a certificate {what}: {word(m)}")
     stranger(early, "before the invitation is used")
     p.hello(b"")
-    m = p.ask(peer.ENROL, 1, peer.certificate_by_token(token, own))
+    m = p.ask(*peer.enrol(1, peer.certificate_by_token(token, own), own))
     expect(m and m[0] == lb.DONE, f"what it was invited for: {word(m)}")
     p.close()
     a = Peer(anna)
@@ -459,7 +491,7 @@ def expired_tokens(demo):
     expect(m and m[0] == lb.WELCOME, f"in time, and not welcome: {word(m)}")
     while time.time() * 1000 <= end:
         time.sleep(0.05)
-    m = p.ask(peer.ENROL, 1, peer.certificate_by_token(token, key))
+    m = p.ask(*peer.enrol(1, peer.certificate_by_token(token, key), key))
     expect(code_of(m) != 0 and m[0] in (lb.ERROR, lb.REFUSED), f"enrolled after the end: {word(m)}")
     p.close()
     p = peer.one_time_peer(token)

@@ -124,6 +124,8 @@ BREAKS = {
     "busy_session": lambda: put(Client, _refused=comes_back_at_once),
     "final": lambda: put(lb, BUSY=7),
     "unknown_code": lambda: put(lb, BUSY=4711),
+    "final_malformed": lambda: put(lb, BUSY=1),
+    "final_too_large": lambda: put(lb, BUSY=2),
     "final_session": lambda: put(Client, _refused=comes_back_at_once),
     "sign_again": lambda: put(lb, BUSY=12),
     "newer_certificate": lambda: put(Client, _adopt=lambda *_: None),
@@ -134,7 +136,8 @@ BREAKS = {
 }
 for same, as_that in {"refused_outcome": "failed",
                       "redirected_certificate": "strangers_certificate",
-                      "older_certificate": "strangers_certificate", "not_shortest": "trailing",
+                      "older_certificate": "strangers_certificate",
+                      "malformed_session": "final_session", "not_shortest": "trailing",
                       "cut_off": "trailing"}.items():
     BREAKS[same] = BREAKS[as_that]
 

@@ -280,6 +280,21 @@ class unknown_code(final):
     code = 4711
 
 
+class final_malformed(final):
+    title = "malformed is final, and the session goes on: nothing is opened anew"
+    code = 1
+
+    def verify(self):
+        super().verify()
+        if len(self.hellos) > 1:
+            self.fault("3.9", "a malformed request cost the client its session")
+
+
+class final_too_large(final_malformed):
+    title = "so is too_large"
+    code = 2
+
+
 class final_session(Case):
     title = "REFUSED with a final code ends the client, or at least its haste"
     exit = None
@@ -291,6 +306,13 @@ class final_session(Case):
         self.not_before("6", "HELLO again", self.hellos, 4.9)
         if self.calls:
             self.fault("3.1", "a call in a session that was refused")
+
+
+class malformed_session(final_session):
+    title = "REFUSED malformed: what has no answer was wrong, and is not said in haste again"
+
+    def on_hello(self, s, m):
+        s.last_word(lb.REFUSED, 1, "PING: field 'stamp' is not a whole number", 5000)
 
 
 class sign_again(Case):
@@ -411,6 +433,7 @@ class parked(Case):
 CASES = [plain, failed, refused_outcome, parked, gap, lost_tail, reset, resets, connection_lost,
          followed_again, duplicate_frame, duplicate_answer, older_session, many_frames, idle,
          silence,
-         busy, busy_over_a_session, busy_resolve, busy_session, final, unknown_code, final_session,
+         busy, busy_over_a_session, busy_resolve, busy_session, final, unknown_code, final_malformed,
+         final_too_large, final_session, malformed_session,
          sign_again, newer_certificate, strangers_certificate, redirected_certificate,
          older_certificate, newer_broker, trailing, not_shortest, cut_off]

@@ -330,7 +330,7 @@ class Case:
 
     # ---- The plain script
 
-    def welcome(self, s, minor=0, yours=b"", extra=()):
+    def welcome(self, s, minor=lb.MINOR, yours=b"", extra=()):
         s.welcomed = True
         s.say(lb.WELCOME, minor, CLUSTER, "wh0", self.who.broker_certificate, 1, 15000, 300000,
               wall(), 0,

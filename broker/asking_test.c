@@ -1,0 +1,91 @@
+/* asking_test.c - promise 6: questions to the store count against the principal that asks, whatever
+ * its sessions, and end with the session. */
+#include "broker/testing.h"
+
+static uint64_t questions_of(const struct btest_peer *t)
+{
+    return budgets_used(t->w->broker->shell.budgets, &t->key.transport, BUDGET_QUESTIONS);
+}
+
+static void a_question_beyond_the_budget_is_answered_busy_and_others_are_served(void **state)
+{
+    struct btest *w = *state;
+    struct btest_peer anna, etl1, otto;
+    struct m_error error;
+    struct m_rows rows;
+    static const char *const grants[] = {"watch *@*"};
+    btest_principal(w, &otto, "otto", ROLE_CALLER, 9, grants, 1);
+    btest_caller_and_worker(w, &anna, &etl1);
+    btest_connect(&otto);
+    struct budgets *budgets = w->broker->shell.budgets;
+    uint64_t most = budgets_limit(budgets, BUDGET_QUESTIONS);
+    budgets_found(budgets, &anna.key.transport, BUDGET_QUESTIONS, most);
+    say(&anna, query, .req = 7, .what = span_str("history"));
+    say(&otto, query, .req = 8, .what = span_str("history"));
+    hear(&anna, error, &error);
+    assert_int_equal(error.req, 7);
+    assert_int_equal(error.code, REFUSAL_BUSY);
+    assert_true(error.retry_ms > 0);
+    hear(&otto, rows, &rows);
+    budgets_give(budgets, &anna.key.transport, BUDGET_QUESTIONS, most);
+    say(&anna, query, .req = 9, .what = span_str("history"));
+    hear(&anna, rows, &rows);
+    assert_int_equal(rows.req, 9);
+    assert_int_equal(questions_of(&anna), 0);
+    btest_bye(&otto);
+    btest_bye(&anna);
+    btest_bye(&etl1);
+}
+
+static void the_questions_of_a_session_end_with_it(void **state)
+{
+    struct btest *w = *state;
+    struct btest_peer anna, etl1, otto;
+    static const char *const grants[] = {"watch *@*"};
+    btest_principal(w, &otto, "otto", ROLE_CALLER, 9, grants, 1);
+    btest_caller_and_worker(w, &anna, &etl1);
+    btest_connect(&otto);
+    for (unsigned i = 0; i < 20; i++)
+        say(&otto, query, .req = i + 1, .what = span_str("history"));
+    struct hash who = otto.key.transport;
+    btest_bye(&otto);
+    wait_until(w, w->broker->shell.peers && HASH_COUNT(w->broker->shell.peers) == 2);
+    assert_int_equal(budgets_used(w->broker->shell.budgets, &who, BUDGET_QUESTIONS), 0);
+    btest_bye(&anna);
+    btest_bye(&etl1);
+}
+
+static void a_lookup_beyond_the_budget_is_answered_busy(void **state)
+{
+    struct btest *w = *state;
+    struct btest_peer anna, etl1;
+    struct m_error error;
+    struct id unknown = {{9}};
+    btest_caller_and_worker(w, &anna, &etl1);
+    struct budgets *budgets = w->broker->shell.budgets;
+    uint64_t most = budgets_limit(budgets, BUDGET_LOOKUPS);
+    budgets_found(budgets, &anna.key.transport, BUDGET_LOOKUPS, most);
+    say(&anna, follow, .req = 5, .run = unknown, .level = 1);
+    hear(&anna, error, &error);
+    assert_int_equal(error.req, 5);
+    assert_int_equal(error.code, REFUSAL_BUSY);
+    budgets_give(budgets, &anna.key.transport, BUDGET_LOOKUPS, most);
+    say(&anna, follow, .req = 6, .run = unknown, .level = 1);
+    hear(&anna, error, &error);
+    assert_int_equal(error.req, 6);
+    assert_int_equal(error.code, REFUSAL_UNKNOWN_RUN);
+    btest_bye(&anna);
+    btest_bye(&etl1);
+}
+
+#define in_world(test) cmocka_unit_test_setup_teardown(test, btest_setup, btest_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        in_world(a_question_beyond_the_budget_is_answered_busy_and_others_are_served),
+        in_world(the_questions_of_a_session_end_with_it),
+        in_world(a_lookup_beyond_the_budget_is_answered_busy),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

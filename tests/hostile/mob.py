@@ -1,0 +1,81 @@
+#!/usr/bin/python3
+"""mob.py - one hostile principal: its attacks, one after the other in random order, for some time.
+
+usage: mob.py --home HOME | --token FILE --seconds S [--seed N] [--each S] [--rival NAME] [ATTACK...]
+       mob.py --list | --home HOME --names | --home HOME --role
+Runs when nothing else wants the processor (SCHED_IDLE): on one machine it costs the broker what it
+sends, and not the processor that it takes away. An exception in an attack is printed and is a fault
+of the attack.
+Exit: 0 all attacks were made; 1 one of them broke.
+"""
+import argparse
+import os
+import random
+import sys
+import time
+import traceback
+
+from attacks import GOALS, Mob
+from peer import Identity, one_time_peer, token_of
+
+
+def attacks_of(role):
+    return sorted(name for name, (roles, _) in GOALS.items() if role in roles)
+
+
+def identity(a):
+    if not a.token:
+        return Identity(a.home)
+    with open(a.token) as f:
+        p = one_time_peer(token_of(f.read()))
+    p.close()
+    p.who.me = {"name": "newcomer", "serial": 0, "cluster": "", "role": "newcomer"}
+    return p.who
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--home")
+    parser.add_argument("--token")
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--each", type=float, default=10)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rival")
+    for flag in ("--list", "--names", "--role"):
+        parser.add_argument(flag, action="store_true")
+    parser.add_argument("attacks", nargs="*")
+    a = parser.parse_args()
+    if a.list:
+        for name, (roles, f) in sorted(GOALS.items()):
+            print(f"{name:40} {', '.join(roles)}")
+        return 0
+    who = identity(a)
+    if a.names or a.role:
+        print("\n".join(attacks_of(who.me["role"])) if a.names else who.me["role"])
+        return 0
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    names = a.attacks or attacks_of(who.me["role"])
+    rng, end, broken, made = random.Random(a.seed), time.monotonic() + a.seconds, 0, {}
+    while time.monotonic() < end:
+        rng.shuffle(names)
+        for name in names:
+            left = end - time.monotonic()
+            if left <= 0:
+                break
+            mob = Mob(who, min(a.each, left), rng.randrange(1 << 60), a.rival)
+            try:
+                GOALS[name][1](mob)
+            except Exception:  # whatever it is, the next attack comes
+                broken += 1
+                traceback.print_exc()
+            mob.leave_all()
+            said = made.setdefault(name, [0, 0])
+            said[0], said[1] = said[0] + mob.sessions, said[1] + mob.sent
+    for name, (sessions, sent) in sorted(made.items()):
+        print(f"{who.me['name']} ({who.me['role']}) {name}: {sessions} sessions, {sent} messages",
+              flush=True)
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

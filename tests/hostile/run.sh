@@ -1,0 +1,154 @@
+#!/bin/bash
+# make hostile: a broker with two servers, somebody who wants their work done, and a hostile
+# principal of each role. First it is quiet; then they attack, all at once, until the time is over.
+# What is counted must be 0; the victim's times are stated.
+# usage: tests/hostile/run.sh BUILD-FOLDER MINUTES [SEED]
+#   LB_EACH=5   instead, each attack alone, for so many seconds, and a table of what it cost
+# The cluster's folder is kept, and named, when something is wrong or LB_KEEP is set.
+# Exit: 0 all is well; 1 something is wrong; 2 usage error.
+set -euo pipefail
+build=$(cd "$1" && pwd)
+[[ $2 =~ ^[0-9]+(\.[0-9]+)?$ && $2 =~ [1-9] ]] || {
+    echo "hostile: MINUTES is '$2': a number above 0 is needed, as 30 or 0.5" >&2
+    exit 2
+}
+seconds=$(awk "BEGIN {print $2 * 60}")
+quiet=$(awk "BEGIN {q = $seconds / 5; print q < 60 ? q : 60}")
+seed=${3:-$RANDOM$RANDOM}
+hostile=$(cd "$(dirname "$0")" && pwd)
+top=$(cd "$hostile/../.." && pwd)
+demo=$(mktemp -d "${TMPDIR:-/tmp}/lbh-XXXXXX")
+export PATH=$build/bin:$PATH PYTHONDONTWRITEBYTECODE=1 LONGBOAT_HOME=$demo/admin
+. "$top/examples/nightly-load/cluster.sh"
+. "$hostile/principals.sh"
+
+finish() {
+    rc=$?
+    unset LONGBOAT_HOME
+    # shellcheck disable=SC2046
+    kill $(jobs -p) 2>/dev/null || :
+    end_all
+    if [ $rc -ne 0 ] || [ -n "${LB_KEEP:-}" ]; then
+        echo "hostile: the cluster's logs and stores are in $demo"
+    else
+        remove_demo
+    fi
+}
+trap finish EXIT
+
+set_up() {
+    lbctl init --cluster hostile --listen "127.0.0.1:$(free_port)" --broker-home "$demo/broker"
+    printf 'history_size: 64M\nlogs_size: 64M\ndepot_size: 256M\nmemory_budget: 64M\n' \
+        >>"$demo/broker/etc/broker.yaml"
+    keep broker "$demo/broker" lbbroker
+    await "the broker answers" lbctl whoami
+    lbpkg keygen
+    for s in s1 s2; do
+        lbctl invite --server "$s" --pools etl >"$demo/token"
+        LONGBOAT_HOME=$demo/$s lbworker join <"$demo/token"
+        cp "$demo/admin/etc/keys/builder.pub" "$demo/$s/etc/trust/signers"
+        keep "$s" "$demo/$s" lbworker --slots 4
+    done
+    for name in true child; do
+        mkdir -p "$demo/src-$name"
+        printf '#!/bin/sh\nexit 0\n' >"$demo/src-$name/main"
+        chmod 755 "$demo/src-$name/main"
+        printf 'name: %s\nversion: 1.0.0\nsubsystem: exec\nentry: main\n' $name \
+            >"$demo/src-$name/package.yaml"
+        lbpkg build "$demo/src-$name" -o "$demo/$name.lbp"
+        lbpkg sign "$demo/$name.lbp"
+        lbpkg deploy "$demo/$name.lbp" --to etl --wait
+    done
+    lbctl invite --principal anna --grant 'call *@*' --grant 'watch *@*' >"$demo/token"
+    LONGBOAT_HOME=$demo/anna lbsubmit join <"$demo/token"
+    hostile_join
+}
+
+rss() { awk '/^VmRSS/ {print int($2 / 1024)}' "/proc/$(cat "$demo/broker.pid")/status"; }
+peak() { awk '/^VmHWM/ {print int($2 / 1024)}' "/proc/$(cat "$demo/broker.pid")/status"; }
+
+# A first job of anna's: it and its key must be there after the attacks.
+first_job() {
+    LONGBOAT_HOME=$demo/anna lbsubmit --quiet --package true --pool etl --key first 2>&1
+}
+history_of_anna() {
+    LONGBOAT_HOME=$demo/anna lbctl history --json -n 100000 | jq -r .principal |
+        grep -c '^anna$' || :
+}
+
+check() { # check WHAT FOUND WANTED
+    echo "$1: $2"
+    [ "$2" = "$3" ] || { echo "hostile: $1 is $2 and should be $3"; wrong=1; }
+}
+
+# Each attack alone; between two of them all sessions are gone. The victim's phases have the names
+# of the attacks.
+attacks_one_by_one() {
+    printf '%-40s %-8s %8s %8s %8s %8s\n' attack role whoami history job 'MiB more'
+    for m in carl mona evil; do
+        role=$(/usr/bin/python3 "$hostile/mob.py" --home "$demo/$m" --role)
+        for attack in $(/usr/bin/python3 "$hostile/mob.py" --home "$demo/$m" --names); do
+            sleep 2
+            echo 5 >"/proc/$(cat "$demo/broker.pid")/clear_refs"
+            before=$(rss)
+            echo "$role/$attack" >"$demo/phases"
+            /usr/bin/python3 "$hostile/mob.py" --home "$demo/$m" --seconds "$LB_EACH" \
+                --each "$LB_EACH" --seed "$seed" "$attack" >"$demo/mob-$m.log" 2>&1 || wrong=1
+            echo "$role/$attack $(($(peak) - before))" >>"$demo/memory"
+            echo between >"$demo/phases"
+        done
+    done
+}
+table_of_attacks() {
+    while read -r name more; do
+        jq -r --arg name "$name" --arg more "$more" '.quiet as $q | .[$name] as $a |
+            [$name, (["whoami", "history", "job"][] | . as $what |
+            if $a[$what].p99_ms and $q[$what].p99_ms
+            then ($a[$what].p99_ms / $q[$what].p99_ms * 100 | round / 100 | tostring)
+            else "none" end), $more] | @tsv' "$demo/victim.json"
+    done <"$demo/memory" | awk -F'\t' '{split($1, n, "/")
+        printf "%-40s %-8s %8s %8s %8s %8s\n", n[2], n[1], $2, $3, $4, $5}'
+}
+
+echo "hostile: seed $seed, $quiet s of quiet, then $seconds s of attacks"
+set_up >"$demo/setup.log" 2>&1 || {
+    cat "$demo/setup.log"
+    exit 1
+}
+wrong=0
+broker=$(cat "$demo/broker.pid")
+first_job
+echo quiet >"$demo/phases"
+/usr/bin/python3 "$hostile/victim.py" --home "$demo/anna" --address etl --phases "$demo/phases" \
+    --out "$demo/victim.json" >"$demo/victim.log" 2>&1 &
+victim=$!
+sleep "$quiet"
+before=$(rss)
+if [ -n "${LB_EACH:-}" ]; then
+    attacks_one_by_one
+else
+    echo attacked >"$demo/phases"
+    hostile_begin "$seconds" "$seed"
+    hostile_end || { echo "hostile: an attack broke"; wrong=1; }
+fi
+echo end >"$demo/phases"
+wait $victim || { cat "$demo/victim.log"; echo "hostile: the victim missed something"; wrong=1; }
+
+jq -r 'to_entries[] | .key as $phase | .value | del(.missed) | to_entries[] |
+    "\($phase) \(.key): \(.value.n) answers, p50 \(.value.p50_ms) ms, p99 \(.value.p99_ms) ms, " +
+    "at most \(.value.max_ms) ms"' "$demo/victim.json"
+[ -z "${LB_EACH:-}" ] || table_of_attacks
+[ -n "${LB_EACH:-}" ] || jq -r '.quiet as $q | .attacked as $a | ["whoami", "history", "job"][] |
+    "p99 of quiet, \(.): \(if $q[.].p99_ms > 0 then $a[.].p99_ms / $q[.].p99_ms * 100 | round / 100
+    else 0 end)"' "$demo/victim.json"
+echo "memory of the broker: $before MiB quiet, $(peak) MiB at most"
+jobs=$(jq '[.[].job.n] | add + 1' "$demo/victim.json")
+check "missed answers" "$(jq '[.[].missed] | add' "$demo/victim.json")" 0
+check "aborts" "$(hostile_aborts)" 0
+check "broker started again" "$([ "$(cat "$demo/broker.pid")" = "$broker" ] && echo 0 || echo 1)" 0
+check "jobs missing in history" "$((jobs - $(history_of_anna)))" 0
+first_job | grep -q "key was used before" ||
+    { echo "hostile: the first job's key is no longer known"; wrong=1; }
+check "runs made again by a known key" "$((jobs - $(history_of_anna)))" 0
+[ $wrong -eq 0 ] && echo "hostile: all is well" || echo "hostile: something is wrong"
+exit $wrong
