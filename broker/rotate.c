@@ -1,8 +1,8 @@
 /* rotate.c - see rotate.h.
  *
  * Everybody has pinned the broker's key, so the next one is announced before it is used: --take
- * puts its certificate beside the one of now, and the broker, once restarted, tells it in each WELCOME.
- * --now exchanges the two for the start after that. */
+ * puts its certificate beside the one of now, and the broker, once restarted, tells it in each
+ * WELCOME. --now exchanges the two for the start after that. */
 #include "broker/rotate.h"
 
 #include <errno.h>

@@ -38,9 +38,8 @@ struct dialer {
     struct dialer_calls calls;
     char (*endpoints)[NET_ENDPOINT_MAX];
     unsigned n_endpoints, at;
-    struct hash broker_key, next_key; /* next_key zero: there is none */
-    bool on_next;                     /* the socket is for next_key */
-    uint8_t *secret;                  /* 32 bytes, in memory for secrets */
+    struct pinned pinned;
+    uint8_t *secret; /* 32 bytes, in memory for secrets */
     uint8_t public_key[32];
     int64_t lease_ms;
 
@@ -134,8 +133,8 @@ static void try_next(struct dialer *d, const char *why)
     say_trouble(d, why);
     close_socket(d, 0);
     d->at = (d->at + 1) % d->n_endpoints;
-    if (d->at == 0) /* a broker that does not have the key does not say so: it hangs up */
-        d->on_next = !d->on_next && !hash_is_zero(&d->next_key);
+    if (d->at == 0)
+        pinned_turn(&d->pinned);
     rest(d, d->at == 0 ? next_rest(d) : 0);
 }
 
@@ -431,8 +430,7 @@ static int connect_socket(struct dialer *d, struct error *err)
     const struct net_keys keys = {.secret = d->secret, .public_key = d->public_key};
     int rc;
 
-    if ((rc = net_dealer_open(&d->socket, &keys, d->on_next ? &d->next_key : &d->broker_key, err)) <
-        0)
+    if ((rc = net_dealer_open(&d->socket, &keys, pinned_key(&d->pinned), err)) < 0)
         return rc;
     if ((rc = net_socket_watch(d->socket, err)) < 0 ||
         (rc = net_dealer_connect(d->socket, d->endpoints[d->at], err)) < 0 ||
@@ -501,8 +499,7 @@ int dialer_open(struct dialer **ret, struct loop *loop, const struct dialer_opti
     struct dialer *d = mem_zalloc(1, sizeof *d);
     d->loop = loop;
     d->calls = *calls;
-    d->broker_key = o->broker_key;
-    d->next_key = o->next_key;
+    d->pinned = (struct pinned){.now = o->broker_key, .next = o->next_key};
     d->secret = secret_alloc();
     memcpy(d->secret, o->secret_transport, sizeof d->public_key);
     memcpy(d->public_key, o->public_transport, sizeof d->public_key);
@@ -586,21 +583,9 @@ int64_t dialer_renewed(const struct dialer *d)
     return d->renewed;
 }
 
-void dialer_set_next_key(struct dialer *d, const struct hash *next)
+struct pinned *dialer_pinned(struct dialer *d)
 {
-    d->next_key = *next;
-}
-
-void dialer_pin_next_key(struct dialer *d)
-{
-    d->broker_key = d->next_key;
-    memset(&d->next_key, 0, sizeof d->next_key);
-    d->on_next = false;
-}
-
-bool dialer_is_on_next_key(const struct dialer *d)
-{
-    return d->on_next;
+    return &d->pinned;
 }
 
 const char *dialer_trouble(const struct dialer *d)

@@ -9,6 +9,7 @@
 #define LB_NET_DIALER_H
 
 #include "common/loop.h"
+#include "net/pinned.h"
 #include "proto/messages.h"
 
 struct dialer;
@@ -53,12 +54,8 @@ bool dialer_window_open(struct dialer *d); /* if not, `window` will be called */
 int64_t dialer_renewed(const struct dialer *d);
 /* Sends a PING now, after what was sent before, instead of at the next heartbeat. */
 void dialer_renew(struct dialer *d);
-/* From now on `next` is tried, too. */
-void dialer_set_next_key(struct dialer *d, const struct hash *next);
-/* The next key becomes the pinned one, and there is no next. */
-void dialer_pin_next_key(struct dialer *d);
-/* Has the broker of this session the next key? Only while it is up. */
-bool dialer_is_on_next_key(const struct dialer *d);
+/* The broker's keys: set `next`, or adopt it where the session that is up is on it. */
+struct pinned *dialer_pinned(struct dialer *d);
 /* Why it is not up, for people: "tcp://wh0:7411: nobody answers"; "" while it is up or has only
  * just started. */
 const char *dialer_trouble(const struct dialer *d);
