@@ -183,7 +183,7 @@ help:
 	@echo "                each role's key attacks beside it"
 	@echo "make hostile MINUTES=30   hostile holders of keys, and what others notice of them"
 	@echo "make bench      figures, as ratios within one run; ONLY=waiting: what"
-	@echo "                1,000,000 calls that wait cost"
+	@echo "                1,000,000 calls that wait cost; ONLY=followers: what seeing costs"
 	@echo "make fuzz       fuzz targets for a minute each (SECONDS_EACH=60)"
 	@echo "make walls      the rules of the house; make lint: format and analysis, too"
 	@echo "make compile_commands      compile_commands.json for editors"

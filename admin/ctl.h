@@ -30,6 +30,7 @@ int ctl_release(int argc, char **argv);
 bool ctl_rotate_has(const char *word); /* one of its verbs */
 int ctl_rotate(int argc, char **argv);
 int ctl_certificates(int argc, char **argv);
+int ctl_stats(int argc, char **argv);
 int ctl_store(int argc, char **argv);
 
 /* verb_begin, and no positional argument is longer than a field of a message. */

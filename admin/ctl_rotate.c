@@ -1,7 +1,7 @@
 /* ctl_rotate.c - lbctl certificates rotate | sign | take | trust: a new key for a principal that
  * keeps its name. `rotate` makes the key and prints a request, `sign` answers it with a
- * certificate, `take` puts both into their places; the three make one pipe between two machines. `trust` is for
- * who did not hear of the broker's new key.
+ * certificate, `take` puts both into their places; the three make one pipe between two machines.
+ * `trust` is for who did not hear of the broker's new key.
  *
  * An administrator signs certificates with the key that is rotated, so the new one must first be
  * among the administrators' keys of every machine: `rotate` makes it, and once more, when the line

@@ -21,6 +21,7 @@ static const struct verb_command verbs[] = {
     {"drain", "start nothing new on a server", ctl_drain},
     {"undrain", "let a server take work again", ctl_undrain},
     {"forget", "take a server that is gone off the list", ctl_forget},
+    {"stats", "the broker's counts, and who uses how much of it", ctl_stats},
     {"store", "check or back up the broker's store", ctl_store},
 };
 

@@ -181,6 +181,9 @@ static void open_core(struct broker *b)
                              .lost_after_ms = b->options.lost_after_ms,
                              .memory_budget = b->options.memory_budget,
                              .max_runs = b->options.max_runs,
+                             .runs_percent = budgets_limit(b->shell.budgets, BUDGET_RUNS),
+                             .memory_percent = budgets_limit(b->shell.budgets, BUDGET_MEMORY),
+                             .evidence_bytes = budgets_limit(b->shell.budgets, BUDGET_EVIDENCE),
                              .certificate = buf_span(&b->own.signed_bytes),
                              .next = buf_span(&b->next_certificate)};
     span_copy_str(span_str(b->options.cluster), c.cluster, sizeof c.cluster);

@@ -273,12 +273,14 @@ static void on_retry(struct loop *l, struct loop_timer *t, void *arg)
 static void take_refusal(struct call *c, const struct m_error *m)
 {
     char text[LIMIT_TEXT + 1];
-    c->busy = m->code == REFUSAL_BUSY && id_is_zero(c->run);
+    /* held by another: a child of a parent that another session drives, perhaps not for long */
+    bool later = m->code == REFUSAL_BUSY || m->code == REFUSAL_HELD_BY_OTHER;
+    c->busy = later && id_is_zero(c->run);
     if (c->busy && c->lb->withdrawn) {
         take_back(c);
         return;
     }
-    if (m->code == REFUSAL_BUSY) {
+    if (later) {
         c->followed = 0;
         loop_timer_set(c->lb->loop, &c->retry, "client.call", client_busy_until(c->lb, m->retry_ms),
                        on_retry, c);

@@ -13,7 +13,7 @@
 static struct timespec read_clock(clockid_t which)
 {
     struct timespec t = {0};
-    clock_gettime(which, &t); /* cannot fail for the two clocks asked here */
+    clock_gettime(which, &t); /* cannot fail for the clocks asked here */
     return t;
 }
 
@@ -40,6 +40,23 @@ int64_t clock_boot_us(void)
 {
     struct timespec t = read_clock(CLOCK_BOOTTIME);
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+int64_t clock_thread_us(void)
+{
+    struct timespec t = read_clock(CLOCK_THREAD_CPUTIME_ID);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+int64_t clock_waited_us(void)
+{
+    long long waited = 0;
+    struct buf b = {0};
+    /* its numbers: ns that the thread ran, ns that it waited to run, how often it ran */
+    if (file_read("/proc/thread-self/schedstat", 128, &b, NULL) == 0)
+        sscanf(buf_str(&b), "%*s %lld", &waited);
+    buf_free(&b);
+    return waited / 1000;
 }
 
 int64_t clock_boot_ms(void)

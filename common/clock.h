@@ -16,6 +16,10 @@ enum { CLOCK_TEXT = 32 }; /* room for clock_format, whatever the year */
 int64_t clock_wall_ms(void);
 int64_t clock_boot_ms(void);
 int64_t clock_boot_us(void);
+int64_t clock_thread_us(void); /* processor time of the calling thread */
+/* For how long the calling thread could have run but others had the processor. 0 on a kernel
+ * without scheduler statistics. */
+int64_t clock_waited_us(void);
 /* The kernel's boot id: the boot to which that clock belongs. Fails only without /proc. */
 int clock_boot_id(struct id *ret, struct error *err);
 

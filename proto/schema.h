@@ -144,7 +144,7 @@
 /* ======== Seeing ======== */
 
 /* what: runs, run, find, history, servers, explain, packages, certificates, parents, whoami,
-   stats or store. after: the cursor that the page before named. */
+   principals, stats or store. after: the cursor that the page before named. */
 #define M_QUERY(X) \
     X(u64, req, ANY) X(str, what, LIMIT_NAME) X(map, where, LIMIT_OUTPUTS) \
     X(str, after, LIMIT_SHORT) X(u64, limit, LIMIT_ROWS)

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Writes the drawing and the tables of docs/states.md from proto/state.h and proto/outcome.h, and
-the lists of limits and times in docs/files.md from proto/limits.h, between their markers.
+the lists of limits and times in docs/files.md from proto/limits.h, and the budgets in
+docs/operations.md from trust/budget.h, between their markers.
 
 usage: tools/docs_tables.py [--check]     --check: change nothing, exit 1 if a page is stale
 """
@@ -10,7 +11,7 @@ import sys
 import textwrap
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PAGE, LIMITS_PAGE = "docs/states.md", "docs/files.md"
+PAGE, LIMITS_PAGE, BUDGETS_PAGE = "docs/states.md", "docs/files.md", "docs/operations.md"
 
 
 def read(name):
@@ -132,6 +133,18 @@ def time_list(rows):
     return out
 
 
+def budget_list(text):
+    """An entry for each row of BUDGETS; formatting may have cut a string in two."""
+    rows = re.findall(r'X\(\w+, "(\w+)", (\w+), ([^,]+), "(\w+)", "([^"]*)", "([^"]*)"\)',
+                      re.sub(r'"\s*"', "", macro(text, "BUDGETS")))
+    out = ""
+    for word, kind, limit, unit, what, why in rows:
+        n = eval(limit, {})
+        most = f"{n} %" if kind == "SHARE" else size(n) if unit == "bytes" else f"{n}"
+        out += entry(word, most, f"{what}; {why}")
+    return out
+
+
 def fill(page, parts):
     """(old, new) text of a page; a marker that is not there is a complaint."""
     old = new = read(page)
@@ -153,6 +166,7 @@ def main():
                "moves": move_table(rows, ways, names),
                "layers": layer_table(read("proto/outcome.h"))},
         LIMITS_PAGE: {"limits": limit_list(limits), "times": time_list(limits)},
+        BUDGETS_PAGE: {"budgets": budget_list(read("trust/budget.h"))},
     }
     code = 0
     for page, parts in pages.items():

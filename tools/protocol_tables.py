@@ -12,7 +12,7 @@ import textwrap
 
 # Limits that a client meets and that stand where they are enforced, not in limits.h.
 ELSEWHERE = {"sessions": "PEERS", "silent": "ZAP_SILENT", "silent_ms": "ZAP_SILENT_MS",
-             "subscriptions": "FEED_READERS", "subscriptions_of_a_session": "FEED_PER_PEER",
+             "subscriptions": "FEED_READERS",
              "log_readers": "LOGS_READERS", "query_page": "QUERY_PAGE_BYTES",
              "log_page": "LOGS_PAGE", "uploads": "UPLOADS", "batch": "BATCH_MAX"}
 # What a client keeps to, and what becomes of one that does not: names of limits.h or ELSEWHERE.
@@ -34,7 +34,7 @@ KEPT = [
     ("sessions of all", "{sessions}", "REFUSED `busy`"),
     ("silence", "{LEASE_MS:S}", "the session is over"),
     ("from connecting to the end of the handshake", "{HANDSHAKE_MS:S}", "the connection is cut"),
-    ("subscriptions of one session", "{subscriptions_of_a_session}", "ERROR `busy`"),
+    ("subscriptions of one principal", "{SUBSCRIPTIONS}", "ERROR `busy`"),
     ("subscriptions of all", "{subscriptions}", "ERROR `busy`"),
     ("LOGS being served, of all", "{log_readers}", "ERROR `busy`"),
     ("uploads (PUT, PARENT_PLAN) at a time, of all", "{uploads}",

@@ -236,12 +236,15 @@ static int apply_parent_begun(struct bcore *c, uint64_t lsn, const struct r_pare
     p->key = key;
     p->digest = r->digest;
     p->principal = text_get(c, r->principal);
+    p->account = account_get(c, p->principal);
+    p->account->parents++;
+    account_charge(c, p->account, parent_cost(r->parent.n));
     p->body = buf_dup(r->parent);
     p->begun_at = r->at;
+    p->tasks = d.tasks;
     p->lsn = lsn;
     table_add(&c->parents, (uintptr_t)p);
     table_add(&c->parents_by_key, (uintptr_t)p);
-    c->memory += p->body.n + sizeof *p;
     return 0;
 }
 
@@ -255,6 +258,8 @@ static int apply_parent_driven(struct bcore *c, uint64_t lsn, const struct r_par
         return error_set(err, -EPROTO, "parent_driven: epoch %llu follows %llu",
                          (unsigned long long)r->epoch, (unsigned long long)p->epoch);
     p->epoch = r->epoch;
+    text_put(c, &p->driven_by);
+    p->driven_by = text_get(c, r->principal);
     p->lsn = lsn;
     return 0;
 }
@@ -271,7 +276,6 @@ static int apply_parent_ended(struct bcore *c, uint64_t lsn, const struct r_pare
     kept_add(c, &k);
     table_remove(&c->parents, (uintptr_t)p);
     table_remove(&c->parents_by_key, (uintptr_t)p);
-    c->memory -= p->body.n + sizeof *p;
     parent_free(c, &p);
     return 0;
 }

@@ -14,11 +14,14 @@
 /* The run's record is on disk. */
 static void settle(struct bcore *c, struct run *r)
 {
-    if (!r->at && c->bodies + r->call_n > c->config.bodies_budget) {
-        c->memory -= run_cost(r->call_n) - run_cost(0);
+    struct account *a = r->lane->group->account;
+    if (!r->at && !budget_share_fits(a->bodies, r->call_n, c->bodies, c->config.bodies_budget,
+                                     c->config.memory_percent)) {
+        account_release(c, a, run_cost(r->call_n) - run_cost(0));
         bodies_free(c, r);
     } else {
         r->settled = true;
+        a->bodies += r->call_n;
         c->bodies += r->call_n;
     }
 }
@@ -27,7 +30,7 @@ void bodies_take(struct bcore *c, struct run *r, struct span call)
 {
     r->call = mem_dup(call.p, call.n);
     r->call_n = (uint32_t)call.n;
-    c->memory += run_cost(r->call_n);
+    account_charge(c, r->lane->group->account, run_cost(r->call_n));
     if (!c->live)
         settle(c, r); /* a replay */
     else if (!c->unsettled)
@@ -36,8 +39,10 @@ void bodies_take(struct bcore *c, struct run *r, struct span call)
 
 void bodies_free(struct bcore *c, struct run *r)
 {
-    if (r->settled)
+    if (r->settled) {
+        r->lane->group->account->bodies -= r->call_n;
         c->bodies -= r->call_n;
+    }
     r->call_n = 0;
     mem_free(&r->call);
 }

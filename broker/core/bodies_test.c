@@ -249,7 +249,7 @@ static uint64_t accepted_until_busy(struct core_world *w)
         say_long_call(w, anna, i + 10, key);
         committed(w);
         if (world_find_sent(w, anna, KIND_M_ERROR)) {
-            world_told_error(w, anna, "memory budget");
+            world_told_error(w, anna, "its share");
             return i;
         }
     }

@@ -1,8 +1,8 @@
 /* calls.c - CALL: starts a run, once for each principal and key.
  *
  * A call is judged in this order: its form, cluster and caller; then its key, so that a repeated
- * call gets its answer whatever else has changed; then the reasons to refuse a new one: expiry and
- * lack of room. */
+ * call gets its answer whatever else has changed; then the reasons to refuse a new one: a parent
+ * that another drives, expiry, lack of room. */
 #include <string.h>
 
 #include "broker/core/inside.h"
@@ -13,10 +13,11 @@
  * run. */
 static const char *missing_of(const struct d_call *d)
 {
-    return !d->key.n                            ? "its key is empty"
-           : !names_job_is_good(d->job)         ? "invalid job name"
-           : !names_address_is_good(d->address) ? "invalid address"
-           : d->on_lost >= ON_LOST_COUNT        ? "on_lost has an unknown value"
+    return !d->key.n                              ? "its key is empty"
+           : !names_job_is_good(d->job)           ? "invalid job name"
+           : !names_address_is_good(d->address)   ? "invalid address"
+           : d->on_lost >= ON_LOST_COUNT          ? "on_lost has an unknown value"
+           : !id_is_zero(d->parent) && !d->task.n ? "it names a parent and no task"
            : !d->pin_latest && hash_is_zero(&d->job_hash)
                ? "it has neither a job hash nor pin_latest"
            : !names_as_of_is_good(d->as_of)
@@ -106,21 +107,23 @@ static struct id new_id(const struct bcore *c)
     return id;
 }
 
-static bool refuse_new(struct bcore *c, const struct m_call *m, const struct d_call *d)
+static bool refuse_new(struct bcore *c, struct peer_state *p, const struct m_call *m,
+                       const struct d_call *d)
 {
+    struct account *a = p->account;
+    bool new_class;
+    uint64_t cost =
+        run_cost(m->call.n) + lane_cost(c, d, a, &new_class) + (m->follow ? follow_cost() : 0);
     if (c->wall >= d->expires)
         out_fail(c, m->req, REFUSAL_EXPIRED,
                  "the call expired %lld s ago; sign it again under a new key",
                  (long long)((c->wall - d->expires) / 1000));
     else if (c->store_full)
         out_fail_busy(c, m->req, "the broker's disk is full: only results and cancels are taken");
-    else if (c->n_runs >= c->config.max_runs)
-        out_fail_busy(c, m->req, "%llu runs are live, which is this broker's limit",
-                      (unsigned long long)c->n_runs);
-    else if (c->memory + run_cost(m->call.n) > c->config.memory_budget)
-        out_fail_busy(c, m->req, "waiting calls fill the broker's memory budget");
     else
-        return false;
+        return !account_allows_live(c, a, m->req, "runs", a->runs, c->n_runs) ||
+               !account_allows_memory(c, a, m->req, cost) ||
+               (new_class && !account_allows_class(c, a, m->req));
     return true;
 }
 
@@ -152,7 +155,9 @@ void bcore_on_call(struct bcore *c, struct peer_state *p)
         out_lookup_key(c, p->handle, m.req, d.key, false);
         return;
     }
-    if (refuse_new(c, &m, &d))
+    if (!id_is_zero(d.parent) && !parents_admit(c, p, m.req, d.parent, d.index))
+        return;
+    if (refuse_new(c, p, &m, &d))
         return;
     id = new_id(c);
     EMIT(c, called, .at = c->wall, .run = id, .principal = d.caller, .call = m.call,

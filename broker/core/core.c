@@ -32,9 +32,25 @@ struct bcore *bcore_new(const struct bcore_config *config)
         c->config.kept_ms = KEPT_MS;
     if (!c->config.kept_max)
         c->config.kept_max = KEPT_MAX;
+    if (!c->config.classes_max)
+        c->config.classes_max = CLASSES_MAX;
+    if (!c->config.evidence_bytes)
+        c->config.evidence_bytes = budget_row(BUDGET_EVIDENCE)->limit;
+    if (!c->config.runs_percent)
+        c->config.runs_percent = budget_row(BUDGET_RUNS)->limit;
+    if (!c->config.memory_percent)
+        c->config.memory_percent = budget_row(BUDGET_MEMORY)->limit;
     bcore_tables_init(c);
     kept_init(c);
     return c;
+}
+
+static void peer_free(struct bcore *c, struct peer_state **p)
+{
+    (*p)->account->sessions--;
+    account_put(c, &(*p)->account);
+    text_put(c, &(*p)->name);
+    mem_free(p);
 }
 
 static void free_peers(struct bcore *c)
@@ -44,8 +60,8 @@ static void free_peers(struct bcore *c)
     while ((item = table_next(&c->peers, &place))) {
         struct peer_state *p = (struct peer_state *)item;
         follow_peer_down(c, p);
-        text_put(c, &p->name);
-        mem_free(&p);
+        parents_peer_down(p);
+        peer_free(c, &p);
     }
     table_free(&c->peers);
 }
@@ -83,6 +99,7 @@ void bcore_free(struct bcore **pc)
     buf_free(&c->scratch);
     buf_free(&c->certificate);
     buf_free(&c->next_certificate);
+    table_free(&c->accounts);
     table_free(&c->texts);
     mem_free(pc);
 }
@@ -146,8 +163,10 @@ void bcore_begin(struct bcore *c, const struct bcore_event *ev, struct bcore_out
     c->committed = c->lsn;
     kept_begin(c);
     EMIT(c, epoch, .at = c->wall, .epoch = next_epoch(c), .software = span_str(LB_VERSION));
-    if (ev->restored)
+    if (ev->restored) {
+        c->restored_at = c->wall;
         hold_all(c);
+    }
     for (struct run *r = c->oldest, *newer; r; r = newer) {
         newer = r->newer; /* r may end below */
         int64_t age = c->wall > r->called_at ? c->wall - r->called_at : 0;
@@ -214,12 +233,11 @@ void bcore_peer_forget(struct bcore *c, struct peer_state *p)
 {
     struct server *s = p->server;
     table_remove(&c->peers, (uintptr_t)p);
-    parents_peer_down(c, p);
+    parents_peer_down(p);
     follow_peer_down(c, p);
     if (s && s->peer == p)
         server_gone(c, s);
-    text_put(c, &p->name);
-    mem_free(&p);
+    peer_free(c, &p);
 }
 
 static bool hello_good(struct bcore *c, const struct m_hello *m, struct server *s)
@@ -247,6 +265,8 @@ static struct peer_state *peer_new(struct bcore *c, uint64_t serial)
     struct peer_state *p = mem_zalloc(1, sizeof *p);
     p->handle = c->ev->peer;
     p->name = text_get(c, span_str(c->ev->who->name));
+    p->account = account_get(c, p->name);
+    p->account->sessions++;
     p->serial = serial;
     p->window_open = c->ev->window_open;
     table_add(&c->peers, (uintptr_t)p);

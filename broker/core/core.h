@@ -31,6 +31,13 @@ struct bcore_config {
        beyond it stay in the store only; 0: memory_budget / BODIES_PART */
     uint64_t bodies_budget;
     uint64_t max_runs; /* live runs; beyond it `busy` */
+    /* which part of either one principal may have (trust/budget.h); 0: as in the table there */
+    uint64_t runs_percent, memory_percent;
+    /* live pairs of job and address, likewise; 0: CLASSES_MAX */
+    uint64_t classes_max;
+    /* bytes of results that do not count which one server may have kept at once; a sixteenth comes
+       back each hour; 0: as in that table */
+    uint64_t evidence_bytes;
     char cluster[LIMIT_NAME + 1], broker[LIMIT_NAME + 1];
     struct span certificate; /* the broker's own d_signed, for WELCOME; copied */
     struct span next;        /* the one for its next key; empty: none; copied */
@@ -43,8 +50,11 @@ enum {
     BODIES_PART = 4, /* higher: more reads of the store; lower: fewer calls fit in all */
     /* for this long after a run's end its key is found without asking the store */
     KEPT_MS = 7 * 86400000,
-    /* about 100 bytes each; older keys are looked up in the store (BCORE_FX_LOOKUP_KEY) */
-    KEPT_MAX = 250000
+    /* about 100 bytes each; older keys are looked up in the store (BCORE_FX_LOOKUP_KEY). One
+       principal's many ends push out the keys of others, which then cost a look into the store */
+    KEPT_MAX = 250000,
+    /* each change of a server looks at all of them, about 10 ms for so many */
+    CLASSES_MAX = 1 << 17
 };
 
 /* The other end of a session, from its verified certificate. Lent for the step; the core copies
@@ -91,8 +101,8 @@ struct bcore_event {
     uint8_t random[16]; /* for the id of a new run */
     uint64_t size;      /* DEPLOY: bytes of the package in the depot */
     bool restored;      /* bcore_begin: the records are those of a backup */
-    /* CALL and PARENT_BEGIN after BCORE_FX_LOOKUP_KEY: the store has answered, and `known` is its
-       answer. */
+    /* CALL and PARENT_BEGIN after BCORE_FX_LOOKUP_KEY, RESULT after BCORE_FX_LOOKUP_HANDED: the
+       store has answered, and `known` is its answer. */
     bool looked_up;
     const struct bcore_known *known;
 };
@@ -123,7 +133,13 @@ enum bcore_effect_kind {
        in memory. The shell looks (principal, key) up in the history, which must have every end up
        to called_lsn, and steps the same BCORE_MESSAGE again with looked_up; or it answers with
        ERROR {req, busy}. */
-    BCORE_FX_LOOKUP_KEY
+    BCORE_FX_LOOKUP_KEY,
+    /* peer, run, attempt, key (the server's name), body: a RESULT that does not count, from a
+       server that may never have had that attempt. The shell looks for its r_assigned in the
+       history and steps the same BCORE_MESSAGE again with looked_up; `known` is not NULL if it is
+       there. */
+    BCORE_FX_LOOKUP_HANDED,
+    BCORE_FX_NOTE /* run, key (who), body: a sentence for the events, that is no record */
 };
 
 struct bcore_effect {
@@ -134,7 +150,8 @@ struct bcore_effect {
     uint64_t req, level; /* LOOKUP, LOOKUP_KEY */
     struct id run;
     uint64_t called_lsn; /* EXECUTE, LOOKUP_KEY */
-    struct span key;     /* LOOKUP_KEY */
+    struct span key;     /* LOOKUP_KEY, LOOKUP_HANDED, NOTE */
+    uint64_t attempt;    /* LOOKUP_HANDED */
     bool parent;         /* LOOKUP_KEY: the key is a parent's, not a call's */
 };
 

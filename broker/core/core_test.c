@@ -188,6 +188,7 @@ struct storm_worker {
 struct storm {
     struct core_world *w;
     uint64_t seed, anna, keys;
+    struct id parents[2];
     struct storm_worker workers[STORM_WORKERS];
     unsigned ended; /* RUN_ENDED received */
 };
@@ -286,7 +287,10 @@ static void caller_acts(struct storm *s)
     d = world_call_of(key);
     d.on_lost = (uint64_t)ON_LOST_FAIL + s->keys % 3;
     d.lost_after_ms = 20000;
-    d.parent = world_id((uint8_t)(s->keys % 3));
+    if (s->keys % 3) {
+        d.parent = s->parents[s->keys % 3 - 1];
+        d.task = span_str("t");
+    }
     d.priority = s->keys % 5 == 0 ? 9 : 0;
     world_call_with(w, s->anna, 1, &d, chance(s, 3));
     if (chance(s, 12) == 0 && view_run_after(w->core, &after, &v)) {
@@ -332,6 +336,8 @@ static void storm(struct core_world *w, uint64_t seed)
                                   {.name = "wh2", .spool = 50},
                                   {.name = "wh3", .spool = 100}}};
     s.anna = world_caller_up(w, "anna");
+    s.parents[0] = world_parent(w, s.anna, "anna", "a");
+    s.parents[1] = world_parent(w, s.anna, "anna", "b");
     for (unsigned i = 0; i < STORM_STEPS; i++) {
         if (chance(&s, 3) == 0)
             caller_acts(&s);

@@ -100,6 +100,7 @@ static void parent_part(struct sum *s, const struct parent *p)
     part_bytes(s, p->digest.b, sizeof p->digest.b);
     part_bytes(s, p->body.p, p->body.n);
     part_text(s, p->principal);
+    part_text(s, p->driven_by);
     part_u64(s, p->epoch);
     part_u64(s, (uint64_t)p->begun_at);
     part_end(s);

@@ -241,15 +241,28 @@ static void summary(const struct bcore *c, const struct run *r, struct explain *
     utf8_trim(e->summary);
 }
 
+static bool before(const struct heap_node *a, const struct heap_node *b)
+{
+    return a->key < b->key || (a->key == b->key && a->tie < b->tie);
+}
+
+/* Those of its own principal, and of each other one as many as have their turn by then. */
 static uint64_t ahead_of(const struct run *r)
 {
     enum { COUNTED = 1000 };
+    const struct turns *own = r->lane->turns;
     const struct heap *h = &r->lane->class->ready;
-    uint64_t n = 0;
-    for (size_t i = 0; i < h->n && n < COUNTED; i++)
-        n += h->v[i]->key < r->ready.key ||
-             (h->v[i]->key == r->ready.key && h->v[i]->tie < r->ready.tie);
-    return n;
+    uint64_t n = 0, all;
+    for (size_t i = 0; i < own->ready.n && n < COUNTED; i++)
+        n += before(own->ready.v[i], &r->ready);
+    all = n;
+    for (size_t i = 0; i < h->n && all < COUNTED; i++) {
+        const struct turns *t = heap_entry(h->v[i], struct turns, node);
+        uint64_t turns = t->priority > own->priority ? COUNTED : n + before(&t->node, &own->node);
+        if (t != own && t->priority >= own->priority)
+            all += t->ready.n < turns ? t->ready.n : turns;
+    }
+    return all < COUNTED ? all : COUNTED;
 }
 
 int bcore_explain(const struct bcore *c, const struct id *run, struct explain *ret,

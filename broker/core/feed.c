@@ -1,17 +1,16 @@
-/* feed.c - see feed.h: the readers, and how they advance. feedring.c has the ring, feedfilter.c the
- * filters. */
+/* feed.c - see feed.h: steps, and what a step sends. feedreaders.c has the subscriptions,
+ * feedring.c and feedpage.c the records in memory, feedfilter.c the filters. */
 #include "broker/core/feed.h"
-
-#include <errno.h>
 
 #include "broker/core/feedinside.h"
 
-/* ---- A message to a reader */
+/* ---- A message to the readers of one class at one position */
 struct feed_batch {
-    struct feed_reader *r;
+    struct feed_reader *lead;
     struct buf texts;
     uint32_t n;
     size_t bytes;
+    uint64_t to;
 };
 
 /* Is there credit for `n` more bytes besides the `bytes` about to be sent? An event longer than the
@@ -22,15 +21,33 @@ static bool fits(const struct feed_reader *r, size_t bytes, size_t n)
     return !open || open + n <= r->credit;
 }
 
-/* False: it does not fit, and comes with the next message. */
-static bool batch_add(struct feed_batch *t, const struct feed_event *ev)
+static const struct feed_event *event_of(const struct feed *f, struct feed_slot *slot)
 {
-    struct feed_reader *r = t->r;
-    const struct feed *f = r->feed;
-    struct wire_list where = wire_list_from(&r->where, r->n_where);
+    if (!slot->event)
+        slot->event = f->calls->make(f->self, slot->lsn, slot->record, slot->begin);
+    return slot->event;
+}
+
+/* The first reader that gets it has its text made. */
+static void make_text(struct feed *f, struct feed_slot *slot)
+{
+    if (slot->event->text)
+        return;
+    f->calls->tell(f->self, slot->event, slot->record, slot->begin);
+    if (slot->run || feedring_at(f, slot->lsn) == slot)
+        f->bytes += slot->event->n;
+}
+
+/* False: it does not fit, and comes with the next message. */
+static bool batch_add(struct feed_batch *t, struct feed_slot *slot)
+{
+    struct feed_reader *r = t->lead;
+    struct feed *f = r->feed;
+    const struct feed_event *ev = event_of(f, slot);
     r->pending = 0;
-    if (!feed_matches(&where, ev) || !f->calls->may_see(f->self, r->peer, ev))
+    if (!feed_filter_matches(&r->class->filter, ev) || !f->calls->may_see(f->self, r->peer, ev))
         return true;
+    make_text(f, slot);
     if (t->n == LIMIT_EVENTS || (t->n && t->bytes + ev->n > f->config.batch_bytes))
         return false;
     if (!fits(r, t->bytes, ev->n)) {
@@ -43,48 +60,97 @@ static bool batch_add(struct feed_batch *t, const struct feed_event *ev)
     return true;
 }
 
-static void batch_send(struct feed_batch *t)
+static void send_to(struct feed_reader *r, const struct feed_batch *t)
 {
-    struct feed_reader *r = t->r;
-    const struct feed *f = r->feed;
+    struct feed *f = r->feed;
+    r->position = t->to;
+    feedring_near(f, r->position);
     bool live = r->position >= f->committed;
-    if (t->n || (live && !r->live_told) || r->position - r->told >= f->config.silent_most) {
-        struct m_events m = {.req = r->req,
-                             .from = r->told,
-                             .to = r->position,
-                             .events = wire_list_from(&t->texts, t->n),
-                             .live = live};
-        r->told = r->position;
-        r->sent += t->bytes;
-        r->live_told = live;
-        f->calls->send(f->self, r->peer, &m);
-    }
-    buf_free(&t->texts);
+    if (!t->n && (!live || r->live_told) && r->position - r->told < f->config.silent_most)
+        return;
+    struct m_events m = {.req = r->req,
+                         .from = r->told,
+                         .to = r->position,
+                         .events = wire_list_from(&t->texts, t->n),
+                         .live = live};
+    r->told = r->position;
+    r->sent += t->bytes;
+    r->live_told = live;
+    f->calls->send(f->self, r->peer, &m);
+}
+
+void feed_say_live(struct feed_reader *r)
+{
+    send_to(r, &(struct feed_batch){.lead = r, .to = r->position});
 }
 
 static bool can_send(const struct feed_reader *r)
 {
     const struct feed *f = r->feed;
-    return !r->asked && r->position < f->committed && r->sent - r->taken < r->credit &&
-           fits(r, 0, r->pending) && f->calls->window_open(f->self, r->peer);
+    return r != f->asker && r->position < f->committed && r->sent - r->taken < r->credit &&
+           fits(r, 0, r->pending) && f->calls->window_open(f->self, r->peer) &&
+           f->calls->may_hear(f->self, r->peer);
+}
+
+/* Can it get the same message as the lead, who is at `from`? */
+static bool goes_along(const struct feed_reader *r, const struct feed_batch *t, uint64_t from)
+{
+    return r != t->lead && r->class == t->lead->class && r->position == from && !r->since &&
+           can_send(r) &&
+           (t->n <= 1 ? fits(r, 0, t->bytes) : r->sent - r->taken + t->bytes <= r->credit);
+}
+
+static void batch_send(struct feed_batch *t)
+{
+    const struct feed *f = t->lead->feed;
+    const uint64_t from = t->lead->position;
+    for (unsigned i = 0; t->to != from && i < f->n_principals; i++)
+        for (unsigned k = 0; k < f->principals[i]->n; k++)
+            if (goes_along(f->principals[i]->readers[k], t, from))
+                send_to(f->principals[i]->readers[k], t);
+    send_to(t->lead, t);
+    buf_free(&t->texts);
+}
+
+/* How many records may be judged for it in one step. */
+static unsigned scan_of(const struct feed_reader *r)
+{
+    enum { WORDS_A_RECORD = 8 }; /* as many cost about as much as the rest of judging a record */
+    unsigned scan = r->feed->config.scan_most / (1 + r->class->filter.words / WORDS_A_RECORD);
+    return scan ? scan : 1;
 }
 
 static void from_ring(struct feed_reader *r)
 {
     const struct feed *f = r->feed;
-    struct feed_batch t = {.r = r};
-    const struct feed_event *ev;
-    for (unsigned i = 0; i < f->config.scan_most && r->position < f->committed &&
-                         (ev = feedring_at(f, r->position + 1));
-         i++) {
-        if (!batch_add(&t, ev))
+    struct feed_batch t = {.lead = r, .to = r->position};
+    struct feed_slot *slot;
+    for (unsigned scan = scan_of(r);
+         scan && t.to < f->committed && (slot = feedring_at(f, t.to + 1)); scan--) {
+        if (!batch_add(&t, slot))
             break;
-        r->position++;
+        t.to++;
     }
     batch_send(&t);
 }
 
-/* ---- From the store */
+static void from_page(struct feed_reader *r)
+{
+    const struct feed *f = r->feed;
+    struct feed_batch t = {.lead = r, .to = r->position};
+    unsigned k = feedpage_behind(f, r->position);
+    bool all = true;
+    for (unsigned scan = scan_of(r); all && k < f->page.n; scan--) {
+        all = scan && batch_add(&t, &f->page.slots[k]);
+        if (all)
+            t.to = f->page.slots[k++].lsn;
+    }
+    if (all && f->page.next > t.to)
+        t.to = f->page.next;
+    batch_send(&t);
+}
+
+/* ---- Steps */
 static void ask_store(struct feed_reader *r)
 {
     struct feed *f = r->feed;
@@ -93,192 +159,73 @@ static void ask_store(struct feed_reader *r)
                               .since = r->since,
                               .most = LIMIT_EVENTS,
                               .most_bytes = 2 * f->config.batch_bytes};
-    r->asked = f->calls->ask(f->self, r, &q);
+    f->asker = r;
+    f->asked = f->calls->ask(f->self, r, &q);
 }
 
-static void pump(struct feed_reader *r)
+static bool advance(struct feed_reader *r)
 {
-    const struct feed *f = r->feed;
-    if (!f->calls->may_hear(f->self, r->peer))
-        return;
-    while (can_send(r)) {
-        uint64_t before = r->position;
-        if (r->since || !feedring_at(f, r->position + 1))
-            ask_store(r);
-        else
-            from_ring(r);
-        if (r->position == before)
-            break; /* the store has been asked, or the next event waits for credit */
+    struct feed *f = r->feed;
+    if (!can_send(r))
+        return false;
+    if (!r->since && feedring_has(f, r->position + 1))
+        from_ring(r);
+    else if (!r->since && feedpage_covers(f, r->position))
+        from_page(r);
+    else if (!f->asker)
+        ask_store(r);
+    else
+        return false;
+    return true;
+}
+
+static bool advance_one_of(struct feed_principal *p)
+{
+    for (unsigned i = 0; i < p->n; i++) {
+        unsigned at = (p->turn + i) % p->n;
+        if (advance(p->readers[at])) {
+            p->turn = at + 1;
+            return true;
+        }
     }
+    return false;
 }
 
-static struct span begin_of(const struct feed_page *page, struct id run)
+bool feed_step(struct feed *f)
 {
-    uint64_t kind;
-    bool begins;
-    for (unsigned i = 0; i < page->n_begins; i++)
-        if (id_eq(feed_run_of(page->begins[i].body, &kind, &begins), run))
-            return page->begins[i].body;
-    return SPAN_NONE;
-}
-
-static struct feed_event *make_from_store(const struct feed *f, const struct feed_page *page,
-                                          const struct bcore_record *record)
-{
-    uint64_t kind;
-    bool begins;
-    struct id run = feed_run_of(record->body, &kind, &begins);
-    struct span begin = id_is_zero(run) ? SPAN_NONE : begins ? record->body : begin_of(page, run);
-    return f->calls->make(f->self, record->lsn, record->body, begin);
-}
-
-void feed_page(struct feed_reader *r, const struct feed_page *page)
-{
-    const struct feed *f = r->feed;
-    struct feed_batch t = {.r = r};
-    bool fits = true;
-    r->asked = 0;
-    if (!f->calls->may_hear(f->self, r->peer))
-        return; /* it left while the store was reading */
-    r->since = 0;
-    for (unsigned i = 0; i < page->n_records && fits; i++) {
-        struct feed_event *ev = make_from_store(f, page, &page->records[i]);
-        fits = batch_add(&t, ev);
-        if (fits)
-            r->position = page->records[i].lsn;
-        f->calls->drop(f->self, &ev);
+    for (unsigned i = 0; i < f->n_principals; i++) {
+        unsigned at = (f->turn + i) % f->n_principals;
+        if (advance_one_of(f->principals[at])) {
+            f->turn = at + 1;
+            return true;
+        }
     }
-    if (fits && page->next > r->position)
-        r->position = page->next;
-    batch_send(&t);
-    pump(r);
-}
-
-void feed_failed(struct feed_reader *r)
-{
-    r->asked = 0;
-}
-
-uint64_t feed_reader_peer(const struct feed_reader *r)
-{
-    return r->peer;
-}
-
-uint64_t feed_reader_req(const struct feed_reader *r)
-{
-    return r->req;
-}
-
-void *feed_reader_shell(const struct feed_reader *r)
-{
-    return r->feed->self;
+    return false;
 }
 
 void feed_committed(struct feed *f, uint64_t lsn)
 {
     f->committed = lsn;
-    for (struct feed_reader *r = f->all; r; r = r->next)
-        pump(r);
 }
 
-void feed_window(struct feed *f, uint64_t peer)
+/* ---- The store's answer */
+void feed_page(struct feed_reader *r, const struct feed_page *page)
 {
-    for (struct feed_reader *r = f->all; r; r = r->next)
-        if (r->peer == peer)
-            pump(r);
+    struct feed *f = r->feed;
+    const bool whole = !r->since; /* else it begins somewhere behind the position */
+    f->asker = NULL;
+    if (!f->calls->may_hear(f->self, r->peer))
+        return; /* it left while the store was reading */
+    feedpage_keep(f, r->position, page);
+    r->since = 0;
+    from_page(r);
+    if (!whole)
+        feedpage_empty(f);
 }
 
-/* ---- Subscriptions */
-static void reader_free(struct feed *f, struct feed_reader **link)
+void feed_failed(struct feed_reader *r)
 {
-    struct feed_reader *r = *link;
-    *link = r->next;
-    if (r->asked)
-        f->calls->forget(f->self, r->asked);
-    buf_free(&r->where);
-    mem_free(&r);
-    f->n--;
-}
-
-static void remove_matching(struct feed *f, uint64_t peer, bool all, uint64_t req)
-{
-    for (struct feed_reader **link = &f->all; *link;) {
-        if ((*link)->peer == peer && (all || (*link)->req == req))
-            reader_free(f, link);
-        else
-            link = &(*link)->next;
-    }
-}
-
-void feed_forget(struct feed *f, uint64_t peer)
-{
-    remove_matching(f, peer, true, 0);
-}
-
-void feed_unsubscribe(struct feed *f, uint64_t peer, uint64_t req)
-{
-    remove_matching(f, peer, false, req);
-}
-
-static void subscribe(struct feed *f, uint64_t peer, const struct m_subscribe *m)
-{
-    struct feed_reader *r = mem_zalloc(1, sizeof *r);
-    r->feed = f;
-    r->peer = peer;
-    r->req = m->req;
-    r->since = m->after ? 0 : m->since;
-    r->position = r->told = m->after;
-    r->credit = m->credit;
-    r->where = buf_dup(m->where.items);
-    r->n_where = m->where.count;
-    r->next = f->all;
-    f->all = r;
-    f->n++;
-    if (r->position == f->committed)
-        batch_send(&(struct feed_batch){.r = r}); /* nothing older is left to send: it is live */
-    pump(r);
-}
-
-enum refusal feed_subscribe(struct feed *f, uint64_t peer, const struct m_subscribe *m,
-                            struct error *err)
-{
-    unsigned own = 0;
-    remove_matching(f, peer, false, m->req); /* repeated: replaced */
-    for (const struct feed_reader *r = f->all; r; r = r->next)
-        own += r->peer == peer;
-    if (feed_check_filter(&m->where, err) < 0)
-        return REFUSAL_BAD_ARGUMENT;
-    if (own >= FEED_PER_PEER || f->n >= FEED_READERS) {
-        error_set(err, -EBUSY, "%s has %u subscriptions, which is the limit",
-                  own >= FEED_PER_PEER ? "this session" : "this broker",
-                  own >= FEED_PER_PEER ? own : f->n);
-        return REFUSAL_BUSY;
-    }
-    if (m->after > f->committed) {
-        error_set(err, -EINVAL,
-                  "no event has the number %llu yet: the newest is %llu; subscribe after that one",
-                  (unsigned long long)m->after, (unsigned long long)f->committed);
-        return REFUSAL_BAD_ARGUMENT;
-    }
-    subscribe(f, peer, m);
-    return REFUSAL_NONE;
-}
-
-void feed_credit(struct feed *f, uint64_t peer, const struct m_credit *m)
-{
-    struct feed_reader *r = f->all;
-    while (r && (r->peer != peer || r->req != m->req))
-        r = r->next;
-    if (!r)
-        return;
-    if (m->bytes > r->taken && m->bytes <= r->sent)
-        r->taken = m->bytes;
-    pump(r);
-}
-
-unsigned feed_readers(const struct feed *f)
-{
-    return f->n;
+    r->feed->asker = NULL;
 }
 
 /* ---- Life */
@@ -296,7 +243,7 @@ struct feed *feed_new(const struct feed_config *config, const struct bcore *core
     f->core = core;
     f->calls = calls;
     f->self = self;
-    f->ring = mem_zalloc(c->ring_most, sizeof(struct feed_event *));
+    f->ring = mem_zalloc(c->ring_most, sizeof *f->ring);
     return f;
 }
 
@@ -305,9 +252,11 @@ void feed_free(struct feed **pf)
     struct feed *f = *pf;
     if (!f)
         return;
-    while (f->all)
-        reader_free(f, &f->all);
+    while (f->n_principals)
+        feedreaders_drop(f, f->principals[0]->readers[0]->peer, true, 0);
     feedring_empty(f);
+    feedpage_empty(f);
+    mem_free(&f->principals);
     mem_free(&f->ring);
     mem_free(pf);
 }

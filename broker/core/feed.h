@@ -1,11 +1,17 @@
 /* feed.h - subscriptions: each reader gets every event once, in order, without a gap, under its
  * credit. Pure: it reaches texts, rights, sessions and the store through calls.
  *
- * An event's `seq` is the lsn of its record; only committed ones are sent. While there is a reader,
- * the newest events lie in a ring in memory with their texts ready; older or missed ones come from
- * the store, a page at a time. A reader without credit, or with a full window, costs no more than
- * its entry: nothing is prepared or queued for it. An event is judged by the reader's rights when
- * it is sent. */
+ * An event's `seq` is the lsn of its record; only committed ones are sent. Seeing must not cost
+ * those who work. So nothing is done when a record is made or committed, except that the newest
+ * records are copied into a ring in memory while a reader is near them. All other work is done in
+ * feed_step, a bounded piece a call, for as long as the shell wants to spend time on it. Readers
+ * that fall behind meanwhile go on from the store, a page at a time, and miss nothing.
+ *
+ * Readers with the same filter and the same rights form a class. Those of a class that are at the
+ * same position are served together: each event is judged once for them, and made into text once
+ * for everybody. Principals take turns, whatever number of subscriptions they have, and there is
+ * one question to the store at a time. A reader without credit, or with a full window, costs no
+ * more than its entry. */
 #ifndef LB_BROKER_CORE_FEED_H
 #define LB_BROKER_CORE_FEED_H
 
@@ -14,7 +20,7 @@
 /* An event, and what filters and rights look at. Made and dropped by the shell. */
 struct feed_event {
     uint64_t seq;
-    char *text; /* as sent */
+    char *text; /* as sent; NULL until the first reader gets it */
     size_t n;
     const char *word; /* "result" */
     struct id run, parent;
@@ -24,10 +30,18 @@ struct feed_event {
         server[LIMIT_NAME + 1];
 };
 
-/* Does the event match a subscription's `where`? Its keys are server and job (globs), parent, run,
- * status and event (a word or a list of words). */
-bool feed_matches(const struct wire_list *where, const struct feed_event *e);
-/* -EINVAL, with err: `where` has an unknown key or value. */
+/* A subscription's `where`, read once. Its keys are server and job (globs), parent, run, status and
+ * event (a word or a list of words); an event must match each key, by any of its words. */
+struct feed_term;
+struct feed_filter {
+    struct feed_term *terms;
+    unsigned n, words; /* terms, and the words of all of them */
+};
+/* The filter must have passed feed_check_filter. Yours: feed_filter_free. */
+void feed_filter_read(struct feed_filter *ret, const struct wire_list *where);
+void feed_filter_free(struct feed_filter *filter);
+bool feed_filter_matches(const struct feed_filter *filter, const struct feed_event *e);
+/* -EINVAL, with err: `where` has an unknown key or value, or too many words. */
 int feed_check_filter(const struct wire_list *where, struct error *err);
 /* The number of a status; -EINVAL: err suggests the nearest. */
 int feed_status(struct span word, struct error *err);
@@ -36,13 +50,13 @@ struct id feed_run_of(struct span record, uint64_t *ret_kind, bool *ret_begins);
 
 /* A feed's defaults. */
 enum {
-    FEED_RING_BYTES = 8 << 20, /* some 10,000 results; less: slow readers go to the store sooner */
-    FEED_RING_MAX = 16384,     /* events */
+    FEED_RING_BYTES = 8 << 20, /* less: slow readers go to the store sooner */
+    FEED_RING_MAX = 4096,      /* records: 1,000 jobs at once; filling it costs each record 1 us */
     FEED_BATCH_BYTES = 64 << 10,
-    FEED_SCAN_MAX = 4096, /* records looked at for one message, so that no filter blocks the loop */
+    FEED_SCAN_MAX = 512,    /* records judged in one step; with many words in the filter fewer */
+    FEED_WORDS_MAX = 256,   /* of a filter: each costs time for each record */
     FEED_SILENT_MAX = 1000, /* records without a match before the reader is told its position */
-    FEED_READERS = 1000,    /* of all peers */
-    FEED_PER_PEER = 32
+    FEED_READERS_MAX = 4096 /* of all principals; each one's own limit is a budget */
 };
 
 struct feed_config { /* 0: as above */
@@ -65,12 +79,24 @@ struct feed_page {
     uint64_t next; /* the page covers (after, next] */
 };
 
+/* The principal of a session, and what it may see: sessions with equal `rights` may see the same
+ * events, now and later. */
+struct feed_who {
+    struct hash principal, rights;
+};
+
 struct feed_reader;
 struct feed_calls {
-    /* Makes the event of a record. `begin`: the first record of its run; empty: the store no longer
-     * has it, or there is no run. The feed owns the event until `drop`. */
+    /* Makes the event of a record, without its text. `begin`: the first record of its run; empty:
+     * the store no longer has it, or there is no run. The feed owns the event until `drop`. */
     struct feed_event *(*make)(void *self, uint64_t lsn, struct span record, struct span begin);
+    /* Makes its text, from the same. */
+    void (*tell)(void *self, struct feed_event *e, struct span record, struct span begin);
     void (*drop)(void *self, struct feed_event **e);
+    void (*who)(void *self, uint64_t peer, struct feed_who *ret);
+    /* Takes a subscription from the budget of the peer's principal: 0, or -EDQUOT with err. */
+    int (*take)(void *self, const struct hash *principal, struct error *err);
+    void (*give)(void *self, const struct hash *principal); /* gives it back */
     bool (*may_hear)(void *self, uint64_t peer); /* is its session up and its certificate good? */
     bool (*window_open)(void *self, uint64_t peer); /* can its session take messages? */
     bool (*may_see)(void *self, uint64_t peer, const struct feed_event *e);
@@ -92,6 +118,11 @@ void feed_record(struct feed *f, uint64_t lsn, struct span record);
 /* Everything up to lsn is on disk. Call it once at the start, too, with the store's last record:
  * until then every position counts as in the future. */
 void feed_committed(struct feed *f, uint64_t lsn);
+/* Does one piece of work: judges some records for the readers of one class, or asks the store. The
+ * principal whose turn it was comes last next time. False: there is nothing to do until a record is
+ * committed, a page comes, credit is given or a window opens. Call it after these, until it returns
+ * false; later is fine and costs only time. */
+bool feed_step(struct feed *f);
 
 /* SUBSCRIBE of a peer; the same `req` again replaces the subscription. REFUSAL_NONE, or a refusal
  * with err. */
@@ -99,12 +130,11 @@ enum refusal feed_subscribe(struct feed *f, uint64_t peer, const struct m_subscr
                             struct error *err);
 void feed_credit(struct feed *f, uint64_t peer, const struct m_credit *m);
 void feed_unsubscribe(struct feed *f, uint64_t peer, uint64_t req);
-void feed_window(struct feed *f, uint64_t peer); /* it can take messages again */
 void feed_forget(struct feed *f, uint64_t peer); /* its session has ended */
 
-/* The store's answer. */
+/* The store's answer; what the page points to is copied. */
 void feed_page(struct feed_reader *r, const struct feed_page *page);
-void feed_failed(struct feed_reader *r); /* the feed asks again at the next commit */
+void feed_failed(struct feed_reader *r); /* the next step asks again */
 uint64_t feed_reader_peer(const struct feed_reader *r);
 uint64_t feed_reader_req(const struct feed_reader *r);
 void *feed_reader_shell(const struct feed_reader *r); /* the `self` of the feed's calls */

@@ -1,11 +1,20 @@
 /* feed_test.c - readers of the feed, with a stub for session and store. */
 #include "broker/core/feed.h"
 
+#include <errno.h>
+
 #include "common/testing.h"
 
-enum { RECORDS = 400, TEXT = 100 /* bytes of each event's text */ };
+enum {
+    RECORDS = 400,
+    TEXT = 100, /* bytes of each event's text */
+    SAME = 10,  /* the first peer of the principal with many sessions */
+    PEERS_MAX = 64
+};
 
-/* The journal of a test has a record for each lsn: a note of operator "o<lsn % 3>" on server "s<lsn
+/* Peer 1 is watched closely; the messages of others, 2 to PEERS_MAX, are only counted. Peers are
+ * principals of their own, except those from SAME on, who are one. Rights: see `who`.
+ * The journal of a test has a record for each lsn: a note of operator "o<lsn % 3>" on server "s<lsn
    % 2>". */
 struct feed_rig {
     struct bcore *core;
@@ -13,11 +22,14 @@ struct feed_rig {
     struct buf records[RECORDS + 1]; /* by lsn */
     uint64_t n;
     bool shut, gone, blind;
-    uint64_t asked, pages, forgotten, messages, made, dropped;
+    unsigned room; /* subscriptions that the budget still has */
+    uint64_t asked, pages, forgotten, messages, made, dropped, told, judged;
     struct feed_reader *asker;
     struct feed_question question;
     uint64_t from, to, first, last, events, bytes; /* of the last message; first and last: seq */
     bool live;
+    uint8_t rights[PEERS_MAX + 1]; /* by peer; equal: of the same class */
+    uint64_t events_of[PEERS_MAX + 1], to_of[PEERS_MAX + 1];
 };
 
 static struct feed_event *make(void *self, uint64_t lsn, struct span record, struct span begin)
@@ -30,12 +42,44 @@ static struct feed_event *make(void *self, uint64_t lsn, struct span record, str
     e->seq = lsn;
     e->word = "operated";
     e->status = -1;
-    e->n = TEXT;
-    e->text = mem_zalloc(1, TEXT + 1);
-    snprintf(e->text, TEXT + 1, "%-*llu", TEXT, (unsigned long long)lsn);
     span_copy_str(o.target, e->server, sizeof e->server);
     r->made++;
     return e;
+}
+
+static void tell(void *self, struct feed_event *e, struct span record, struct span begin)
+{
+    struct feed_rig *r = self;
+    (void)record, (void)begin;
+    assert_null(e->text);
+    e->n = TEXT;
+    e->text = mem_zalloc(1, TEXT + 1);
+    snprintf(e->text, TEXT + 1, "%-*llu", TEXT, (unsigned long long)e->seq);
+    r->told++;
+}
+
+static void who(void *self, uint64_t peer, struct feed_who *ret)
+{
+    struct feed_rig *r = self;
+    *ret = (struct feed_who){0};
+    ret->principal.b[0] = (uint8_t)(peer < SAME ? peer : SAME);
+    ret->rights.b[0] = r->rights[peer];
+}
+
+static int take(void *self, const struct hash *principal, struct error *err)
+{
+    struct feed_rig *r = self;
+    (void)principal;
+    if (!r->room)
+        return error_set(err, -EDQUOT, "the limit of subscriptions has been reached");
+    r->room--;
+    return 0;
+}
+
+static void give(void *self, const struct hash *principal)
+{
+    (void)principal;
+    ((struct feed_rig *)self)->room++;
 }
 
 static void drop(void *self, struct feed_event **e)
@@ -50,15 +94,17 @@ static void drop(void *self, struct feed_event **e)
 
 static bool may_hear(void *self, uint64_t peer)
 {
-    return peer == 1 && !((struct feed_rig *)self)->gone;
+    return peer != 1 || !((struct feed_rig *)self)->gone;
 }
 static bool window_open(void *self, uint64_t peer)
 {
-    return peer == 1 && !((struct feed_rig *)self)->shut;
+    return peer != 1 || !((struct feed_rig *)self)->shut;
 }
 static bool may_see(void *self, uint64_t peer, const struct feed_event *e)
 {
-    return peer == 1 && (!((struct feed_rig *)self)->blind || e->seq % 10 == 0);
+    struct feed_rig *r = self;
+    r->judged++;
+    return peer != 1 || !r->blind || e->seq % 10 == 0;
 }
 
 static void send(void *self, uint64_t peer, const struct m_events *m)
@@ -66,7 +112,10 @@ static void send(void *self, uint64_t peer, const struct m_events *m)
     struct feed_rig *r = self;
     struct wire_iter it = wire_iter(&m->events);
     struct span text;
-    assert_int_equal(peer, 1);
+    r->events_of[peer] += m->events.count;
+    r->to_of[peer] = m->to;
+    if (peer != 1)
+        return;
     assert_int_equal(m->from, r->to); /* without a gap */
     r->messages++;
     r->from = m->from;
@@ -100,13 +149,23 @@ static void forget(void *self, uint64_t asked)
 }
 
 static const struct feed_calls calls = {.make = make,
+                                        .tell = tell,
                                         .drop = drop,
+                                        .who = who,
+                                        .take = take,
+                                        .give = give,
                                         .may_hear = may_hear,
                                         .window_open = window_open,
                                         .may_see = may_see,
                                         .send = send,
                                         .ask = ask,
                                         .forget = forget};
+
+static void go_on(struct feed_rig *r)
+{
+    while (feed_step(r->feed))
+        ;
+}
 
 /* The store answers, with at most `most` records. */
 static void answer(struct feed_rig *r, unsigned most)
@@ -123,6 +182,7 @@ static void answer(struct feed_rig *r, unsigned most)
     r->asker = NULL;
     r->pages++;
     feed_page(reader, &(struct feed_page){.records = page, .n_records = n, .next = lsn});
+    go_on(r);
 }
 
 static void record(struct feed_rig *r, bool committed)
@@ -137,6 +197,7 @@ static void record(struct feed_rig *r, bool committed)
     feed_record(r->feed, lsn, buf_span(&r->records[lsn]));
     if (committed)
         feed_committed(r->feed, lsn);
+    go_on(r);
 }
 
 static void records(struct feed_rig *r, unsigned n)
@@ -160,12 +221,14 @@ static void subscribe(struct feed_rig *r, uint64_t after, uint64_t credit, const
                             .credit = credit,
                             .where = wire_list_from(&where, server != NULL)};
     assert_int_equal(feed_subscribe(r->feed, 1, &m, &err), REFUSAL_NONE);
+    go_on(r);
     buf_free(&where);
 }
 
 static void taken(struct feed_rig *r)
 {
     feed_credit(r->feed, 1, &(struct m_credit){.req = 1, .bytes = r->bytes});
+    go_on(r);
 }
 
 static int setup(void **state)
@@ -173,6 +236,7 @@ static int setup(void **state)
     struct feed_rig *r = mem_zalloc(1, sizeof *r);
     struct feed_config config = {
         .ring_most = 16, .batch_bytes = 10 * TEXT, .scan_most = 8, .silent_most = 20};
+    r->room = 1000;
     r->core = bcore_new(&(struct bcore_config){.cluster = "test", .broker = "b0"});
     r->feed = feed_new(&config, r->core, &calls, r);
     *state = r;
@@ -184,6 +248,7 @@ static int teardown(void **state)
     struct feed_rig *r = *state;
     feed_free(&r->feed);
     assert_int_equal(r->made, r->dropped);
+    assert_int_equal(r->room, 1000); /* all was given back */
     bcore_free(&r->core);
     for (unsigned i = 0; i <= RECORDS; i++)
         buf_free(&r->records[i]);
@@ -202,6 +267,7 @@ static void a_live_reader_gets_each_event_only_once_it_is_committed(void **state
     record(r, false);
     assert_int_equal(r->events, 0);
     feed_committed(r->feed, 4);
+    go_on(r);
     assert_int_equal(r->last, 4);
     assert_int_equal(r->asked, 0);
 }
@@ -244,6 +310,7 @@ static void bytes_in_flight_stay_below_the_credit(void **state)
     assert_int_equal(r->events, 6);
     /* more than was sent */
     feed_credit(r->feed, 1, &(struct m_credit){.req = 1, .bytes = r->bytes + 1});
+    go_on(r);
     assert_int_equal(r->events, 6);
     taken(r);
     taken(r);
@@ -271,10 +338,9 @@ static void an_event_that_waits_for_credit_is_not_fetched_again(void **state)
     records(r, 5);
     assert_null(r->asker);
     taken(r);
-    assert_non_null(r->asker);
-    answer(r, 10);
+    assert_null(r->asker); /* it comes from the page that is still there */
     assert_int_equal(r->events, 4);
-    assert_int_equal(r->asked, 2);
+    assert_int_equal(r->asked, 1);
 }
 
 static void a_stalled_reader_costs_nothing_and_misses_nothing(void **state)
@@ -287,7 +353,7 @@ static void a_stalled_reader_costs_nothing_and_misses_nothing(void **state)
     assert_int_equal(r->messages, 3);
     assert_int_equal(r->asked, 0);
     r->shut = false;
-    feed_window(r->feed, 1);
+    go_on(r);
     while (r->asker)
         answer(r, 50);
     assert_int_equal(r->last, 102);
@@ -382,22 +448,159 @@ static void a_session_with_a_revoked_certificate_gets_no_events(void **state)
     assert_int_equal(r->events, 0);
 }
 
-static void the_subscriptions_of_a_peer_are_limited(void **state)
+/* A subscription of another peer, of all events or of those of a server. */
+static enum refusal follow(struct feed_rig *r, uint64_t peer, uint64_t req, uint64_t after,
+                           const char *server)
+{
+    struct buf where = {0};
+    struct error err = {0};
+    if (server) {
+        value_add_str(&where, span_str("server"));
+        value_add_str(&where, span_str(server));
+    }
+    enum refusal code =
+        feed_subscribe(r->feed, peer,
+                       &(struct m_subscribe){.req = req,
+                                             .after = after,
+                                             .credit = 1000000,
+                                             .where = wire_list_from(&where, server != NULL)},
+                       &err);
+    buf_free(&where);
+    return code;
+}
+
+static void the_budget_of_subscriptions_holds_and_is_given_back(void **state)
 {
     struct feed_rig *r = *state;
-    struct error err = {0};
-    for (unsigned i = 1; i <= FEED_PER_PEER; i++) {
-        r->to = 0;
-        assert_int_equal(feed_subscribe(r->feed, 1, &(struct m_subscribe){.req = i}, &err),
-                         REFUSAL_NONE);
+    r->room = 2;
+    assert_int_equal(follow(r, 2, 1, 0, NULL), REFUSAL_NONE);
+    assert_int_equal(follow(r, 2, 2, 0, NULL), REFUSAL_NONE);
+    assert_int_equal(follow(r, 2, 3, 0, NULL), REFUSAL_BUSY);
+    assert_int_equal(follow(r, 2, 2, 0, NULL), REFUSAL_NONE); /* it replaces the second */
+    feed_unsubscribe(r->feed, 2, 1);
+    assert_int_equal(follow(r, 2, 3, 0, NULL), REFUSAL_NONE);
+    assert_int_equal(r->room, 0);
+    feed_forget(r->feed, 2);
+    assert_int_equal(r->room, 2);
+    r->room = 1000;
+}
+
+static void an_event_is_made_once_and_judged_once_for_fifty_readers(void **state)
+{
+    struct feed_rig *r = *state;
+    for (unsigned peer = 2; peer <= 51; peer++)
+        assert_int_equal(follow(r, peer, 1, 0, NULL), REFUSAL_NONE);
+    records(r, 5);
+    assert_int_equal(r->made, 5);
+    assert_int_equal(r->told, 5);
+    assert_int_equal(r->judged, 5);
+    for (unsigned peer = 2; peer <= 51; peer++)
+        assert_int_equal(r->events_of[peer], 5);
+}
+
+static void fifty_readers_at_the_same_old_position_share_each_page_of_the_store(void **state)
+{
+    struct feed_rig *r = *state;
+    records(r, 60);
+    for (unsigned peer = 2; peer <= 51; peer++)
+        assert_int_equal(follow(r, peer, 1, 0, NULL), REFUSAL_NONE);
+    go_on(r);
+    while (r->asker)
+        answer(r, 20);
+    assert_int_equal(r->asked, 3);
+    assert_int_equal(r->told, 60);
+    assert_int_equal(r->judged, 60);
+    for (unsigned peer = 2; peer <= 51; peer++)
+        assert_int_equal(r->events_of[peer], 60);
+}
+
+static void readers_with_other_rights_are_judged_by_themselves(void **state)
+{
+    struct feed_rig *r = *state;
+    r->blind = true; /* peer 1 sees every tenth event only */
+    r->rights[1] = 1;
+    subscribe(r, 0, 1000000, NULL);
+    assert_int_equal(follow(r, 2, 1, 0, NULL), REFUSAL_NONE);
+    assert_int_equal(follow(r, 3, 1, 0, NULL), REFUSAL_NONE);
+    records(r, 10);
+    assert_int_equal(r->events_of[1], 1);
+    assert_int_equal(r->events_of[2], 10);
+    assert_int_equal(r->events_of[3], 10);
+    assert_int_equal(r->judged, 20); /* two classes */
+    assert_int_equal(r->told, 10);
+}
+
+static void a_revoked_reader_stops_at_once_while_its_class_goes_on(void **state)
+{
+    struct feed_rig *r = *state;
+    subscribe(r, 0, 1000000, NULL);
+    assert_int_equal(follow(r, 2, 1, 0, NULL), REFUSAL_NONE);
+    records(r, 3);
+    assert_int_equal(r->events_of[1], 3);
+    r->gone = true;
+    records(r, 3);
+    assert_int_equal(r->events_of[1], 3);
+    assert_int_equal(r->events_of[2], 6);
+}
+
+static void a_filter_without_a_match_has_no_text_made(void **state)
+{
+    struct feed_rig *r = *state;
+    records(r, 50);
+    assert_int_equal(follow(r, 2, 1, 0, "nowhere"), REFUSAL_NONE);
+    go_on(r);
+    while (r->asker)
+        answer(r, 20);
+    assert_int_equal(r->to_of[2], 50);
+    assert_int_equal(r->told, 0);
+    assert_int_equal(r->judged, 0); /* the filter comes first: it is cheaper */
+}
+
+/* Whatever number of scans a principal has going, each other principal gets every second step. */
+static void scans_of_one_principal_do_not_delay_another(void **state)
+{
+    struct feed_rig *r = *state;
+    char server[] = "a";
+    for (unsigned i = 0; i < 20; i++) { /* 20 classes */
+        server[0] = (char)('a' + i);
+        assert_int_equal(follow(r, SAME + i, 1, 0, server), REFUSAL_NONE);
     }
-    assert_int_equal(feed_subscribe(r->feed, 1, &(struct m_subscribe){.req = 99}, &err),
-                     REFUSAL_BUSY);
-    assert_contains(err.text, "this session has 32 subscriptions");
-    r->to = 0;
-    /* again */
-    assert_int_equal(feed_subscribe(r->feed, 1, &(struct m_subscribe){.req = 5}, &err),
-                     REFUSAL_NONE);
+    assert_int_equal(follow(r, 2, 1, 0, NULL), REFUSAL_NONE);
+    for (unsigned i = 0; i < 16; i++) {
+        char by[] = "o", target[] = "s";
+        r->n++;
+        r_operated_encode(&(struct r_operated){.at = (int64_t)r->n,
+                                               .by = span_str(by),
+                                               .target = span_str(target)},
+                          &r->records[r->n]);
+        feed_record(r->feed, r->n, buf_span(&r->records[r->n]));
+    }
+    feed_committed(r->feed, r->n);
+    unsigned steps = 0;
+    while (r->to_of[2] < 16) {
+        assert_true(feed_step(r->feed));
+        steps++;
+    }
+    assert_in_range(steps, 1, 6); /* 16 records, at most 8 a step, 10 events a message */
+    go_on(r);
+}
+
+static void one_question_to_the_store_is_open_at_a_time(void **state)
+{
+    struct feed_rig *r = *state;
+    records(r, 100);
+    for (unsigned i = 0; i < 20; i++) /* 20 positions */
+        assert_int_equal(follow(r, SAME + i, 1, i, NULL), REFUSAL_NONE);
+    assert_int_equal(follow(r, 2, 1, 50, NULL), REFUSAL_NONE);
+    go_on(r);
+    assert_int_equal(r->asked, 1);
+    answer(r, 1);
+    assert_int_equal(r->asked, 2);
+    answer(r, 1); /* the turn of the other principal has come by now */
+    assert_true(r->to_of[2] > 50 || r->question.after == 50);
+    while (r->asker)
+        answer(r, 100);
+    assert_int_equal(r->events_of[2], 50);
 }
 
 static void a_page_that_arrives_after_the_right_has_ended_is_not_sent(void **state)
@@ -429,7 +632,14 @@ int main(void)
         in_rig(a_question_for_a_reader_that_left_is_withdrawn),
         in_rig(a_store_that_fails_is_asked_again_at_the_next_commit),
         in_rig(a_session_with_a_revoked_certificate_gets_no_events),
-        in_rig(the_subscriptions_of_a_peer_are_limited),
+        in_rig(the_budget_of_subscriptions_holds_and_is_given_back),
+        in_rig(an_event_is_made_once_and_judged_once_for_fifty_readers),
+        in_rig(fifty_readers_at_the_same_old_position_share_each_page_of_the_store),
+        in_rig(readers_with_other_rights_are_judged_by_themselves),
+        in_rig(a_revoked_reader_stops_at_once_while_its_class_goes_on),
+        in_rig(a_filter_without_a_match_has_no_text_made),
+        in_rig(scans_of_one_principal_do_not_delay_another),
+        in_rig(one_question_to_the_store_is_open_at_a_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* feedring.c - the newest events, ready to be sent; see feed.h. */
+/* feedring.c - the newest records, for readers that keep up; see feed.h. */
 #include <assert.h>
 #include <string.h>
 
@@ -23,33 +23,48 @@ struct id feed_run_of(struct span record, uint64_t *ret_kind, bool *ret_begins)
     return run;
 }
 
-static struct feed_event **slot_of(const struct feed *f, uint64_t lsn)
+static struct feed_slot *slot_of(const struct feed *f, uint64_t lsn)
 {
     assert(f->config.ring_most);
     return &f->ring[lsn % f->config.ring_most];
 }
 
-static void pop_first(struct feed *f)
+static void flying_free(struct flying *x)
 {
-    struct feed_event **slot = slot_of(f, f->first++);
-    if (*slot)
-        f->bytes -= (*slot)->n;
-    f->calls->drop(f->self, slot);
-}
-
-static void flying_drop(struct feed *f, struct flying *x)
-{
-    HASH_DEL(f->flying, x);
+    if (x->listed || x->slots)
+        return;
     buf_free(&x->begin);
     mem_free(&x);
 }
 
+/* No further record of the run is expected, or the list is full. */
+static void flying_unlist(struct feed *f, struct flying *x)
+{
+    HASH_DEL(f->flying, x);
+    x->listed = false;
+    flying_free(x);
+}
+
+static void pop_first(struct feed *f)
+{
+    struct feed_slot *slot = slot_of(f, f->first++);
+    f->bytes -= slot->record.n + (slot->event ? slot->event->n : 0);
+    f->calls->drop(f->self, &slot->event);
+    if (slot->run) {
+        slot->run->slots--;
+        flying_free(slot->run);
+    }
+    mem_free(&slot->record.p);
+    *slot = (struct feed_slot){0};
+}
+
 void feedring_empty(struct feed *f)
 {
+    f->keep = false;
     while (f->first < f->next)
         pop_first(f);
     while (f->flying)
-        flying_drop(f, f->flying);
+        flying_unlist(f, f->flying);
 }
 
 static struct flying *flying_of(struct feed *f, struct id run)
@@ -63,21 +78,20 @@ static struct flying *flying_add(struct feed *f, struct id run)
 {
     struct flying *x = mem_zalloc(1, sizeof *x);
     if (HASH_COUNT(f->flying) >= FLYING_MAX)
-        flying_drop(f, f->flying); /* its end will come from the store */
+        flying_unlist(f, f->flying); /* its end will come from the store */
     x->run = run;
+    x->listed = true;
     HASH_ADD(hh, f->flying, run, sizeof x->run, x);
     return x;
 }
 
-/* The run's first record: remembered, or rebuilt from the core. */
-static bool find_begin(struct feed *f, struct id run, struct span *ret)
+/* The run's first record: remembered, or rebuilt from the core. NULL: only the store has it. */
+static struct flying *find_begin(struct feed *f, struct id run)
 {
     struct flying *x = flying_of(f, run);
     struct view_run r;
     struct view_parent p;
-    if (!x && view_run(f->core, &run, &r)) {
-        if (!r.call.n)
-            return false; /* the store has the first record */
+    if (!x && view_run(f->core, &run, &r) && r.call.n) {
         x = flying_add(f, run);
         r_called_encode(
             &(struct r_called){
@@ -91,49 +105,83 @@ static bool find_begin(struct feed *f, struct id run, struct span *ret)
                                                        .parent = p.parent},
                               &x->begin);
     }
-    if (x)
-        *ret = buf_span(&x->begin);
-    return x != NULL;
+    return x;
 }
 
-static struct feed_event *make(struct feed *f, uint64_t lsn, struct span record)
+/* The first record of the record's run belongs to the slot, since the run may have ended before
+ * anybody asks for the event. */
+static void fill_slot(struct feed *f, struct feed_slot *slot, uint64_t lsn, struct span record)
 {
     uint64_t kind;
     bool begins;
-    struct span begin = record;
     struct id run = feed_run_of(record, &kind, &begins);
-    if (id_is_zero(run))
-        return f->calls->make(f->self, lsn, record, SPAN_NONE);
-    if (!begins && !find_begin(f, run, &begin))
-        return NULL;
-    struct feed_event *made = f->calls->make(f->self, lsn, record, begin);
-    struct flying *x;
-    if ((kind == KIND_R_ENDED || kind == KIND_R_PARENT_ENDED) && (x = flying_of(f, run)))
-        flying_drop(f, x);
-    return made;
+    struct flying *x = NULL;
+    *slot = (struct feed_slot){.lsn = lsn};
+    if (begins && !(x = flying_of(f, run))) {
+        x = flying_add(f, run);
+        x->begin = buf_dup(record);
+    } else if (!id_is_zero(run) && !x && !(x = find_begin(f, run))) {
+        return;
+    }
+    slot->record = span_of(mem_dup(record.p, record.n), record.n);
+    if (!x)
+        return;
+    slot->run = x;
+    slot->begin = buf_span(&x->begin);
+    x->slots++;
+    if (x->listed && (kind == KIND_R_ENDED || kind == KIND_R_PARENT_ENDED))
+        flying_unlist(f, x);
+}
+
+static bool somebody_is_inside(const struct feed *f)
+{
+    for (unsigned i = 0; i < f->n_principals; i++)
+        for (unsigned k = 0; k < f->principals[i]->n; k++)
+            if (feedring_has(f, f->principals[i]->readers[k]->position + 1))
+                return true;
+    return false;
+}
+
+/* Begins anew with this record, or behind it. */
+static void begin_ring(struct feed *f, uint64_t lsn)
+{
+    bool keep = f->keep;
+    feedring_empty(f);
+    f->keep = keep;
+    f->first = f->next = keep ? lsn : lsn + 1;
 }
 
 void feed_record(struct feed *f, uint64_t lsn, struct span record)
 {
-    if (!f->all) { /* without readers there is no ring; a later reader starts from the store */
-        feedring_empty(f);
-        f->first = f->next = lsn + 1;
+    const unsigned look_every = f->config.ring_most / 8 + 1;
+    if (!f->keep || f->next != lsn)
+        begin_ring(f, lsn);
+    if (!f->keep)
         return;
-    }
-    if (f->next != lsn) {
-        feedring_empty(f);
-        f->first = f->next = lsn;
-    }
     if (f->next - f->first == f->config.ring_most)
         pop_first(f);
-    struct feed_event *made = make(f, lsn, record);
-    *slot_of(f, f->next++) = made;
-    f->bytes += made ? made->n : 0;
+    fill_slot(f, slot_of(f, lsn), lsn, record);
+    f->bytes += slot_of(f, lsn)->record.n;
+    f->next++;
     while (f->bytes > f->config.ring_bytes && f->first < f->next - 1)
         pop_first(f);
+    /* readers that cannot keep up go on from the store, and the ring costs nothing more */
+    if (lsn % look_every == 0 && !somebody_is_inside(f))
+        feedring_empty(f);
 }
 
-const struct feed_event *feedring_at(const struct feed *f, uint64_t lsn)
+void feedring_near(struct feed *f, uint64_t position)
 {
-    return lsn >= f->first && lsn < f->next ? *slot_of(f, lsn) : NULL;
+    if (position + f->config.ring_most / 8 + 1 >= f->next)
+        f->keep = true;
+}
+
+bool feedring_has(const struct feed *f, uint64_t lsn)
+{
+    return lsn >= f->first && lsn < f->next && slot_of(f, lsn)->record.n;
+}
+
+struct feed_slot *feedring_at(const struct feed *f, uint64_t lsn)
+{
+    return feedring_has(f, lsn) ? slot_of(f, lsn) : NULL;
 }

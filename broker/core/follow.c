@@ -8,8 +8,15 @@
 
 #include "broker/core/inside.h"
 
-static void follow_free(struct follow *f)
+uint64_t follow_cost(void)
 {
+    return sizeof(struct follow) + 16; /* with malloc's overhead */
+}
+
+static void follow_free(struct bcore *c, struct follow *f)
+{
+    f->peer->account->follows--;
+    account_release(c, f->peer->account, follow_cost());
     if (f->run) {
         *(f->run_prev ? &f->run_prev->run_next : &f->run->followers) = f->run_next;
         if (f->run_next)
@@ -32,9 +39,10 @@ static struct follow *find(const struct peer_state *p, const struct run *r)
 void follow_add(struct bcore *c, struct peer_state *p, struct run *r, uint64_t level)
 {
     struct follow *f = find(p, r);
-    (void)c;
     if (!f) {
         f = mem_zalloc(1, sizeof *f);
+        p->account->follows++;
+        account_charge(c, p->account, follow_cost());
         f->peer = p;
         f->run = r;
         f->id = r->id;
@@ -167,7 +175,7 @@ void follow_end(struct bcore *c, struct run *r, struct span outcome, struct span
             SEND(c, f->peer->handle, r->lsn, run_ended, .run = r->id, .attempt = r->attempt,
                  .server = server, .outcome = outcome);
             f->run = NULL;
-            follow_free(f);
+            follow_free(c, f);
         } else {
             f->run = NULL;
             f->run_prev = f->run_next = NULL;
@@ -186,7 +194,7 @@ static void catch_up(struct bcore *c, struct peer_state *p)
         } else {
             const struct kept *k = kept_by_id(c, f->id);
             out_lookup(c, p->handle, 0, f->id, f->level, k ? k->lsn : c->lsn);
-            follow_free(f);
+            follow_free(c, f);
         }
     }
     if (!p->dirty_first)
@@ -216,7 +224,7 @@ void follow_peer_down(struct bcore *c, struct peer_state *p)
 {
     drain_remove(c, p);
     while (p->follows)
-        follow_free(p->follows);
+        follow_free(c, p->follows);
     p->dirty_first = p->dirty_last = NULL;
 }
 
@@ -232,8 +240,10 @@ void bcore_on_follow(struct bcore *c, struct peer_state *p)
         if (f && f->dirty)
             f->level = 1; /* it stays on the list until its end has been sent */
         else if (f)
-            follow_free(f);
+            follow_free(c, f);
         out_done(c, m.req, 0, "");
+    } else if (r && !find(p, r) && !account_allows_memory(c, p->account, m.req, follow_cost())) {
+        /* it has been told so */
     } else if (r) {
         follow_add(c, p, r, m.level);
         follow_send_state(c, p, r);

@@ -6,11 +6,13 @@
 #ifndef LB_BROKER_CORE_INSIDE_H
 #define LB_BROKER_CORE_INSIDE_H
 
+#include "broker/core/accounts.h"
 #include "broker/core/core.h"
 #include "broker/core/explain.h"
 #include "broker/core/table.h"
 #include "common/heap.h"
 #include "common/mem.h"
+#include "trust/budget.h"
 #include "trust/certificate.h"
 
 enum {
@@ -22,9 +24,10 @@ enum {
     FOLLOW_BATCH = 256, /* messages to one peer when its window opens, before others are served */
     WHY_MS = 1000,      /* how long the sentence that says why a class is parked is reused */
     CLASSES_IDLE = 256, /* classes kept without runs, so that a single call finds its seats ready */
+    RETRY_SPACING_MS = 1,     /* refused calls of one principal return at most once in this time */
+    RETRY_LATEST_MS = 60000,  /* ... but none is told to wait longer than this */
     RESTORED_ATTEMPTS = 1000, /* more attempts than a run has between two backups */
-    EVIDENCE_MAX = 10000, /* remembered results that did not count; a repeat makes no new record */
-    MEAN_WEIGHT = 8       /* the weight of a new run time is one eighth */
+    MEAN_WEIGHT = 8           /* the weight of a new run time is one eighth */
 };
 
 /* ---- Names and certificates, each held once (names.c) */
@@ -61,6 +64,7 @@ struct attempt {
     int64_t handed;                /* boot */
     char *progress;                /* NULL: none */
     uint8_t percent;
+    uint16_t steps;             /* records of it */
     bool ahead, recalled, seen; /* seen: listed by HAVE in this session */
     bool lasting; /* at hand-over its job took PREFETCH_NONE_MS or more, or was not measured */
 };
@@ -139,17 +143,30 @@ struct evidence {
 };
 
 /* ---- Placement (queue.c, placement.c) */
-struct group { /* a parent run, or a caller's calls without a parent; groups take turns */
+struct group { /* a principal's parent run, or its calls without a parent; groups take turns */
     struct id parent;
-    struct text *principal; /* if the parent is zero */
+    struct account *account;
     uint32_t refs;
     uint64_t served; /* number of the last decision that served it */
 };
 
-/* The runs of one group and priority within a class. Tags make the turns: a lane's runs have tags
- * one apart, and the class serves the lowest tag first, so two lanes alternate however many runs
- * each has. */
+/* The waiting runs of one principal and priority within a class. Principals take turns, and within
+ * each its groups. Tags make the turns: what a principal has waiting has tags one apart, and the
+ * class serves the lowest tag first, so two principals alternate however many runs each has. */
+struct turns {
+    struct class *class;
+    struct account *account;
+    uint8_t priority;
+    uint32_t refs;
+    struct heap ready;     /* of runs */
+    struct heap_node node; /* in class->ready while there are any */
+    uint64_t tag;          /* of the last of its runs that was served, as the class counts */
+    uint64_t lane_tag;     /* the same, as its lanes count */
+};
+
+/* The runs of one group and priority within a class; lanes alternate as principals do. */
 struct lane {
+    struct turns *turns;
     struct class *class;
     struct group *group;
     uint8_t priority;
@@ -160,11 +177,13 @@ struct lane {
 struct class
 { /* runs that the same servers can take */
     struct text *address, *job;
-    struct hash job_hash; /* zero: any version that the server has */
-    uint32_t refs;        /* lanes */
-    struct table lanes;
+    struct hash job_hash;  /* zero: any version that the server has */
+    uint32_t refs;         /* lanes */
+    struct account *owner; /* who brought it, and pays for it; NULL: idle */
+    struct table lanes, turns;
     /* derived */
-    struct heap ready; /* of runs */
+    size_t waiting;    /* runs */
+    struct heap ready; /* of turns */
     struct heap seats; /* eligible servers, best first; a key may overrate, never underrate */
     uint64_t tag[10];  /* of the last run served, by priority */
     struct attempt *ahead_first, *ahead_last; /* oldest first */
@@ -217,6 +236,9 @@ struct server {
     bool leased;                         /* the lease has not ended */
     bool ready;                          /* HAVE_END has come in this session */
     bool resting;
+    unsigned returns; /* unasked, one after another */
+    struct rate sessions, evidence;
+    uint64_t forged, unkept;      /* as in bcore_counts; the first of each is noted */
     struct heap_node lease, rest; /* timers */
     uint64_t haves, slots, n_live, n_long, n_started, ended, last_used;
     struct buf attest; /* the last m_attest as received; jobs, packages, needs point into it */
@@ -238,6 +260,8 @@ struct pool { /* the servers whose certificates name it */
 struct peer_state {
     uint64_t handle, serial;
     struct text *name;
+    struct account *account;
+    struct parent *drives; /* the first of those that it drives */
     bool is_server, window_open;
     struct server *server; /* whose worker it is */
     struct follow *follows, *dirty_first, *dirty_last;
@@ -263,8 +287,13 @@ struct parent {
     struct buf body; /* d_signed */
     int64_t begun_at;
     uint64_t epoch, lsn;
+    struct text *driven_by; /* the principal of the last driver; NULL: none yet */
     /* derived */
+    uint64_t tasks; /* of its body: how many children it may have, an `each` counted once */
+    struct account *account;
+    struct rate drives;
     struct peer_state *driver;
+    struct parent *drives_prev, *drives_next; /* of the driver */
 };
 
 /* ---- What administrators have decided (registry.c) */
@@ -284,6 +313,7 @@ struct deployment {
 
 struct bcore_counts {
     uint64_t accepted, ended, refused, returned, lost, evidence, decisions;
+    uint64_t forged, unkept; /* results: of attempts never handed over; beyond a server's budget */
 };
 
 struct bcore {
@@ -306,7 +336,7 @@ struct bcore {
     struct server **servers; /* by name */
     unsigned n_servers, cap_servers;
     /* derived */
-    struct table texts, classes, groups, peers, pools;
+    struct table texts, accounts, classes, groups, peers, pools;
     struct class *idle_first, *idle_last;
     unsigned n_idle;
     struct evidence *evidence; /* a ring */
@@ -320,6 +350,7 @@ struct bcore {
     /* the oldest whose first record is not known to be on disk; NULL: none */
     struct run *unsettled;
     bool store_full, live; /* live: bcore_begin was called */
+    int64_t restored_at;   /* wall, of this process's bcore_begin; 0: not from a backup */
     struct peer_state *drain_first, *drain_last;
     struct run *graveyard; /* ended in this step; linked by `newer` */
     struct bcore_counts counts;
@@ -367,6 +398,9 @@ void out_fail_after(struct bcore *c, uint64_t rests_on, uint64_t req, enum refus
 void out_fail_busy(struct bcore *c, uint64_t req, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void out_done(struct bcore *c, uint64_t req, uint64_t rests_on, const char *text);
+void out_lookup_handed(struct bcore *c, const struct peer_state *p, struct id run,
+                       uint64_t attempt);
+void out_note(struct bcore *c, const struct peer_state *p, struct id run, const char *text);
 void out_finish(struct bcore_out *out);
 
 /* ---- apply.c: the one function that changes the durable state */
@@ -429,10 +463,13 @@ const struct evidence *evidence_find(const struct bcore *c, struct id run, uint6
 /* ---- queue.c */
 /* a reference */
 struct lane *lane_get(struct bcore *c, const struct d_call *d, struct text *principal);
+/* What a run of this call takes besides run_cost. *ret_new: no run of its class is live. */
+uint64_t lane_cost(const struct bcore *c, const struct d_call *d, struct account *a, bool *ret_new);
 void lane_put(struct bcore *c, struct lane **lane);
 /* Also looks for a server. A run that has used up its attempt numbers ends instead. */
 void queue_add(struct bcore *c, struct run *r);
 void queue_remove(struct bcore *c, struct run *r); /* if it is in the queue */
+void queue_serve(struct bcore *c, struct run *r);  /* the same, and the others' turn comes */
 struct run *queue_first(const struct class *cl);
 void class_free_all(struct bcore *c);
 bool class_parked(const struct class *cl);
@@ -441,7 +478,6 @@ void queue_refresh_seats(struct bcore *c, struct server *s);
 /* The conditions that do not hold, bits 1 << EXPLAIN_x, of the lasting ones. *ret_job: the version
  * it would run. */
 unsigned seat_judge(const struct server *s, const struct class *cl, struct job_version **ret_job);
-int64_t parked_deadline(const struct bcore *c, const struct run *r, uint64_t start_within_ms);
 
 /* ---- placement.c */
 uint64_t placement_credit(const struct server *s, const struct job_version *j);
@@ -509,12 +545,17 @@ void bcore_on_operate(struct bcore *c, struct peer_state *p);
 void bcore_on_parent_begin(struct bcore *c, struct peer_state *p);
 void bcore_on_parent_drive(struct bcore *c, struct peer_state *p);
 void bcore_on_parent_end(struct bcore *c, struct peer_state *p);
-void parents_peer_down(struct bcore *c, struct peer_state *p);
+void parents_peer_down(struct peer_state *p);
 struct parent *parent_find(const struct bcore *c, struct id id);
 void parent_free(struct bcore *c, struct parent **p);
+uint64_t parent_cost(size_t body_n); /* bytes that one takes in total */
+/* May this session start something below this parent? If not, answers ERROR. */
+bool parents_admit(struct bcore *c, const struct peer_state *peer, uint64_t req, struct id parent,
+                   uint64_t index);
 
 /* ---- follow.c */
 void follow_add(struct bcore *c, struct peer_state *p, struct run *r, uint64_t level);
+uint64_t follow_cost(void); /* bytes of one */
 void bcore_on_follow(struct bcore *c, struct peer_state *p);
 void follow_state(struct bcore *c, struct run *r);    /* its state has changed */
 void follow_progress(struct bcore *c, struct run *r); /* only its text or percentage */

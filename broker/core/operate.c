@@ -3,6 +3,16 @@
 
 #include "broker/core/inside.h"
 
+/* False: no more for now, and the operator has been told so. */
+static bool may_act(struct bcore *c, struct peer_state *p, uint64_t req)
+{
+    if (account_rate(c, &p->account->acts, 1, RATE_ACTS, 60000))
+        return true;
+    out_fail_busy(c, req, "'%s' has changed servers %d times within a minute", p->name->s,
+                  RATE_ACTS);
+    return false;
+}
+
 static uint64_t operated(struct bcore *c, struct peer_state *p, const struct m_operate *m)
 {
     return EMIT(c, operated, .at = c->wall, .by = span_str(p->name->s), .verb = m->verb,
@@ -16,6 +26,8 @@ static void drain(struct bcore *c, struct peer_state *p, struct server *s,
     char text[LIMIT_NAME + 64];
     /* A repeat changes nothing, unless its reason differs. */
     if (s->draining != on || (on && m->reason.n && !span_eq_str(m->reason, s->draining_reason))) {
+        if (!may_act(c, p, m->req))
+            return;
         lsn = operated(c, p, m);
         queue_refresh_seats(c, s);
     }

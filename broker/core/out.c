@@ -121,6 +121,31 @@ void out_lookup_key(struct bcore *c, uint64_t peer, uint64_t req, struct span ke
     e->parent = parent;
 }
 
+void out_lookup_handed(struct bcore *c, const struct peer_state *p, struct id run, uint64_t attempt)
+{
+    struct bcore_effect *e = effect_new(c, BCORE_FX_LOOKUP_HANDED, p->handle, c->lsn);
+    size_t at = c->out->arena.n;
+    buf_add(&c->out->arena, c->ev->message.p, c->ev->message.n);
+    e->body = place_from(&c->out->arena, at);
+    at = c->out->arena.n;
+    buf_add(&c->out->arena, p->name->s, p->name->n);
+    e->key = place_from(&c->out->arena, at);
+    e->run = run;
+    e->attempt = attempt;
+}
+
+void out_note(struct bcore *c, const struct peer_state *p, struct id run, const char *text)
+{
+    struct bcore_effect *e = effect_new(c, BCORE_FX_NOTE, 0, 0);
+    size_t at = c->out->arena.n;
+    buf_add_str(&c->out->arena, text);
+    e->body = place_from(&c->out->arena, at);
+    at = c->out->arena.n;
+    buf_add(&c->out->arena, p->name->s, p->name->n);
+    e->key = place_from(&c->out->arena, at);
+    e->run = run;
+}
+
 void out_execute(struct bcore *c, const struct run *r, const struct m_execute *message)
 {
     struct bcore_effect *e = effect_new(c, BCORE_FX_EXECUTE, r->at->server->peer->handle, r->lsn);
@@ -158,13 +183,27 @@ void out_fail_after(struct bcore *c, uint64_t rests_on, uint64_t req, enum refus
     va_end(ap);
 }
 
-/* Half the wait is random, so that callers refused together do not return together. */
+/* Half the shortest wait is random. What one principal sends beyond its share returns one after
+ * another, so the more was refused, the longer the last one waits. */
+static uint64_t retry_of(struct bcore *c)
+{
+    struct peer_state *p = bcore_peer_find(c, c->ev->peer);
+    int64_t soonest = c->now + BUSY_RETRY_MS;
+    uint64_t some = (c->ev->random[14] * 256u + c->ev->random[15]) % BUSY_RETRY_MS;
+    if (!p)
+        return BUSY_RETRY_MS + some;
+    int64_t at = p->account->retry_at + RETRY_SPACING_MS;
+    if (at < soonest || at > c->now + RETRY_LATEST_MS)
+        at = soonest;
+    p->account->retry_at = at;
+    return (uint64_t)(at - c->now) + some;
+}
+
 void out_fail_busy(struct bcore *c, uint64_t req, const char *fmt, ...)
 {
     va_list ap;
-    uint64_t retry = BUSY_RETRY_MS + (c->ev->random[14] * 256u + c->ev->random[15]) % BUSY_RETRY_MS;
     va_start(ap, fmt);
-    send_error(c, 0, req, REFUSAL_BUSY, retry, fmt, ap);
+    send_error(c, 0, req, REFUSAL_BUSY, retry_of(c), fmt, ap);
     va_end(ap);
 }
 

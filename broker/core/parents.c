@@ -11,20 +11,48 @@
 #include "trust/call.h"
 #include "trust/names.h"
 
+/* As run_cost; a driver needs its plan, which is in the depot. */
+uint64_t parent_cost(size_t body_n)
+{
+    return sizeof(struct parent) + 2 * 2 * sizeof(uintptr_t) + 2 * 16 + body_n;
+}
+
+static void undrive(struct parent *p)
+{
+    if (!p->driver)
+        return;
+    *(p->drives_prev ? &p->drives_prev->drives_next : &p->driver->drives) = p->drives_next;
+    if (p->drives_next)
+        p->drives_next->drives_prev = p->drives_prev;
+    p->drives_prev = p->drives_next = NULL;
+    p->driver = NULL;
+}
+
+static void set_driver(struct parent *p, struct peer_state *peer)
+{
+    p->driver = peer;
+    p->drives_next = peer->drives;
+    if (p->drives_next)
+        p->drives_next->drives_prev = p;
+    peer->drives = p;
+}
+
 void parent_free(struct bcore *c, struct parent **p)
 {
+    undrive(*p);
+    (*p)->account->parents--;
+    account_release(c, (*p)->account, parent_cost((*p)->body.n));
+    account_put(c, &(*p)->account);
+    text_put(c, &(*p)->driven_by);
     text_put(c, &(*p)->principal);
     buf_free(&(*p)->body);
     mem_free(p);
 }
 
-void parents_peer_down(struct bcore *c, struct peer_state *peer)
+void parents_peer_down(struct peer_state *peer)
 {
-    size_t place = 0;
-    uintptr_t item;
-    while ((item = table_next(&c->parents, &place)))
-        if (((struct parent *)item)->driver == peer)
-            ((struct parent *)item)->driver = NULL;
+    while (peer->drives)
+        undrive(peer->drives);
 }
 
 static void drive(struct bcore *c, struct peer_state *peer, struct parent *p, uint64_t req)
@@ -40,13 +68,64 @@ static void drive(struct bcore *c, struct peer_state *peer, struct parent *p, ui
              .text = span_str(text), .retry_ms = c->config.lease_ms);
         return;
     }
+    if (!p->driver && !account_rate(c, &p->drives, 1, RATE_DRIVES, 60000)) {
+        out_fail_busy(c, req, "parent %s has had %d drivers within a minute", id_format(p->id, id),
+                      RATE_DRIVES);
+        return;
+    }
     if (!p->driver) {
-        p->driver = peer;
+        set_driver(p, peer);
         EMIT(c, parent_driven, .at = c->wall, .run = p->id, .epoch = p->epoch + 1,
              .principal = span_str(peer->name->s));
     }
     SEND(c, peer->handle, p->lsn, driving, .req = req, .parent = p->id, .epoch = p->epoch,
          .resumed = resumed);
+}
+
+/* Between two sessions of a driver nobody drives, and what it had not heard an answer to may come
+ * before its PARENT_DRIVE. So then its principal counts. */
+static bool is_driver(const struct parent *p, const struct peer_state *peer)
+{
+    return p->driver ? p->driver == peer
+                     : peer->name == (p->driven_by ? p->driven_by : p->principal);
+}
+
+/* Its own principal may try again: perhaps the other session ends before the parent. */
+static void other_drives(struct bcore *c, const struct parent *p, const struct peer_state *peer,
+                         uint64_t req)
+{
+    char id[ID_TEXT], text[ERROR_TEXT_MAX];
+    bool own = peer->name == p->principal;
+    snprintf(text, sizeof text,
+             "parent %s is driven by %s'%s': only its driver starts what is below it",
+             id_format(p->id, id), p->driver ? "another session, of " : "",
+             p->driver      ? p->driver->name->s
+             : p->driven_by ? p->driven_by->s
+                            : p->principal->s);
+    c->counts.refused++;
+    SEND(c, peer->handle, p->lsn, error, .req = req,
+         .code = own ? REFUSAL_HELD_BY_OTHER : REFUSAL_DENIED, .text = span_str(text),
+         .retry_ms = own ? c->config.lease_ms : 0);
+}
+
+bool parents_admit(struct bcore *c, const struct peer_state *peer, uint64_t req, struct id parent,
+                   uint64_t index)
+{
+    const struct parent *p = parent_find(c, parent);
+    const struct kept *k = p ? NULL : kept_by_id(c, parent);
+    char id[ID_TEXT];
+    if (!p)
+        out_fail_after(c, k ? k->lsn : c->kept.forgot_lsn, req, REFUSAL_DENIED, "parent %s %s",
+                       id_format(parent, id), k ? "has ended" : "is not known");
+    else if (!is_driver(p, peer))
+        other_drives(c, p, peer, req);
+    else if (index >= p->tasks + LIMIT_SERVERS)
+        out_fail_after(c, p->lsn, req, REFUSAL_DENIED,
+                       "parent %s has %llu tasks, and no child %llu", id_format(parent, id),
+                       (unsigned long long)p->tasks, (unsigned long long)index);
+    else
+        return true;
+    return false;
 }
 
 static bool decode(struct bcore *c, struct peer_state *peer, const struct m_parent_begin *m,
@@ -112,17 +191,13 @@ static bool answer_duplicate(struct bcore *c, struct peer_state *peer,
     return true;
 }
 
-static bool refuse_new(struct bcore *c, const struct m_parent_begin *m)
+static bool refuse_new(struct bcore *c, struct peer_state *peer, const struct m_parent_begin *m)
 {
-    if (c->store_full)
-        out_fail_busy(c, m->req, "the broker's disk is full: only results and cancels are taken");
-    else if (c->parents.n >= c->config.max_runs)
-        out_fail_busy(c, m->req, "%zu parents are live, which is this broker's limit",
-                      c->parents.n);
-    else if (c->memory + m->parent.n + sizeof(struct parent) > c->config.memory_budget)
-        out_fail_busy(c, m->req, "waiting calls fill the broker's memory budget");
-    else
-        return false;
+    struct account *a = peer->account;
+    if (!c->store_full)
+        return !account_allows_live(c, a, m->req, "parents", a->parents, c->parents.n) ||
+               !account_allows_memory(c, a, m->req, parent_cost(m->parent.n));
+    out_fail_busy(c, m->req, "the broker's disk is full: only results and cancels are taken");
     return true;
 }
 
@@ -142,7 +217,9 @@ void bcore_on_parent_begin(struct bcore *c, struct peer_state *peer)
         out_lookup_key(c, peer->handle, m.req, d.key, true);
         return;
     }
-    if (refuse_new(c, &m))
+    if (!id_is_zero(d.parent) && !parents_admit(c, peer, m.req, d.parent, 0))
+        return;
+    if (refuse_new(c, peer, &m))
         return;
     id = id_make(c->wall, c->ev->random);
     while (run_find(c, id) || parent_find(c, id) || kept_by_id(c, id))

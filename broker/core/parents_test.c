@@ -211,6 +211,80 @@ static int setup_forgetful(void **state)
     return rc;
 }
 
+/* ---- What is below a parent */
+static enum refusal child_of(struct core_world *w, uint64_t peer, const char *name, struct d_call d,
+                             const char *part)
+{
+    d.caller = span_str(name);
+    d.task = span_str("extract");
+    world_log_clear(w);
+    world_call_with(w, peer, 9, &d, 0);
+    return part ? world_told_error(w, peer, part)
+                : (assert_non_null(world_find_sent(w, peer, KIND_M_ACCEPTED)), REFUSAL_NONE);
+}
+
+static void only_its_driver_starts_children_of_a_parent(void **state)
+{
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), other = world_caller_up(w, "anna"),
+             bert = world_caller_up(w, "bert");
+    struct d_call d = world_call_of("k1"), forged = world_call_of("f");
+    d.parent = forged.parent = world_parent(w, anna, "anna", "p");
+    assert_int_equal(child_of(w, anna, "anna", d, NULL), REFUSAL_NONE);
+    assert_int_equal(child_of(w, bert, "bert", forged, "is driven by another session, of 'anna'"),
+                     REFUSAL_DENIED);
+    d.key = span_str("k2");
+    assert_int_equal(child_of(w, other, "anna", d, "another session"), REFUSAL_HELD_BY_OTHER);
+    d.index = 8 + LIMIT_SERVERS;
+    assert_int_equal(child_of(w, anna, "anna", d, "has 8 tasks"), REFUSAL_DENIED);
+    d.index = 0;
+    forged.parent = world_id(9);
+    assert_int_equal(child_of(w, anna, "anna", forged, "is not known"), REFUSAL_DENIED);
+    world_down(w, anna); /* its next session may call before it takes the lease again */
+    assert_int_equal(child_of(w, other, "anna", d, NULL), REFUSAL_NONE);
+    forged.parent = d.parent;
+    assert_int_equal(child_of(w, bert, "bert", forged, "is driven by 'anna'"), REFUSAL_DENIED);
+    world_restart(w);
+    bert = world_caller_up(w, "bert");
+    assert_int_equal(child_of(w, bert, "bert", forged, "is driven by 'anna'"), REFUSAL_DENIED);
+    assert_int_equal(world_records_of(w, KIND_R_CALLED), 2);
+}
+
+static void after_a_takeover_the_old_driver_starts_nothing_new(void **state)
+{
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), bert = world_caller_up(w, "bert");
+    struct d_call d = world_call_of("k1");
+    struct m_accepted a;
+    d.parent = world_parent(w, anna, "anna", "p");
+    assert_int_equal(child_of(w, anna, "anna", d, NULL), REFUSAL_NONE);
+    world_down(w, anna);
+    SAY(w, bert, "bert", parent_drive, .req = 1, .parent = d.parent);
+    anna = world_caller_up(w, "anna");
+    assert_int_equal(child_of(w, anna, "anna", d, NULL), REFUSAL_NONE); /* a repeat is answered */
+    SENT(w, anna, ACCEPTED, accepted, &a);
+    assert_true(a.duplicate);
+    d.key = span_str("k2");
+    assert_int_equal(child_of(w, anna, "anna", d, "of 'bert'"), REFUSAL_HELD_BY_OTHER);
+    assert_int_equal(child_of(w, bert, "bert", d, NULL), REFUSAL_NONE);
+    SAY(w, bert, "bert", parent_end, .req = 2, .parent = d.parent, .epoch = 2);
+    d.key = span_str("k3");
+    assert_int_equal(child_of(w, bert, "bert", d, "has ended"), REFUSAL_DENIED);
+}
+
+static void a_parent_below_another_is_begun_by_its_driver(void **state)
+{
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), other = world_caller_up(w, "anna");
+    struct d_parent d = parent_of("inner");
+    d.parent = world_parent(w, anna, "anna", "outer");
+    begin(w, other, 1, &d, true);
+    assert_int_equal(world_told_error(w, other, "another session"), REFUSAL_HELD_BY_OTHER);
+    world_log_clear(w);
+    begin(w, anna, 2, &d, true);
+    assert_non_null(world_find_sent(w, anna, KIND_M_ACCEPTED));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +297,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             the_end_of_a_forgotten_parent_is_reported_once_it_is_on_disk, setup_forgetful,
             world_teardown),
+        in_world(only_its_driver_starts_children_of_a_parent),
+        in_world(after_a_takeover_the_old_driver_starts_nothing_new),
+        in_world(a_parent_below_another_is_begun_by_its_driver),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

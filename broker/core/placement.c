@@ -128,15 +128,12 @@ static void hand_over(struct bcore *c, struct run *r, struct seat *seat)
 {
     struct server *s = seat->server;
     struct job_version *job = seat->job;
-    struct class *cl = seat->class;
     struct attempt *a;
-    uint64_t tag = (uint64_t)r->ready.key & ((UINT64_C(1) << 56) - 1);
     bool ahead = s->n_live >= s->slots;
-    if (cl->tag[r->priority] < tag)
-        cl->tag[r->priority] = tag;
-    queue_remove(c, r);
+    queue_serve(c, r);
     bcore_timer_clear(c, &r->timer);
-    r->lane->group->served = s->last_used = ++c->counts.decisions;
+    s->last_used = ++c->counts.decisions;
+    r->lane->group->served = r->lane->group->account->served = s->last_used;
     EMIT(c, assigned, .at = c->wall, .run = r->id, .attempt = r->attempt + 1u,
          .server = span_of(s->name->s, s->name->n), .spool = s->spool, .job_hash = job->hash,
          .on_lost = on_lost_of(r, job), .lost_after_ms = lost_after_of(c, r));
@@ -162,13 +159,16 @@ void class_pump(struct bcore *c, struct class *cl)
 }
 
 /* Which of two runs at the heads of their classes is next? The one of higher priority, then of the
- * parent that was served least recently, then the older one. */
+ * principal that was served least recently, then of the parent, then the older one. */
 static bool goes_first(const struct run *a, const struct run *b)
 {
     if (a->priority != b->priority)
         return a->priority > b->priority;
-    if (a->lane->group != b->lane->group && a->lane->group->served != b->lane->group->served)
-        return a->lane->group->served < b->lane->group->served;
+    const struct group *x = a->lane->group, *y = b->lane->group;
+    if (x->account->served != y->account->served)
+        return x->account->served < y->account->served;
+    if (x->served != y->served)
+        return x->served < y->served;
     return a->seq < b->seq;
 }
 

@@ -210,9 +210,12 @@ static void waiting_runs_go_by_priority_then_parents_in_turn_then_age(void **sta
         unsigned place;
     } calls[] = {{"p0", 1, 0, 1}, {"p1", 1, 0, 3}, {"p2", 1, 0, 5},    {"p3", 1, 0, 6},
                  {"q0", 2, 0, 2}, {"q1", 2, 0, 4}, {"urgent", 1, 9, 0}};
+    const struct id parents[] = {world_parent(w, anna, "anna", "a"),
+                                 world_parent(w, anna, "anna", "b")};
     for (unsigned i = 0; i < 7; i++) {
         struct d_call d = world_call_of(calls[i].key);
-        d.parent = world_id(calls[i].parent);
+        d.parent = parents[calls[i].parent - 1];
+        d.task = span_str("t");
         d.priority = calls[i].priority;
         want[calls[i].place] = world_call_d(w, anna, d);
     }
@@ -237,10 +240,13 @@ static void a_parent_of_three_is_not_starved_by_one_of_many(void **state)
     enum { MANY = 2000 };
     char key[16];
     struct d_call d;
+    const struct id many = world_parent(w, anna, "anna", "many"),
+                    few = world_parent(w, anna, "anna", "few");
     for (unsigned i = 0; i < MANY; i++) {
         snprintf(key, sizeof key, "m%u", i);
         d = world_call_of(key);
-        d.parent = world_id(1);
+        d.parent = many;
+        d.task = span_str("t");
         world_call_with(w, anna, 1, &d, 0);
     }
     world_log_clear(w);
@@ -248,8 +254,8 @@ static void a_parent_of_three_is_not_starved_by_one_of_many(void **state)
     for (unsigned i = 0; i < 3; i++) {
         snprintf(key, sizeof key, "t%u", i);
         d = world_call_of(key);
-        d.parent = world_id(2);
-        d.job = span_str(i == 2 ? "load" : "load");
+        d.parent = few;
+        d.task = span_str("t");
         three[i] = world_call_d(w, anna, d);
     }
     /* Two are already at the server; each end hands over one. */
@@ -272,10 +278,13 @@ static void a_parent_with_many_jobs_has_one_turn_like_the_others(void **state)
     uint64_t anna = world_caller_up(w, "anna"), wh1;
     struct world_attested jobs[12] = {{.job = "load", .hash = 1}};
     static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
+    const struct id many = world_parent(w, anna, "anna", "many"),
+                    few = world_parent(w, anna, "anna", "few");
     for (unsigned i = 0; i < 10; i++) {
         struct d_call d = world_call_of(names[i]);
         d.job = span_str(names[i]);
-        d.parent = world_id(1);
+        d.parent = many;
+        d.task = span_str("t");
         jobs[i + 1] = (struct world_attested){.job = names[i], .hash = 1};
         world_call_d(w, anna, d);
     }
@@ -284,7 +293,8 @@ static void a_parent_with_many_jobs_has_one_turn_like_the_others(void **state)
         char key[8];
         snprintf(key, sizeof key, "x%u", i);
         struct d_call d = world_call_of(key);
-        d.parent = world_id(2);
+        d.parent = few;
+        d.task = span_str("t");
         mine[i] = world_call_d(w, anna, d);
     }
     wh1 = world_worker_hello(w, "wh1", 1);

@@ -1,10 +1,11 @@
-/* queue.c - waiting runs: classes (runs that the same servers can take), their lanes, and the
- * servers that can take them.
+/* queue.c - waiting runs: classes (runs that the same servers can take), the order within them, and
+ * the servers that can take them.
  *
- * The order within a class is priority, then tag, then acceptance. A lane (the runs of one parent
- * and priority) gives its runs tags one apart, starting at the tag being served. So lanes
- * alternate, and each run of a parent that arrives late waits for at most one run of each other
- * parent. A run that comes back goes to the front of its priority.
+ * The order within a class is priority, then principals in turn, then each one's parents in turn,
+ * then acceptance. Turns are made by tags, one apart, starting at the tag being served. So
+ * principals alternate, however many runs or parents one of them has: a run that arrives late waits
+ * for at most one run of each other principal, and within its own for at most one of each other
+ * parent. A run that comes back goes to the front of its principal's.
  *
  * A class lives as long as it has runs; the last CLASSES_IDLE empty ones are kept. */
 #include <string.h>
@@ -14,7 +15,11 @@
 /* ---- Tables */
 struct group_key {
     struct id parent;
-    const struct text *principal;
+    const struct account *account;
+};
+struct turns_key {
+    const struct account *account;
+    uint64_t priority;
 };
 struct lane_key {
     const struct group *group;
@@ -28,12 +33,13 @@ struct class_key {
 /* Callers choose the ids of parents, so their hash is keyed; the others are hashes of pointers. */
 static uint64_t group_key_hash(const struct bcore *c, const struct group_key *k)
 {
-    return k->principal ? k->principal->hash : bcore_hash_keyed(c, k->parent.b, sizeof k->parent.b);
+    return bcore_hash_mix(bcore_hash_keyed(c, k->parent.b, sizeof k->parent.b),
+                          k->account->name->hash);
 }
 static uint64_t group_hash(const void *self, uintptr_t item)
 {
     const struct group *g = (const struct group *)item;
-    struct group_key k = {g->parent, g->principal};
+    struct group_key k = {g->parent, g->account};
     return group_key_hash(self, &k);
 }
 static bool group_same(const void *self, uintptr_t item, const void *key)
@@ -41,7 +47,25 @@ static bool group_same(const void *self, uintptr_t item, const void *key)
     const struct group *g = (const struct group *)item;
     const struct group_key *k = key;
     (void)self;
-    return g->principal == k->principal && id_eq(g->parent, k->parent);
+    return g->account == k->account && id_eq(g->parent, k->parent);
+}
+static uint64_t turns_key_hash(const struct turns_key *k)
+{
+    return bcore_hash_mix(k->account->name->hash, k->priority);
+}
+static uint64_t turns_hash(const void *self, uintptr_t item)
+{
+    const struct turns *t = (const struct turns *)item;
+    struct turns_key k = {t->account, t->priority};
+    (void)self;
+    return turns_key_hash(&k);
+}
+static bool turns_same(const void *self, uintptr_t item, const void *key)
+{
+    const struct turns *t = (const struct turns *)item;
+    const struct turns_key *k = key;
+    (void)self;
+    return t->account == k->account && t->priority == k->priority;
 }
 static uint64_t lane_key_hash(const struct lane_key *k)
 {
@@ -80,18 +104,21 @@ static bool class_same(const void *self, uintptr_t item, const void *key)
     return cl->address == k->address && cl->job == k->job && hash_eq(&cl->job_hash, &k->job_hash);
 }
 
-/* ---- Groups, classes, lanes */
+/* ---- Groups, classes, turns, lanes */
 static struct group *group_get(struct bcore *c, struct id parent, struct text *principal)
 {
-    struct group_key k = {parent, id_is_zero(parent) ? principal : NULL};
+    struct account *a = account_get(c, principal);
+    struct group_key k = {parent, a};
     struct group *g;
     if (!c->groups.hash)
         c->groups = (struct table){.hash = group_hash, .same = group_same, .self = c};
     g = (struct group *)table_find(&c->groups, group_key_hash(c, &k), &k);
-    if (!g) {
+    if (g) {
+        account_put(c, &a);
+    } else {
         g = mem_zalloc(1, sizeof *g);
         g->parent = parent;
-        g->principal = k.principal ? text_ref(principal) : NULL;
+        g->account = a;
         table_add(&c->groups, (uintptr_t)g);
     }
     g->refs++;
@@ -103,7 +130,7 @@ static void group_put(struct bcore *c, struct group *g)
     if (--g->refs)
         return;
     table_remove(&c->groups, (uintptr_t)g);
-    text_put(c, &g->principal);
+    account_put(c, &g->account);
     mem_free(&g);
 }
 
@@ -116,16 +143,23 @@ static void idle_unlink(struct bcore *c, struct class *cl)
     c->n_idle--;
 }
 
+static struct class *class_find(const struct bcore *c, const struct d_call *d,
+                                const struct text *address, const struct text *job)
+{
+    struct class_key k = {address, job, d->job_hash};
+    if (!address || !job || !c->classes.hash)
+        return NULL;
+    if (d->pin_latest)
+        memset(&k.job_hash, 0, sizeof k.job_hash);
+    return (struct class *)table_find(&c->classes, class_key_hash(c, &k), &k);
+}
+
 static struct class *class_get(struct bcore *c, const struct d_call *d)
 {
     struct text *address = text_get(c, d->address), *job = text_get(c, d->job);
-    struct class_key k = {address, job, d->job_hash};
-    struct class *cl;
-    if (d->pin_latest)
-        memset(&k.job_hash, 0, sizeof k.job_hash);
+    struct class *cl = class_find(c, d, address, job);
     if (!c->classes.hash)
         c->classes = (struct table){.hash = class_hash, .same = class_same, .self = c};
-    cl = (struct class *)table_find(&c->classes, class_key_hash(c, &k), &k);
     if (cl) {
         text_put(c, &address);
         text_put(c, &job);
@@ -135,8 +169,10 @@ static struct class *class_get(struct bcore *c, const struct d_call *d)
         cl = mem_zalloc(1, sizeof *cl);
         cl->address = address;
         cl->job = job;
-        cl->job_hash = k.job_hash;
+        if (!d->pin_latest)
+            cl->job_hash = d->job_hash;
         cl->lanes = (struct table){.hash = lane_hash, .same = lane_same};
+        cl->turns = (struct table){.hash = turns_hash, .same = turns_same};
         table_add(&c->classes, (uintptr_t)cl);
     }
     return cl;
@@ -161,6 +197,7 @@ static void class_free(struct bcore *c, struct class *cl)
     heap_free(&cl->seats);
     heap_free(&cl->ready);
     table_free(&cl->lanes);
+    table_free(&cl->turns);
     text_put(c, &cl->address);
     text_put(c, &cl->job);
     mem_free(&cl->why);
@@ -178,10 +215,27 @@ void class_free_all(struct bcore *c)
     table_free(&c->groups);
 }
 
+/* With what it grows by in tables and heaps, and the entries of its names. */
+static uint64_t class_cost(size_t address_n, size_t job_n)
+{
+    return sizeof(struct class) + 2 * (sizeof(struct text) + 16) + address_n + job_n + 128;
+}
+
+static void class_own(struct bcore *c, struct class *cl, struct account *a)
+{
+    cl->owner = a;
+    a->refs++;
+    a->classes++;
+    account_charge(c, a, class_cost(cl->address->n, cl->job->n));
+}
+
 static void class_put(struct bcore *c, struct class *cl)
 {
     if (--cl->refs)
         return;
+    cl->owner->classes--;
+    account_release(c, cl->owner, class_cost(cl->address->n, cl->job->n));
+    account_put(c, &cl->owner);
     cl->idle = true;
     cl->idle_prev = c->idle_last;
     *(c->idle_last ? &c->idle_last->idle_next : &c->idle_first) = cl;
@@ -191,6 +245,49 @@ static void class_put(struct bcore *c, struct class *cl)
         idle_unlink(c, first);
         class_free(c, first);
     }
+}
+
+static struct turns *turns_get(struct class *cl, struct account *a, uint8_t priority)
+{
+    struct turns_key k = {a, priority};
+    struct turns *t = (struct turns *)table_find(&cl->turns, turns_key_hash(&k), &k);
+    if (!t) {
+        t = mem_zalloc(1, sizeof *t);
+        t->class = cl;
+        t->account = a; /* held by the groups of its lanes */
+        t->priority = priority;
+        table_add(&cl->turns, (uintptr_t)t);
+    }
+    t->refs++;
+    return t;
+}
+
+static void turns_put(struct turns *t)
+{
+    if (--t->refs)
+        return;
+    table_remove(&t->class->turns, (uintptr_t)t);
+    heap_free(&t->ready);
+    mem_free(&t);
+}
+
+/* With its group and turns, which other lanes may share. */
+static uint64_t lane_bytes(void)
+{
+    return sizeof(struct lane) + sizeof(struct group) + sizeof(struct turns) + 128;
+}
+
+uint64_t lane_cost(const struct bcore *c, const struct d_call *d, struct account *a, bool *ret_new)
+{
+    const struct class *cl = class_find(c, d, text_find(c, d->address), text_find(c, d->job));
+    const struct group_key gk = {d->parent, a};
+    const struct group *g =
+        c->groups.hash ? (struct group *)table_find(&c->groups, group_key_hash(c, &gk), &gk) : NULL;
+    const struct lane_key k = {g, d->priority};
+    *ret_new = !cl || cl->idle;
+    if (*ret_new)
+        return class_cost(d->address.n, d->job.n) + lane_bytes();
+    return g && table_find(&cl->lanes, lane_key_hash(&k), &k) ? 0 : lane_bytes();
 }
 
 struct lane *lane_get(struct bcore *c, const struct d_call *d, struct text *principal)
@@ -206,8 +303,11 @@ struct lane *lane_get(struct bcore *c, const struct d_call *d, struct text *prin
         l->class = cl;
         l->group = g;
         l->priority = (uint8_t)d->priority;
+        l->turns = turns_get(cl, g->account, l->priority);
         table_add(&cl->lanes, (uintptr_t)l);
-        cl->refs++;
+        account_charge(c, g->account, lane_bytes());
+        if (!cl->refs++)
+            class_own(c, cl, g->account);
     }
     l->refs++;
     return l;
@@ -220,6 +320,8 @@ void lane_put(struct bcore *c, struct lane **lane)
     if (!l || --l->refs)
         return;
     table_remove(&l->class->lanes, (uintptr_t)l);
+    account_release(c, l->group->account, lane_bytes());
+    turns_put(l->turns);
     group_put(c, l->group);
     class_put(c, l->class);
     mem_free(&l);
@@ -290,10 +392,13 @@ static void class_seat(struct bcore *c, struct class *cl)
 static void class_turned(struct bcore *c, struct class *cl)
 {
     cl->parked_since = c->now;
-    for (size_t i = 0; i < cl->ready.n; i++) {
-        struct run *r = heap_entry(cl->ready.v[i], struct run, ready);
-        if (r->followers)
-            follow_state(c, r);
+    for (size_t k = 0; k < cl->ready.n; k++) {
+        const struct turns *t = heap_entry(cl->ready.v[k], struct turns, node);
+        for (size_t i = 0; i < t->ready.n; i++) {
+            struct run *r = heap_entry(t->ready.v[i], struct run, ready);
+            if (r->followers)
+                follow_state(c, r);
+        }
     }
 }
 
@@ -329,11 +434,24 @@ void queue_refresh_seats(struct bcore *c, struct server *s)
 }
 
 /* ---- Waiting */
+/* Puts what a principal has waiting where its turn and its first run say. */
+static void turns_place(struct turns *t)
+{
+    struct class *cl = t->class;
+    const struct heap_node *first = heap_peek(&t->ready);
+    uint64_t now = cl->tag[t->priority], tag = t->tag + 1 > now ? t->tag + 1 : now;
+    heap_remove(&cl->ready, &t->node);
+    if (first)
+        heap_insert(&cl->ready, &t->node, (int64_t)((9 - (uint64_t)t->priority) << 56 | tag),
+                    heap_entry(first, struct run, ready)->seq);
+}
+
 void queue_add(struct bcore *c, struct run *r)
 {
     struct lane *l = r->lane;
     struct class *cl = l->class;
-    uint64_t now = cl->tag[r->priority], tag = now;
+    struct turns *t = l->turns;
+    uint64_t now = t->lane_tag, tag = now;
     if (r->attempt >= LIMIT_ATTEMPTS) {
         run_end_used_up(c, r);
         return;
@@ -344,19 +462,40 @@ void queue_add(struct bcore *c, struct run *r)
     }
     if (!cl->seated)
         class_seat(c, cl);
-    heap_insert(&cl->ready, &r->ready, (int64_t)((9 - (uint64_t)r->priority) << 56 | tag), r->seq);
+    heap_insert(&t->ready, &r->ready, (int64_t)tag, r->seq);
+    cl->waiting++;
+    if (heap_peek(&t->ready) == &r->ready)
+        turns_place(t);
     run_watch(c, r);
     class_pump(c, cl);
 }
 
 void queue_remove(struct bcore *c, struct run *r)
 {
+    struct turns *t = r->lane->turns;
+    bool first = heap_peek(&t->ready) == &r->ready;
     (void)c;
-    heap_remove(&r->lane->class->ready, &r->ready);
+    if (!heap_holds(&r->ready))
+        return;
+    heap_remove(&t->ready, &r->ready);
+    t->class->waiting--;
+    if (first)
+        turns_place(t);
+}
+
+void queue_serve(struct bcore *c, struct run *r)
+{
+    struct turns *t = r->lane->turns;
+    uint64_t tag = (uint64_t)t->node.key & ((UINT64_C(1) << 56) - 1);
+    t->tag = t->class->tag[t->priority] = tag;
+    if (t->lane_tag < (uint64_t)r->ready.key)
+        t->lane_tag = (uint64_t)r->ready.key;
+    queue_remove(c, r);
 }
 
 struct run *queue_first(const struct class *cl)
 {
-    struct heap_node *n = heap_peek(&cl->ready);
-    return n ? heap_entry(n, struct run, ready) : NULL;
+    const struct heap_node *n = heap_peek(&cl->ready);
+    return n ? heap_entry(heap_peek(&heap_entry(n, struct turns, node)->ready), struct run, ready)
+             : NULL;
 }

@@ -4,8 +4,15 @@
  * result of another attempt is kept once, as evidence: `superseded` if a newer attempt took its
  * place or it was declared lost, `late` if its run has ended. An attempt ended by its fence gives
  * no result either: it is lost, and the run is run again. Every RESULT is answered by RECORDED when
- * its record is durable; repeats get the same answer. */
+ * its record is durable; repeats get the same answer.
+ *
+ * A server cannot fill the history with results of attempts that it never had: the store is asked
+ * whether it had them, and each server may have only so many bytes kept. What is not kept is
+ * answered by RECORDED as well, so that the worker forgets it, and is counted and noted. */
+#include <stdio.h>
+
 #include "broker/core/inside.h"
+#include "common/utf8.h"
 
 /* The run, if this is its live attempt and the server of this session has it; else NULL. */
 static struct run *current(const struct bcore *c, const struct server *s, struct id run,
@@ -32,6 +39,9 @@ void bcore_on_started(struct bcore *c, struct peer_state *p)
     r->at->seen = true;
     if (r->at->step && span_eq(span_of(r->at->step->s, r->at->step->n), m.step))
         return;
+    if (r->at->steps == STARTED_MAX)
+        return; /* more than any job has; what counts is its result */
+    r->at->steps++;
     attempt_settled(c, r->at);
     r->lsn = EMIT(c, started, .at = c->wall, .run = r->id, .attempt = r->attempt, .step = m.step);
     follow_state(c, r);
@@ -95,27 +105,107 @@ static void recorded(struct bcore *c, struct peer_state *p, const struct m_resul
     SEND(c, p->handle, rests_on, recorded, .run = m->run, .attempt = m->attempt);
 }
 
-static void not_counted(struct bcore *c, struct peer_state *p, const struct m_result *m)
+/* ---- Results that do not count */
+/* Of a long outcome only the layers are kept, with its message. The rest must fit a record, too. */
+static struct span cut_outcome(struct bcore *c, struct span outcome)
+{
+    struct d_outcome o;
+    char text[LIMIT_TEXT + 1];
+    if (outcome.n <= EVIDENCE_OUTCOME_MAX || d_outcome_decode(outcome, &o, NULL) < 0)
+        return outcome;
+    snprintf(text, sizeof text, "%zu bytes of steps and outputs were not kept; " SPAN_FMT,
+             outcome.n, SPAN_ARG(o.message));
+    o.message = span_str(utf8_trim(text));
+    o.steps = o.outputs = o.off = (struct wire_list){SPAN_NONE, 0};
+    buf_clear(&c->scratch);
+    d_outcome_encode(&o, &c->scratch);
+    return buf_span(&c->scratch);
+}
+
+static bool server_may_add(const struct bcore *c, struct server *s, uint64_t bytes)
+{
+    uint64_t hour = 3600000;
+    return account_rate(c, &s->evidence, bytes, c->config.evidence_bytes,
+                        EVIDENCE_BACK_HOURS * hour);
+}
+
+static void never_handed(struct bcore *c, struct peer_state *p, const struct m_result *m)
+{
+    c->counts.forged++;
+    if (!p->server->forged++)
+        out_note(c, p, m->run,
+                 "it reports a result of an attempt that was never handed to it: refused, as are "
+                 "further ones, which are only counted");
+    recorded(c, p, m, 0);
+}
+
+static void beyond_budget(struct bcore *c, struct peer_state *p, const struct m_result *m)
+{
+    c->counts.unkept++;
+    if (!p->server->unkept++)
+        out_note(c, p, m->run,
+                 "its results that do not count are more than are kept of one server (setting "
+                 "budgets: evidence): further ones are only counted");
+    recorded(c, p, m, 0);
+}
+
+static void keep_evidence(struct bcore *c, struct peer_state *p, const struct m_result *m)
+{
+    const struct run *r = run_find(c, m->run);
+    const struct kept *k = kept_by_id(c, m->run);
+    struct span outcome = cut_outcome(c, m->outcome);
+    if (!server_may_add(c, p->server, outcome.n)) {
+        beyond_budget(c, p, m);
+        return;
+    }
+    EMIT(c, evidence, .at = c->wall, .run = m->run, .attempt = m->attempt,
+         .server = span_str(p->server->name->s),
+         .why = span_str(r || (k && m->attempt < k->attempt) ? "superseded" : "late"),
+         .outcome = outcome);
+    c->counts.evidence++;
+    recorded(c, p, m, c->lsn);
+}
+
+/* What happened between a backup and its restoration is unknown; what runs and results say of that
+ * time is believed, as far as the server's budget goes. */
+static bool of_lost_time(const struct bcore *c, const struct run *r, struct id run)
+{
+    return (r && r->restored) ||
+           (c->restored_at && id_cmp(run, id_make(c->restored_at + 1, (uint8_t[10]){0})) < 0);
+}
+
+/* No server can have that attempt, or another has it. */
+static bool contradicts(const struct run *r, const struct kept *k, const struct m_result *m)
+{
+    return r   ? m->attempt > r->attempt || (r->at && m->attempt == r->attempt)
+           : k ? m->attempt > k->attempt
+               : false;
+}
+
+/* known_handed: the core itself knows that this server had it. */
+static void not_counted(struct bcore *c, struct peer_state *p, const struct m_result *m,
+                        bool known_handed)
 {
     const struct kept *k = kept_by_id(c, m->run);
     const struct evidence *e = evidence_find(c, m->run, m->attempt);
     const struct run *r = run_find(c, m->run);
-    uint64_t lsn;
     stray_over(c, p, m->run, m->attempt);
-    if (k && k->attempt == m->attempt && (k->flags & KEPT_REPORTED)) {
+    if (k && k->attempt == m->attempt && (k->flags & KEPT_REPORTED))
         recorded(c, p, m, k->lsn); /* a repeat of the one that counted */
-        return;
-    }
-    if (e) {
+    else if (e)
         recorded(c, p, m, e->lsn);
-        return;
-    }
-    lsn = EMIT(c, evidence, .at = c->wall, .run = m->run, .attempt = m->attempt,
-               .server = span_str(p->server->name->s),
-               .why = span_str(r || (k && m->attempt < k->attempt) ? "superseded" : "late"),
-               .outcome = m->outcome);
-    c->counts.evidence++;
-    recorded(c, p, m, lsn);
+    else if (known_handed || of_lost_time(c, r, m->run))
+        keep_evidence(c, p, m);
+    else if (contradicts(r, k, m))
+        never_handed(c, p, m);
+    else if (c->ev->looked_up && c->ev->known)
+        keep_evidence(c, p, m);
+    else if (c->ev->looked_up)
+        never_handed(c, p, m);
+    else if (server_may_add(c, p->server, EVIDENCE_LOOK))
+        out_lookup_handed(c, p, m->run, m->attempt);
+    else
+        beyond_budget(c, p, m);
 }
 
 /* Its keeper ended it at the fence while its server could not reach the broker: it is lost,
@@ -144,21 +234,30 @@ void bcore_on_result(struct bcore *c, struct peer_state *p)
     if (r && was_fenced(r, &o)) {
         bcore_timer_clear(c, &r->timer);
         attempt_lost(c, r);
-        not_counted(c, p, &m);
+        not_counted(c, p, &m, true);
     } else if (r) {
         measure(r->at->job, &o);
         s->ended++;
+        s->returns = 0;
         run_end(c, r, m.outcome, true);
         recorded(c, p, &m, r->lsn);
-    } else if ((r = run_find(c, m.run)) &&
-               (m.attempt > r->attempt || (r->at && m.attempt == r->attempt))) {
-        out_fail(c, 0, REFUSAL_DENIED, "this attempt was not handed to the worker that reports it");
     } else {
-        not_counted(c, p, &m);
+        not_counted(c, p, &m, false);
     }
 }
 
 /* ---- RETURNED */
+/* Returned unasked: this server gets no runs for a while, and for longer if that goes on. */
+static void rest(struct bcore *c, struct server *s)
+{
+    int64_t ms = REST_MS;
+    for (unsigned i = s->slots ? s->returns / (unsigned)s->slots : 0; i && ms < REST_MOST_MS; i--)
+        ms *= 2;
+    s->returns++;
+    s->resting = true;
+    bcore_timer_set(c, &s->rest, TIMER_REST, c->now + (ms < REST_MOST_MS ? ms : REST_MOST_MS));
+}
+
 void bcore_on_returned(struct bcore *c, struct peer_state *p)
 {
     struct server *s = p->server;
@@ -171,10 +270,8 @@ void bcore_on_returned(struct bcore *c, struct peer_state *p)
         stray_over(c, p, m.run, m.attempt);
         return;
     }
-    if (!r->at->recalled) { /* returned unasked: this server gets no runs for a while */
-        s->resting = true;
-        bcore_timer_set(c, &s->rest, TIMER_REST, c->now + REST_MS);
-    }
+    if (!r->at->recalled)
+        rest(c, s);
     if (r->cancel) {
         run_end_cancelled(c, r);
         return;

@@ -37,6 +37,9 @@ struct run *run_new(struct bcore *c, struct id id, struct span call, const struc
         c->oldest = r;
     c->newest = r;
     c->n_runs++;
+    struct account *a = r->lane->group->account;
+    if (++a->runs > a->most_runs)
+        a->most_runs = a->runs;
     bodies_take(c, r, call);
     return r;
 }
@@ -55,7 +58,8 @@ void run_unlink(struct bcore *c, struct run *r)
     else
         c->newest = r->older;
     c->n_runs--;
-    c->memory -= run_cost(r->call_n);
+    r->lane->group->account->runs--;
+    account_release(c, r->lane->group->account, run_cost(r->call_n));
     r->older = NULL;
     r->newer = c->graveyard;
     c->graveyard = r;
@@ -75,10 +79,10 @@ void run_free(struct bcore *c, struct run *r)
     attempt_free(c, r);
     run_cancel_free(c, r);
     strays_forget(c, r);
+    bodies_free(c, r);
     lane_put(c, &r->lane);
     text_put(c, &r->principal);
     text_put(c, &r->certificate);
-    bodies_free(c, r);
     mem_free(&r);
 }
 

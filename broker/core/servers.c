@@ -245,8 +245,10 @@ void server_hello(struct bcore *c, struct peer_state *p, struct server *s,
         if (id_eq(a->spool, s->spool))
             bcore_timer_clear(c, &a->run->timer); /* the spool that has it is back */
     }
-    EMIT(c, server, .at = c->wall, .server = span_of(s->name->s, s->name->n), .spool = s->spool,
-         .boot = s->boot, .software = hello->software, .state = span_str("up"));
+    /* one that comes and goes all the time is not worth a record each time */
+    if (account_rate(c, &s->sessions, 1, RATE_SESSIONS, 60000))
+        EMIT(c, server, .at = c->wall, .server = span_of(s->name->s, s->name->n), .spool = s->spool,
+             .boot = s->boot, .software = hello->software, .state = span_str("up"));
     queue_refresh_seats(c, s);
 }
 

@@ -24,7 +24,8 @@ void world_took(struct core_world *w)
         assert_true(l.effect.rests_on <= w->lsn);
         l.effect.body.p =
             mem_dup(l.effect.body.p ? l.effect.body.p : (const uint8_t *)"", l.effect.body.n);
-        if (l.effect.kind != BCORE_FX_LOOKUP && l.effect.kind != BCORE_FX_EXECUTE)
+        if (l.effect.kind != BCORE_FX_LOOKUP && l.effect.kind != BCORE_FX_EXECUTE &&
+            l.effect.kind != BCORE_FX_NOTE)
             assert_int_equal(wire_peek(l.effect.body, &l.kind, &size, &err), 0);
         w->log = mem_realloc(w->log, w->n_log + 1, sizeof *w->log);
         w->log[w->n_log++] = l;
@@ -307,19 +308,48 @@ void world_down(struct core_world *w, uint64_t peer)
     world_step(w, (struct bcore_event){.kind = BCORE_PEER_DOWN, .peer = peer});
 }
 
+/* The store's answer to BCORE_FX_LOOKUP_HANDED. */
+static bool was_handed(const struct core_world *w, const struct bcore_effect *e, const char *name)
+{
+    for (size_t at = 0; at < w->journal.n;) {
+        uint64_t head[2];
+        struct r_assigned r;
+        memcpy(head, w->journal.p + at, sizeof head);
+        at += sizeof head;
+        if (r_assigned_decode(span_of(w->journal.p + at, head[1]), &r, NULL) == 0 &&
+            id_eq(r.run, e->run) && r.attempt == e->attempt && span_eq_str(r.server, name))
+            return true;
+        at += head[1];
+    }
+    return false;
+}
+
+static void answer_lookups(struct core_world *w, struct bcore_event ev)
+{
+    const struct world_logged *l;
+    struct bcore_known known = {.run = ID_ZERO};
+    while ((l = world_find_lookup(w, BCORE_FX_LOOKUP_HANDED))) {
+        ev.looked_up = true;
+        ev.known = was_handed(w, &l->effect, ev.who->name) ? &known : NULL;
+        world_step(w, ev);
+    }
+}
+
 void world_say_bytes(struct core_world *w, uint64_t peer, const char *name, struct span message)
 {
     static const char *const none[1];
     struct bcore_peer who = {.name = name, .role = "", .pools = none, .address = ""};
     who.certificate = world_certificate(w, name, "caller", world_serial(name), NULL);
-    world_step(w, (struct bcore_event){.kind = BCORE_MESSAGE,
-                                       .peer = peer,
-                                       .who = &who,
-                                       .message = message,
-                                       .looked_up = w->looked_up,
-                                       .lsn = w->asked_at ? w->asked_at : w->lsn,
-                                       .known = w->known,
-                                       .size = w->deploy_size});
+    struct bcore_event ev = {.kind = BCORE_MESSAGE,
+                             .peer = peer,
+                             .who = &who,
+                             .message = message,
+                             .looked_up = w->looked_up,
+                             .lsn = w->asked_at ? w->asked_at : w->lsn,
+                             .known = w->known,
+                             .size = w->deploy_size};
+    world_step(w, ev);
+    answer_lookups(w, ev);
 }
 
 void world_say(struct core_world *w, uint64_t peer, const char *name, const struct wire_schema *s,
@@ -403,6 +433,26 @@ struct d_call world_call_of(const char *key)
                            .address = span_str("etl"),
                            .issued_at = WORLD_WALL,
                            .expires = WORLD_WALL + 100 * 86400000ll};
+}
+
+struct id world_parent(struct core_world *w, uint64_t peer, const char *caller, const char *key)
+{
+    struct buf *body = world_scratch(w);
+    struct m_accepted a;
+    struct m_driving g;
+    d_parent_encode(&(struct d_parent){.cluster = span_str("test"),
+                                       .caller = span_str(caller),
+                                       .key = span_str(key),
+                                       .name = span_str("nightly"),
+                                       .plan = world_hash(3),
+                                       .tasks = 8,
+                                       .issued_at = WORLD_WALL},
+                    body);
+    SAY(w, peer, caller, parent_begin, .req = 1, .parent = world_wrapped(w, buf_span(body), caller),
+        .drive = true);
+    SENT(w, peer, ACCEPTED, accepted, &a);
+    SENT(w, peer, DRIVING, driving, &g);
+    return a.run;
 }
 
 void world_call_with(struct core_world *w, uint64_t peer, uint64_t req, const struct d_call *d,

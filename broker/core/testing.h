@@ -161,6 +161,9 @@ struct d_call world_call_of(const char *key);
 void world_call_with(struct core_world *w, uint64_t peer, uint64_t req, const struct d_call *d,
                      uint64_t follow);
 
+/* The caller begins a parent of 8 tasks, and drives it. */
+struct id world_parent(struct core_world *w, uint64_t peer, const char *caller, const char *key);
+
 /* Sends the call and takes the answer: the run's id. */
 struct id world_call_d(struct core_world *w, uint64_t peer, struct d_call d);
 struct id world_call(struct core_world *w, uint64_t peer, const char *key);

@@ -314,6 +314,7 @@ void view_counts(const struct bcore *c, struct view_counts *ret)
                                 .sessions = c->peers.n,
                                 .classes = c->classes.n,
                                 .kept = c->kept.next - c->kept.first,
+                                .principals = c->accounts.n,
                                 .memory = c->memory,
                                 .bodies = c->bodies,
                                 .epoch = c->epoch,
@@ -325,12 +326,14 @@ void view_counts(const struct bcore *c, struct view_counts *ret)
                                 .returned = c->counts.returned,
                                 .lost = c->counts.lost,
                                 .evidence = c->counts.evidence,
-                                .decisions = c->counts.decisions};
+                                .decisions = c->counts.decisions,
+                                .forged = c->counts.forged,
+                                .unkept = c->counts.unkept};
     uint64_t queued = 0, held = c->n_runs;
     while ((item = table_next(&c->classes, &place))) {
         const struct class *cl = (const struct class *)item;
-        ret->runs[class_parked(cl) ? RUN_PARKED : RUN_WAITING] += cl->ready.n;
-        queued += cl->ready.n;
+        ret->runs[class_parked(cl) ? RUN_PARKED : RUN_WAITING] += cl->waiting;
+        queued += cl->waiting;
     }
     for (unsigned i = 0; i < c->n_servers; i++) {
         const struct server *s = c->servers[i];

@@ -144,15 +144,30 @@ bool view_certificate_after(const struct bcore *c, const char *name, uint64_t se
 struct span view_revocations(const struct bcore *c, uint64_t *ret_number);
 bool view_revoked(const struct bcore *c, uint64_t serial);
 
+/* ---- What each principal holds: of all that have a session or something live here */
+struct view_account {
+    const char *name;
+    uint64_t sessions, runs, parents, follows;
+    uint64_t memory; /* bytes that count against memory_budget */
+    uint64_t most_runs, most_memory, refused_runs, refused_memory;
+    /* of a server: bytes of evidence that still count against its budget; results not kept */
+    uint64_t evidence, refused_evidence;
+};
+/* In no order. */
+void view_accounts(const struct bcore *c, void (*take)(void *self, const struct view_account *v),
+                   void *self);
+
 /* ---- Counts */
 struct view_counts {
     uint64_t runs[RUN_STATE_COUNT]; /* in memory, by state; ENDED: always 0 */
-    uint64_t parents, servers, servers_up, sessions, classes, kept;
+    uint64_t parents, servers, servers_up, sessions, classes, kept, principals;
     uint64_t memory; /* bytes that runs take, as judged against memory_budget */
     uint64_t bodies; /* of these, the bytes of calls whose records are on disk */
     uint64_t epoch, lsn, committed;
     uint64_t accepted, ended, refused, returned, lost, evidence; /* since the broker started */
     uint64_t decisions; /* attempts handed over since the broker started */
+    /* results not kept: of attempts never handed over; beyond a server's budget */
+    uint64_t forged, unkept;
 };
 void view_counts(const struct bcore *c, struct view_counts *ret);
 

@@ -246,29 +246,45 @@ static void fill_about(struct feed_event *e, json_t *o, const struct about *abou
     json_set_text(o, "by", about->principal);
 }
 
-struct feed_event *eventjson_make(uint64_t seq, struct span record, const struct about *about)
+static void fill(struct feed_event *e, json_t *o, struct span record, const struct about *about)
 {
-    struct feed_event *e = mem_zalloc(1, sizeof *e);
-    json_t *o = json_row();
     uint64_t kind = 0;
     size_t size;
     wire_peek(record, &kind, &size, NULL);
-    e->seq = seq;
-    e->status = -1;
-    e->word = "unknown";
-    json_set_number(o, "seq", seq);
-    json_set_word(o, "event", "unknown"); /* keeps its place among the members */
     if (about)
         fill_about(e, o, about);
     fill_way(e, o, kind, record);
     fill_end(e, o, kind, record, about ? about : &(struct about){0});
     fill_other(e, o, kind, record);
+}
+
+struct feed_event *eventjson_facts(uint64_t seq, struct span record, const struct about *about)
+{
+    struct feed_event *e = mem_zalloc(1, sizeof *e);
+    e->seq = seq;
+    e->status = -1;
+    e->word = "unknown";
+    fill(e, NULL, record, about);
+    return e;
+}
+
+void eventjson_tell(struct feed_event *e, struct span record, const struct about *about)
+{
+    json_t *o = json_row();
+    json_set_number(o, "seq", e->seq);
     json_set_word(o, "event", e->word);
+    fill(e, o, record, about);
     json_set_id(o, "run", &e->run);
     json_set_time(o, "at", e->at);
     e->text = jsonfit_text(o, JSONFIT_MAX);
     e->n = strlen(e->text);
     json_decref(o);
+}
+
+struct feed_event *eventjson_make(uint64_t seq, struct span record, const struct about *about)
+{
+    struct feed_event *e = eventjson_facts(seq, record, about);
+    eventjson_tell(e, record, about);
     return e;
 }
 

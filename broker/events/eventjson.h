@@ -13,8 +13,12 @@
 #include "broker/core/feed.h"
 #include "broker/shell/about.h"
 
-/* The event of a record; its text is the JSON. Yours: eventjson_free. `about` is NULL if the record
- * belongs to no run. */
+/* The event of a record, without its text: what filters and rights look at. Yours: eventjson_free.
+ * `about` is NULL if the record belongs to no run. */
+struct feed_event *eventjson_facts(uint64_t seq, struct span record, const struct about *about);
+/* Makes the text, the JSON, from the same. It costs ten times as much as the facts. */
+void eventjson_tell(struct feed_event *e, struct span record, const struct about *about);
+/* Both. */
 struct feed_event *eventjson_make(uint64_t seq, struct span record, const struct about *about);
 void eventjson_free(struct feed_event **e);
 

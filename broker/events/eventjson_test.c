@@ -135,7 +135,13 @@ static bool matches(const char *key, const char *value, const char *other)
         value_add_str(&items, span_str(other));
     struct wire_list where = wire_list_from(&items, 1);
     struct error err = {0};
-    bool yes = feed_check_filter(&where, &err) == 0 && feed_matches(&where, e);
+    struct feed_filter filter = {0};
+    bool yes = feed_check_filter(&where, &err) == 0;
+    if (yes) {
+        feed_filter_read(&filter, &where);
+        yes = feed_filter_matches(&filter, e);
+        feed_filter_free(&filter);
+    }
     eventjson_free(&e);
     buf_free(&items);
     return yes;

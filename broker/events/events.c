@@ -1,37 +1,100 @@
-/* events.c - see events.h. What is sent to whom, and when, is decided by broker/core/feed.c. */
+/* events.c - see events.h. What is sent to whom is decided by broker/core/feed.c; how much time it
+ * may take, by pace.c. */
 #include "broker/events/events.h"
 
 #include <errno.h>
 
 #include "broker/core/feed.h"
 #include "broker/events/eventjson.h"
+#include "broker/events/pace.h"
 #include "broker/shell/about.h"
 #include "broker/shell/ask.h"
 #include "broker/shell/hello.h"
 #include "broker/shell/rights.h"
+#include "common/clock.h"
+#include "trust/envelope.h"
 
 struct events {
     struct shell *shell;
     struct feed *feed;
+    struct pace pace;
+    struct loop_timer later; /* the pace allows more only then */
+    bool pending;            /* there may be something to do */
+    uint64_t sent;           /* bytes, since the last charge */
+};
+
+enum {                          /* what events cost other threads, for the pace */
+       EVENTS_BYTES_A_US = 500, /* encrypted and sent */
+       EVENTS_US_A_RECORD = 2   /* read by the store */
 };
 
 /* ---- What the feed needs */
+static const struct about *about_record(struct span record, struct span begin, struct about *about)
+{
+    uint64_t kind;
+    bool begins;
+    if (id_is_zero(feed_run_of(record, &kind, &begins)))
+        return NULL;
+    about_of(begin, about);
+    return about;
+}
+
 static struct feed_event *make(void *self, uint64_t lsn, struct span record, struct span begin)
 {
     struct about about;
-    uint64_t kind;
-    bool begins;
     (void)self;
-    if (id_is_zero(feed_run_of(record, &kind, &begins)))
-        return eventjson_make(lsn, record, NULL);
-    about_of(begin, &about);
-    return eventjson_make(lsn, record, &about);
+    return eventjson_facts(lsn, record, about_record(record, begin, &about));
+}
+
+static void tell(void *self, struct feed_event *e, struct span record, struct span begin)
+{
+    struct about about;
+    (void)self;
+    eventjson_tell(e, record, about_record(record, begin, &about));
 }
 
 static void drop(void *self, struct feed_event **e)
 {
     (void)self;
     eventjson_free(e);
+}
+
+/* Equal for certificates that may see the same (rights_may_see): administrators see everything,
+ * others what is their own and what their grants cover. */
+static void rights_of(const struct certificate *c, struct hash *ret)
+{
+    struct buf text = {0};
+    char grant[GRANT_TEXT];
+    buf_add_str(&text, role_word(c->role));
+    if (c->role != ROLE_ADMINISTRATOR)
+        buf_printf(&text, "\n%s", c->name);
+    for (size_t i = 0; c->role != ROLE_ADMINISTRATOR && i < c->n_grants; i++)
+        buf_printf(&text, "\n%s", grant_format(&c->grants[i], grant));
+    envelope_hash(buf_span(&text), ret);
+    buf_free(&text);
+}
+
+static void who(void *self, uint64_t peer, struct feed_who *ret)
+{
+    const struct events *e = self;
+    const struct shell_peer *p = shell_find_peer(e->shell, peer);
+    *ret = (struct feed_who){0};
+    if (!p || !p->certificate)
+        return;
+    ret->principal = p->key;
+    rights_of(p->certificate, &ret->rights);
+}
+
+static int take(void *self, const struct hash *principal, struct error *err)
+{
+    const struct events *e = self;
+    return budgets_take(e->shell->budgets, principal, BUDGET_SUBSCRIPTIONS, 1, err);
+}
+
+static void give(void *self, const struct hash *principal)
+{
+    const struct events *e = self;
+    budgets_give(e->shell->budgets, principal, BUDGET_SUBSCRIPTIONS, 1);
 }
 
 static bool may_hear(void *self, uint64_t peer)
@@ -59,7 +122,8 @@ static bool may_see(void *self, uint64_t peer, const struct feed_event *ev)
 
 static void send(void *self, uint64_t peer, const struct m_events *m)
 {
-    const struct events *e = self;
+    struct events *e = self;
+    e->sent += m->events.items.n;
     shell_send(e->shell, peer, &m_events_schema, m);
 }
 
@@ -71,18 +135,16 @@ static struct bcore_record *records_of(const struct store_record *from, unsigned
     return to;
 }
 
-static void hear(void *self, const struct store_answer *a)
+/* Charges what was done since `begun`, a reading of clock_thread_us. */
+static void charge(struct events *e, int64_t begun, unsigned n_records)
 {
-    struct feed_reader *r = self;
-    if (a->rc == -ECANCELED)
-        return;
-    if (a->rc < 0) {
-        const struct events *e = feed_reader_shell(r);
-        shell_error(e->shell, feed_reader_peer(r), feed_reader_req(r), REFUSAL_INTERNAL, "%s",
-                    a->err.text);
-        feed_failed(r);
-        return;
-    }
+    pace_spend(&e->pace, clock_thread_us() - begun,
+               (int64_t)(e->sent / EVENTS_BYTES_A_US) + (int64_t)n_records * EVENTS_US_A_RECORD);
+    e->sent = 0;
+}
+
+static void take_page(struct feed_reader *r, const struct store_answer *a)
+{
     struct bcore_record *records = records_of(a->records, a->n_records),
                         *begins = records_of(a->begins, a->n_begins);
     feed_page(r, &(struct feed_page){.records = records,
@@ -92,6 +154,24 @@ static void hear(void *self, const struct store_answer *a)
                                      .next = a->next});
     mem_free(&records);
     mem_free(&begins);
+}
+
+static void hear(void *self, const struct store_answer *a)
+{
+    struct feed_reader *r = self;
+    struct events *e = feed_reader_shell(r);
+    if (a->rc == -ECANCELED)
+        return;
+    if (a->rc < 0) {
+        shell_error(e->shell, feed_reader_peer(r), feed_reader_req(r), REFUSAL_INTERNAL, "%s",
+                    a->err.text);
+        feed_failed(r);
+        return;
+    }
+    int64_t begun = clock_thread_us();
+    take_page(r, a);
+    charge(e, begun, a->n_records);
+    e->pending = true;
 }
 
 static uint64_t ask(void *self, struct feed_reader *r, const struct feed_question *q)
@@ -116,7 +196,11 @@ static void forget(void *self, uint64_t asked)
 }
 
 static const struct feed_calls CALLS = {.make = make,
+                                        .tell = tell,
                                         .drop = drop,
+                                        .who = who,
+                                        .take = take,
+                                        .give = give,
                                         .may_hear = may_hear,
                                         .window_open = window_open,
                                         .may_see = may_see,
@@ -132,12 +216,49 @@ static void on_record(void *self, uint64_t lsn, struct span record)
 
 static void on_committed(void *self, uint64_t lsn)
 {
-    feed_committed(((struct events *)self)->feed, lsn);
+    struct events *e = self;
+    feed_committed(e->feed, lsn);
+    e->pending = true;
 }
 
 static void on_window(void *self, uint64_t peer)
 {
-    feed_window(((struct events *)self)->feed, peer);
+    (void)peer;
+    ((struct events *)self)->pending = true;
+}
+
+static void on_later(struct loop *l, struct loop_timer *t, void *arg)
+{
+    (void)l, (void)t, (void)arg; /* the end of this turn goes on */
+}
+
+static void tell_pace(struct events *e, unsigned readers)
+{
+    struct pace_clocks now = {.wall = clock_boot_us()};
+    if (pace_measures(&e->pace, now.wall)) {
+        now.used = clock_thread_us();
+        now.waited = clock_waited_us();
+    }
+    pace_now(&e->pace, &now, readers);
+}
+
+/* Steps, for as long as the pace allows; what is left waits for it. */
+static void on_turn_end(void *self)
+{
+    struct events *e = self;
+    const unsigned readers = feed_readers(e->feed);
+    if (!e->pending || !readers || loop_timer_is_set(&e->later))
+        return;
+    int64_t wait = 0;
+    tell_pace(e, readers);
+    while (e->pending && (wait = pace_wait(&e->pace, readers)) == 0) {
+        int64_t begun = clock_thread_us();
+        e->pending = feed_step(e->feed);
+        charge(e, begun, 0);
+    }
+    if (e->pending)
+        loop_timer_set(e->shell->loop, &e->later, "events", loop_now(e->shell->loop) + wait / 1000,
+                       on_later, e);
 }
 
 static void on_peer_gone(void *self, uint64_t peer)
@@ -154,6 +275,7 @@ struct events *events_new(struct shell *sh)
                                               .record = on_record,
                                               .committed = on_committed,
                                               .window = on_window,
+                                              .turn_end = on_turn_end,
                                               .peer_gone = on_peer_gone});
     return e;
 }
@@ -162,6 +284,7 @@ void events_free(struct events **e)
 {
     if (!*e)
         return;
+    loop_timer_stop((*e)->shell->loop, &(*e)->later);
     feed_free(&(*e)->feed);
     mem_free(e);
 }
@@ -178,6 +301,7 @@ void events_take(struct events *e, struct shell_peer *p, uint64_t kind, struct s
     struct m_unsubscribe leaving;
     struct error err = {0};
     enum refusal code;
+    e->pending = true;
     switch (kind) {
     case KIND_M_SUBSCRIBE:
         shell_read(&m_subscribe_schema, message, &subscribing);

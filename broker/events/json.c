@@ -9,6 +9,8 @@
 
 void json_set_text(json_t *o, const char *name, struct span s)
 {
+    if (!o)
+        return;
     if (s.n)
         json_object_set_new(o, name, json_stringn((const char *)s.p, s.n));
 }
@@ -22,23 +24,31 @@ json_t *json_row(void)
 
 void json_set_number(json_t *o, const char *name, uint64_t v)
 {
+    if (!o)
+        return;
     json_object_set_new(o, name, json_integer((json_int_t)v));
 }
 
 void json_set_word(json_t *o, const char *name, const char *s)
 {
+    if (!o)
+        return;
     if (s && *s)
         json_object_set_new(o, name, json_string(s));
 }
 
 void json_set_flag(json_t *o, const char *name, bool v)
 {
+    if (!o)
+        return;
     json_object_set_new(o, name, json_boolean(v));
 }
 
 void json_set_time(json_t *o, const char *name, int64_t wall_ms)
 {
     char text[CLOCK_TEXT];
+    if (!o)
+        return;
     if (wall_ms)
         json_set_word(o, name, clock_format(wall_ms, text));
 }
@@ -46,6 +56,8 @@ void json_set_time(json_t *o, const char *name, int64_t wall_ms)
 void json_set_id(json_t *o, const char *name, const struct id *id)
 {
     char text[ID_TEXT];
+    if (!o)
+        return;
     if (!id_is_zero(*id))
         json_set_word(o, name, id_format(*id, text));
 }
@@ -53,6 +65,8 @@ void json_set_id(json_t *o, const char *name, const struct id *id)
 void json_set_hash(json_t *o, const char *name, const struct hash *h)
 {
     char text[8 + 65] = "blake2b:";
+    if (!o)
+        return;
     if (hash_is_zero(h))
         return;
     hex_format(h->b, sizeof h->b, text + 8);
@@ -75,6 +89,8 @@ void json_set_map(json_t *o, const char *name, const struct wire_list *map)
     struct wire_iter it = wire_iter(map);
     struct span key;
     struct value v;
+    if (!o)
+        return;
     json_t *members = json_object();
     while (wire_next_pair(&it, &key, &v)) {
         char text[LIMIT_NAME + 1];
@@ -87,6 +103,8 @@ void json_set_map(json_t *o, const char *name, const struct wire_list *map)
 void json_set_child(json_t *o, struct span task, struct span item, uint64_t index, uint64_t try)
 {
     char child[LIMIT_NAME + LIMIT_SHORT + 3];
+    if (!o)
+        return;
     if (!task.n)
         return;
     json_set_text(o, "task", task);
@@ -102,6 +120,8 @@ void json_set_child(json_t *o, struct span task, struct span item, uint64_t inde
 
 void json_set_call(json_t *o, const struct d_call *c)
 {
+    if (!o)
+        return;
     json_set_text(o, "job", c->job);
     json_set_hash(o, "job_hash", &c->job_hash);
     json_set_text(o, "address", c->address);
@@ -118,6 +138,8 @@ void json_set_call(json_t *o, const struct d_call *c)
 
 void json_set_parent(json_t *o, const struct d_parent *p)
 {
+    if (!o)
+        return;
     json_set_text(o, "plan", p->name);
     json_set_text(o, "key", p->key);
     json_set_id(o, "parent", &p->parent);
@@ -135,6 +157,8 @@ static json_t *state_of(const char *word)
 void json_set_layers(json_t *o, enum delivery delivery, enum job_outcome job,
                      enum package_outcome package)
 {
+    if (!o)
+        return;
     json_object_set_new(o, "delivery", state_of(delivery_text(delivery)));
     json_object_set_new(o, "job_outcome", state_of(job_outcome_text(job)));
     json_object_set_new(o, "package", state_of(package_outcome_text(package)));
@@ -216,6 +240,8 @@ static json_t *steps_of(const struct d_outcome *outcome)
 
 void json_set_outcome(json_t *o, const struct d_outcome *outcome)
 {
+    if (!o)
+        return;
     json_set_layers(o, outcome->delivery, outcome->job, outcome->package);
     json_t *delivery = json_object_get(o, "delivery");
     if (outcome->code) {

@@ -1,6 +1,7 @@
 /* json.h - the fields that events and the rows of queries have in common: each is named, and
  * omitted, in one place. Pure.
  *
+ * `o` may be NULL: then nothing is written.
  * An empty field is left out: an empty text, time 0, an id or hash of zeros. Times are RFC 3339 in
  * UTC; hashes begin with "blake2b:". Sealed parameters are bytes, which are shown as "(sealed)". */
 #ifndef LB_BROKER_EVENTS_JSON_H

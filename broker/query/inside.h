@@ -80,6 +80,7 @@ void query_packages(struct query *q);
 void query_certificates(struct query *q);
 void query_whoami(struct query *q);
 void query_stats(struct query *q);
+void query_principals(struct query *q); /* principals.c */
 void query_explain(struct query *q);
 
 /* Rows of runs and parents as runs, parents, run, history and find share them. */

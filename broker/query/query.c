@@ -57,6 +57,7 @@ static const struct query_listing {
     {"certificates", BY_NAME, query_certificates},
     {"whoami", 0, query_whoami},
     {"stats", 0, query_stats},
+    {"principals", BY_NAME, query_principals},
     {"store", 0, query_stats},
 };
 /* clang-format on */

@@ -14,7 +14,7 @@
 
 struct lookup {
     struct shell *shell;
-    uint64_t peer, req, lsn, number;
+    uint64_t peer, req, lsn, number, attempt;
     struct id run;
     struct buf message;
 };
@@ -135,27 +135,72 @@ void lookup_run(struct shell *sh, const struct bcore_effect *e)
     }
 }
 
+/* The core takes the message again, with what the store knows. */
+static void step_again(const struct lookup *l, const struct shell_peer *p,
+                       const struct bcore_known *known)
+{
+    turn_step(l->shell,
+              &(struct bcore_event){.kind = BCORE_MESSAGE,
+                                    .peer = l->peer,
+                                    .who = &p->who,
+                                    .message = buf_span(&l->message),
+                                    .window_open = net_server_window_open(l->shell->net, l->peer),
+                                    .looked_up = true,
+                                    .lsn = l->lsn,
+                                    .known = known});
+}
+
 static void hear_key(void *self, const struct store_answer *a)
 {
     struct lookup *l = self;
     struct shell_peer *p = a->rc == -ECANCELED ? NULL : shell_find_peer(l->shell, l->peer);
-    if (p && p->certificate) {
-        struct bcore_known known = {0};
-        if (a->n_rows) {
-            known.run = a->rows[0].run;
-            known.digest = a->rows[0].digest;
-        }
-        struct bcore_event ev = {.kind = BCORE_MESSAGE,
-                                 .peer = l->peer,
-                                 .who = &p->who,
-                                 .message = buf_span(&l->message),
-                                 .window_open = net_server_window_open(l->shell->net, l->peer),
-                                 .looked_up = true,
-                                 .lsn = a->folded > l->lsn ? a->folded : l->lsn,
-                                 .known = a->n_rows ? &known : NULL};
-        turn_step(l->shell, &ev);
+    struct bcore_known known = {0};
+    if (a->n_rows) {
+        known.run = a->rows[0].run;
+        known.digest = a->rows[0].digest;
     }
+    l->lsn = a->folded > l->lsn ? a->folded : l->lsn;
+    if (p && p->certificate)
+        step_again(l, p, a->n_rows ? &known : NULL);
     lookup_free(l);
+}
+
+static bool is_hand_over(struct span record, uint64_t attempt, const char *server)
+{
+    struct r_assigned r;
+    return r_assigned_decode(record, &r, NULL) == 0 && r.attempt == attempt &&
+           span_eq_str(r.server, server);
+}
+
+/* If the history cannot be read the worker gets no answer, and asks again in its next session. */
+static void hear_handed(void *self, const struct store_answer *a)
+{
+    struct lookup *l = self;
+    struct shell_peer *p = a->rc < 0 ? NULL : shell_find_peer(l->shell, l->peer);
+    bool handed = a->n_records == STORE_PAGE_MAX; /* there are more, so it is believed */
+    for (unsigned i = 0; p && i < a->n_records && !handed; i++)
+        handed = is_hand_over(a->records[i].body, l->attempt, p->who.name);
+    if (p && p->certificate)
+        step_again(l, p, handed ? &(struct bcore_known){.run = l->run} : NULL);
+    lookup_free(l);
+}
+
+void lookup_handed(struct shell *sh, const struct bcore_effect *e)
+{
+    const struct shell_peer *p = shell_find_peer(sh, e->peer);
+    struct store_question q = {.what = STORE_RECORDS, .run = e->run, .most = STORE_PAGE_MAX};
+    struct error err = {0};
+    if (!p)
+        return;
+    struct lookup *l = mem_zalloc(1, sizeof *l);
+    l->shell = sh;
+    l->peer = e->peer;
+    l->lsn = e->rests_on;
+    l->run = e->run;
+    l->attempt = e->attempt;
+    l->message = buf_dup(e->body);
+    if (ask_store(sh, p, BUDGET_LOOKUPS, sizeof *l + l->message.n, &q, hear_handed, l, &err) < 0)
+        lookup_free(l); /* no answer, as above */
 }
 
 void lookup_key(struct shell *sh, const struct bcore_effect *e)

@@ -9,6 +9,7 @@
  */
 void lookup_run(struct shell *sh, const struct bcore_effect *e);
 void lookup_key(struct shell *sh, const struct bcore_effect *e);
+void lookup_handed(struct shell *sh, const struct bcore_effect *e);
 /* For the gate: fills the EXECUTE of this number, whose call is only in the store. */
 void lookup_call(struct shell *sh, const struct bcore_effect *e, uint64_t number);
 

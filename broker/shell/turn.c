@@ -95,6 +95,14 @@ static void note_full(struct shell *sh, uint64_t handle)
     t->full[t->n_full++] = handle;
 }
 
+static void note(struct shell *sh, const struct bcore_effect *e)
+{
+    char by[LIMIT_NAME + 1], text[LIMIT_TEXT + 1], run[ID_TEXT];
+    span_copy_str(e->key, by, sizeof by);
+    span_copy_str(e->body, text, sizeof text);
+    shell_note(sh, by, "refused", id_format(e->run, run), text);
+}
+
 static void leave(void *self, const struct bcore_effect *e)
 {
     struct shell *sh = self;
@@ -114,6 +122,12 @@ static void leave(void *self, const struct bcore_effect *e)
         break;
     case BCORE_FX_LOOKUP_KEY:
         lookup_key(sh, e);
+        break;
+    case BCORE_FX_LOOKUP_HANDED:
+        lookup_handed(sh, e);
+        break;
+    case BCORE_FX_NOTE:
+        note(sh, e);
         break;
     case BCORE_FX_EXECUTE: /* the gate turns it into a SEND */
         break;

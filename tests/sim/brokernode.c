@@ -108,6 +108,11 @@ static void leave(void *self, const struct bcore_effect *e)
     case BCORE_FX_LOOKUP_KEY:
         lookup_key(b->lookup, e, guest_of(b, e->peer)->who->name);
         break;
+    case BCORE_FX_LOOKUP_HANDED:
+        lookup_handed(b->lookup, e);
+        break;
+    case BCORE_FX_NOTE: /* for people */
+        break;
     case BCORE_FX_EXECUTE: /* it has become a SEND */
         break;
     }

@@ -185,8 +185,6 @@ static void fill_call(struct callernode *c, struct wish *x, bool quick, struct d
         d->timeout_ms = (uint64_t)world_between(w, 200, 20000);
     d->expires =
         d->issued_at + (world_chance(w, 150) ? world_between(w, 5000, 120000) : EXPIRES_MS);
-    if (world_chance(w, 200))
-        d->parent.b[15] = (uint8_t)world_between(w, 1, 2);
 }
 
 void callernode_call(struct callernode *c, bool quick)

@@ -350,6 +350,18 @@ bool journal_key_of(const struct journal *j, struct span principal, struct span 
     return false;
 }
 
+bool journal_has_assigned(const struct journal *j, struct id run, uint64_t attempt,
+                          struct span server)
+{
+    struct r_assigned r;
+    for (size_t i = 0; i < j->durable; i++)
+        if (j->v[i].kind == KIND_R_ASSIGNED && id_eq(j->v[i].run, run) &&
+            r_assigned_decode(j->v[i].body, &r, NULL) == 0 && r.attempt == attempt &&
+            span_eq(r.server, server))
+            return true;
+    return false;
+}
+
 unsigned journal_events(const struct journal *j, uint64_t after, uint64_t upto, unsigned most,
                         const struct journal_record **ret)
 {

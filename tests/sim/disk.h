@@ -48,6 +48,8 @@ int journal_load(struct journal *j, bool folded, uint64_t kept_max, journal_take
 bool journal_end_of(const struct journal *j, struct id run, struct r_ended *ret);
 bool journal_key_of(const struct journal *j, struct span principal, struct span key, bool parent,
                     struct id *ret_run, struct hash *ret_digest);
+bool journal_has_assigned(const struct journal *j, struct id run, uint64_t attempt,
+                          struct span server);
 /* Up to `most` records with lsn in (after, upto], lent until the next append. Their number. */
 unsigned journal_events(const struct journal *j, uint64_t after, uint64_t upto, unsigned most,
                         const struct journal_record **ret);

@@ -318,6 +318,11 @@ static void refused_child(struct drive *d, uint32_t task, uint32_t index, unsign
     struct flight *f = &d->flights[task][index];
     if (m->code == REFUSAL_BUSY) {
         set_later(d, (int64_t)m->retry_ms);
+    } else if (what == ASK_CALL && m->code == REFUSAL_HELD_BY_OTHER) {
+        set_later(d, HELD_RETRY_MS);
+    } else if (what == ASK_CALL && m->code == REFUSAL_DENIED) { /* its parent is no longer live */
+        laws_parent_gone(d->node->laws, d->run);
+        over(d, "has ended already");
     } else if (what == ASK_RESOLVE) {
         hear_resolved(d, task);
     } else if (what == ASK_CALL) {

@@ -143,6 +143,12 @@ void lookup_key(struct sim_lookup *l, const struct bcore_effect *e, const char *
                            &a->known.digest);
 }
 
+void lookup_handed(struct sim_lookup *l, const struct bcore_effect *e)
+{
+    struct asked *a = asked_new(l, e);
+    a->is = journal_has_assigned(l->journal, e->run, e->attempt, e->key);
+}
+
 void lookup_call(struct sim_lookup *l, const struct bcore_effect *e, uint64_t number)
 {
     asked_new(l, e)->number = number;

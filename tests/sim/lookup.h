@@ -28,6 +28,7 @@ struct sim_lookup *lookup_new(struct world *w, struct process *broker, struct la
 void lookup_free(struct sim_lookup **l);
 void lookup_run(struct sim_lookup *l, const struct bcore_effect *e);
 void lookup_key(struct sim_lookup *l, const struct bcore_effect *e, const char *principal);
+void lookup_handed(struct sim_lookup *l, const struct bcore_effect *e);
 /* The answer goes to gate_filled with this number. */
 void lookup_call(struct sim_lookup *l, const struct bcore_effect *e, uint64_t number);
 

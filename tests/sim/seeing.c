@@ -92,12 +92,18 @@ static struct feed_event *make(void *self, uint64_t lsn, struct span record, str
         span_copy_str(d.job, e->job, sizeof e->job);
     }
     fill(e, kind, record);
+    return e;
+}
+
+static void tell(void *self, struct feed_event *e, struct span record, struct span begin)
+{
+    const uint64_t lsn = e->seq;
+    (void)self, (void)record, (void)begin;
     e->text = mem_printf(
         "%" PRIu64 " %s %.*s", lsn, e->word, (int)(lsn % 7 * 20),
         "................................................................................"
         "................................................................................");
     e->n = strlen(e->text);
-    return e;
 }
 
 static void drop(void *self, struct feed_event **e)
@@ -109,7 +115,22 @@ static void drop(void *self, struct feed_event **e)
     mem_free(e);
 }
 
-/* ---- Sessions: every session may see everything */
+/* ---- Sessions: every session may see everything, and is a principal of its own */
+static void who(void *self, uint64_t peer, struct feed_who *ret)
+{
+    (void)self;
+    *ret = (struct feed_who){0};
+    memcpy(ret->principal.b, &peer, sizeof peer);
+}
+static int take(void *self, const struct hash *principal, struct error *err)
+{
+    (void)self, (void)principal, (void)err;
+    return 0;
+}
+static void give(void *self, const struct hash *principal)
+{
+    (void)self, (void)principal;
+}
 static bool may_hear(void *self, uint64_t peer)
 {
     (void)self, (void)peer;
@@ -133,6 +154,12 @@ static void send(void *self, uint64_t peer, const struct m_events *m)
     laws_broker_says(s->laws, peer, buf_span(&message));
     listener_send(s->listener, peer, buf_span(&message));
     buf_free(&message);
+}
+
+static void go_on(struct seeing *s)
+{
+    while (feed_step(s->feed))
+        ;
 }
 
 /* ---- The store */
@@ -168,6 +195,7 @@ static void on_answer(struct world *w, void *self)
                              .next = n == most ? found[n - 1]->lsn : x->q.upto};
     question_free(s, x);
     feed_page(reader, &page);
+    go_on(s);
     s->turn_end(s->shell);
 }
 
@@ -194,7 +222,11 @@ static void forget(void *self, uint64_t asked)
 }
 
 static const struct feed_calls calls = {.make = make,
+                                        .tell = tell,
                                         .drop = drop,
+                                        .who = who,
+                                        .take = take,
+                                        .give = give,
                                         .may_hear = may_hear,
                                         .window_open = window_open,
                                         .may_see = may_see,
@@ -245,6 +277,7 @@ void seeing_record(struct seeing *s, uint64_t lsn, struct span record)
 void seeing_committed(struct seeing *s, uint64_t lsn)
 {
     feed_committed(s->feed, lsn);
+    go_on(s);
 }
 
 static void subscribe(struct seeing *s, uint64_t peer, const struct m_subscribe *m)
@@ -274,12 +307,14 @@ bool seeing_take(struct seeing *s, uint64_t peer, struct span message)
         subscribe(s, peer, &subscribing);
     else if (kind == KIND_M_CREDIT && m_credit_decode(message, &credit, NULL) == 0)
         feed_credit(s->feed, peer, &credit);
+    go_on(s);
     return true;
 }
 
 void seeing_window(struct seeing *s, uint64_t peer)
 {
-    feed_window(s->feed, peer);
+    (void)peer;
+    go_on(s);
 }
 
 void seeing_forget(struct seeing *s, uint64_t peer)

@@ -8,7 +8,7 @@ setup_file() {
     enter
     lbctl init --no-passphrase --cluster test --listen "127.0.0.1:$(free_port)" \
         --broker-home "$demo/broker"
-    start_broker --max-runs 5
+    start_broker --max-runs 7
     lbpkg keygen
     join_server etl1 etl
     cp "$demo/admin/etc/keys/builder.pub" "$demo/etl1/etc/trust/signers"
