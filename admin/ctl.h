@@ -11,7 +11,9 @@
 #include "common/options.h"
 #include "common/term.h"
 
+int ctl_doctor(int argc, char **argv);
 int ctl_init(int argc, char **argv);
+int ctl_key(int argc, char **argv);
 int ctl_invite(int argc, char **argv);
 int ctl_whoami(int argc, char **argv);
 int ctl_servers(int argc, char **argv);
@@ -26,6 +28,8 @@ int ctl_drain(int argc, char **argv);
 int ctl_undrain(int argc, char **argv);
 int ctl_forget(int argc, char **argv);
 int ctl_release(int argc, char **argv);
+bool ctl_rotate_has(const char *word); /* one of its verbs */
+int ctl_rotate(int argc, char **argv);
 int ctl_certificates(int argc, char **argv);
 int ctl_stats(int argc, char **argv);
 int ctl_store(int argc, char **argv);

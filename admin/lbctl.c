@@ -5,8 +5,10 @@
 
 static const struct verb_command verbs[] = {
     {"init", "make a cluster: keys, certificates, configuration", ctl_init},
+    {"key", "set, change or remove the passphrase of your key", ctl_key},
     {"invite", "print a token with which a server or a principal joins", ctl_invite},
     {"certificates", "list, renew or revoke certificates", ctl_certificates},
+    {"doctor", "what is wrong, or soon will be, and what to do about it", ctl_doctor},
     {"whoami", "who you are to the broker, and what you may do", ctl_whoami},
     {"servers", "the servers, and what is wrong there", ctl_servers},
     {"runs", "the runs that wait or run now", ctl_runs},

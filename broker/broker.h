@@ -41,7 +41,8 @@ struct broker {
     struct trust_anchors anchors;
     struct key key;
     struct certificate own;
-    uint64_t last_lsn; /* of the store, before the core starts */
+    struct buf next_certificate; /* for the key that it will have soon; empty: none */
+    uint64_t last_lsn;           /* of the store, before the core starts */
     struct loop_timer minute;
     struct loop_timer gathered; /* auditing.c: gathered denials are written */
     bool asked_due;             /* the store is asked what of the trail may be dropped */

@@ -1,4 +1,5 @@
 /* connect.c - the connection of liblongboat: opening it, starting a new session, waiting. */
+#include "client/brokerkey.h"
 #include "client/inner.h"
 
 #include <assert.h>
@@ -25,7 +26,9 @@ static void on_up(void *self, const struct m_welcome *welcome)
 {
     struct longboat *lb = self;
     lb->newer = welcome->minor > PROTO_MINOR;
+    lb->ahead = welcome->now - clock_wall_ms();
     lb->refused = REFUSAL_NONE;
+    brokerkey_welcome(&lb->config, lb->dialer, welcome, clock_wall_ms(), NULL);
     /* before anything is signed; on failure we keep the certificate that we have */
     if (welcome->yours.n)
         client_config_adopt(&lb->config, welcome->yours, clock_wall_ms(), NULL);
@@ -106,6 +109,7 @@ static int connect_dialer(struct longboat *lb, struct error *err)
         .addresses = (const char *const *)c->addresses,
         .n_addresses = (unsigned)c->n_addresses,
         .broker_key = c->broker.transport_key,
+        .next_key = c->broker_next.transport_key,
         .secret_transport = c->key.transport_secret,
         .public_transport = c->key.transport.b,
     };
@@ -199,6 +203,16 @@ struct span longboat_broker_certificate(const struct longboat *lb)
 bool longboat_is_up(const struct longboat *lb)
 {
     return dialer_is_up(lb->dialer);
+}
+
+int64_t longboat_broker_ahead(const struct longboat *lb)
+{
+    return lb->ahead;
+}
+
+bool longboat_broker_is_newer(const struct longboat *lb)
+{
+    return lb->newer;
 }
 
 const char *longboat_trouble(const struct longboat *lb)

@@ -72,6 +72,7 @@ struct longboat {
     struct dialer *dialer;
     bool withdrawn; /* no more calls are submitted */
     bool newer;     /* the broker speaks a newer minor version */
+    int64_t ahead;  /* its clock, of ours, in ms */
     /* the number of this session */
     uint64_t session;
     uint64_t last_req;

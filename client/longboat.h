@@ -59,6 +59,10 @@ int longboat_wait(struct longboat *lb, bool (*done)(void *), void *self, int64_t
                   struct error *err);
 /* Is the session open? If not, longboat_trouble says why; "" while nothing is known. */
 bool longboat_is_up(const struct longboat *lb);
+/* By how many ms the broker's clock was ahead of ours when the session began; negative: behind. */
+int64_t longboat_broker_ahead(const struct longboat *lb);
+/* Does the broker speak a newer minor version of the protocol than we do? */
+bool longboat_broker_is_newer(const struct longboat *lb);
 const char *longboat_trouble(const struct longboat *lb);
 struct loop *longboat_loop(struct longboat *lb);
 /* The broker's current revocation list (d_signed, not verified here); empty while there is none. It

@@ -37,12 +37,13 @@
     X(bin, certificate, LIMIT_CERTIFICATE) X(id, incarnation, 0) X(id, spool, 0) X(id, boot, 0) \
     X(u64, slots, LIMIT_SLOTS) X(u64, revocations, ANY)
 /* The session is open. certificate: the broker's. yours: a newer certificate of the sender's own
-   key than the one in HELLO, to be used from now on; empty: there is none. */
+   key than the one in HELLO, to be used from now on; empty: there is none. next: the broker's, for
+   the key that it will have soon. */
 #define M_WELCOME(X) \
     X(u64, minor, 255) X(str, cluster, LIMIT_NAME) X(str, broker, LIMIT_NAME) \
     X(bin, certificate, LIMIT_CERTIFICATE) X(u64, epoch, ANY) X(u64, lease_ms, ANY) \
     X(u64, lost_after_ms, ANY) X(i64, now, 0) X(u64, revocations, ANY) \
-    X(bin, yours, LIMIT_CERTIFICATE)
+    X(bin, yours, LIMIT_CERTIFICATE) X(added_bin, next, LIMIT_CERTIFICATE)
 /* The session is not opened, or ends now; do not come back before retry_ms. */
 #define M_REFUSED(X) X(u64, code, 9999) X(str, text, LIMIT_TEXT) X(u64, retry_ms, ANY)
 /* A frame of a session that the receiver does not know, or after a gap, or malformed: say HELLO
@@ -254,6 +255,11 @@
 #define D_REVOCATIONS(X) \
     X(str, cluster, LIMIT_NAME) X(u64, number, ANY) X(i64, issued_at, 0) \
     X(bin, serials, LIMIT_REVOKED * 8)
+/* Kind "rotation", signed by the new key itself; that is the body of kind "rotation-request",
+   signed by the key of now. sign_key: the new one. serial: of the certificate of now. */
+#define D_ROTATION(X) \
+    X(str, cluster, LIMIT_NAME) X(str, name, LIMIT_NAME) X(u64, serial, ANY) \
+    X(hash, sign_key, 0) X(i64, issued_at, 0)
 /* Kind "call". pin_latest: job_hash is zero, and what the server has is run. plan: its parent's
    name. item: for people, the values of a for_each, joined by commas. */
 #define D_CALL(X) \
@@ -371,7 +377,7 @@
     M(DEPLOYED, deployed, 112) M(JOB, job, 113) M(STEP, step, 114) M(BINDING, binding, 115) \
     M(OUTCOME, outcome, 116) M(STEP_OUTCOME, step_outcome, 117) M(RUNNABLE, runnable, 118) \
     M(PARAMETER, parameter, 119) M(EXIT_CODE, exit_code, 120) M(RESULT, result, 121) \
-    M(AUDIT, audit, 130) M(CHECKPOINT, checkpoint, 131)
+    M(ROTATION, rotation, 125) M(AUDIT, audit, 130) M(CHECKPOINT, checkpoint, 131)
 
 /* ======== The broker's journal. Each record has a number (lsn) in the store; it is also the
  * event's `seq`. ======== */

@@ -17,14 +17,16 @@
 #include "proto/messages.h"
 #include "trust/keys.h"
 
-#define ENVELOPE_CALL        "call"
-#define ENVELOPE_CERTIFICATE "certificate"
-#define ENVELOPE_CHECKPOINT  "checkpoint"
-#define ENVELOPE_DEPLOYMENT  "deployment"
-#define ENVELOPE_INVITATION  "invitation"
-#define ENVELOPE_PARENT      "parent"
-#define ENVELOPE_RESULT      "result"
-#define ENVELOPE_REVOCATIONS "revocations"
+#define ENVELOPE_CALL             "call"
+#define ENVELOPE_CERTIFICATE      "certificate"
+#define ENVELOPE_CHECKPOINT       "checkpoint"
+#define ENVELOPE_DEPLOYMENT       "deployment"
+#define ENVELOPE_INVITATION       "invitation"
+#define ENVELOPE_PARENT           "parent"
+#define ENVELOPE_RESULT           "result"
+#define ENVELOPE_REVOCATIONS      "revocations"
+#define ENVELOPE_ROTATION         "rotation"
+#define ENVELOPE_ROTATION_REQUEST "rotation-request"
 
 /* BLAKE2b-256 of the bytes. */
 void envelope_hash(struct span bytes, struct hash *ret);

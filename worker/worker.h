@@ -115,5 +115,6 @@ void attest_now(struct worker *w);
 /* ---- join.c, check.c: the verbs of the program. Each returns its exit code. */
 int join_verb(int argc, char **argv);
 int check_verb(int argc, char **argv);
+int rotate_verb(int argc, char **argv);
 
 #endif

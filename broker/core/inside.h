@@ -319,6 +319,7 @@ struct bcore_counts {
 struct bcore {
     struct bcore_config config;
     struct buf certificate;
+    struct buf next_certificate; /* for WELCOME */
     uint64_t lsn, epoch;
     struct table runs, runs_by_key, parents, parents_by_key;
     struct run *oldest, *newest;

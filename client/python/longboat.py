@@ -115,7 +115,11 @@ class Client:
     def __init__(self, folder=None, timeout=30.0):
         self.folder = folder = folder or config_folder()
         self.timeout = timeout
-        seed = bytes.fromhex(open(os.path.join(folder, "keys/sign.key")).read().strip())
+        text = open(os.path.join(folder, "keys/sign.key")).read()
+        if text.startswith("longboat-locked-key"):
+            raise PermissionError(f"{folder}/keys/sign.key is encrypted, which this client cannot "
+                                  "open: programs call with a key of their own (lbctl invite)")
+        seed = bytes.fromhex(text.strip())
         self.key = nacl.signing.SigningKey(seed)
         self.certificate = open(os.path.join(folder, "trust/certificate"), "rb").read()
         self.me = open_certificate(self.certificate)

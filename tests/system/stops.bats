@@ -11,7 +11,8 @@ setup_file() {
     local s
     new_demo
     enter
-    lbctl init --cluster test --listen "127.0.0.1:$(free_port)" --broker-home "$demo/broker"
+    lbctl init --no-passphrase --cluster test --listen "127.0.0.1:$(free_port)" \
+        --broker-home "$demo/broker"
     start_broker --lease ${lease}s --lost-after ${lost}s
     lbpkg keygen
     for s in etl1 etl2; do
