@@ -3,7 +3,7 @@
 
 #include "trust/fixture.h"
 
-struct desk {
+struct auditor_desk {
     struct trust_anchors anchors;
     struct key key;
     struct buf certificate;
@@ -14,10 +14,10 @@ struct desk {
     unsigned gone;   /* how often what waited went on; 100: cancelled */
 };
 
-static void begin(struct desk *d)
+static void begin(struct auditor_desk *d)
 {
     const struct store_audit_end end = {0};
-    *d = (struct desk){.anchors = fixture_anchors(), .key = fixture_key('b')};
+    *d = (struct auditor_desk){.anchors = fixture_anchors(), .key = fixture_key('b')};
     struct certificate_order o = {.cluster = "test",
                                   .name = "broker",
                                   .role = ROLE_BROKER,
@@ -36,7 +36,7 @@ static void begin(struct desk *d)
 }
 
 /* Verifies the pieces as the store would give them back. */
-static void take_pieces(struct desk *d)
+static void take_pieces(struct auditor_desk *d)
 {
     unsigned n;
     const struct store_audit *p = auditor_pending(d->auditor, &n);
@@ -61,7 +61,7 @@ static void take_pieces(struct desk *d)
     auditor_taken(d->auditor);
 }
 
-static void end(struct desk *d)
+static void end(struct auditor_desk *d)
 {
     auditor_free(&d->auditor);
     buf_free(&d->certificate);
@@ -73,7 +73,7 @@ static const struct ledger_who anna = {
 
 static void a_days_trail_is_whole_with_checkpoints_denials_and_what_was_dropped(void **state)
 {
-    struct desk d;
+    struct auditor_desk d;
     struct auditor_entry call = {
         .verb = "call", .object = "x@y", .decision = AUDIT_DENIED, .code = REFUSAL_DENIED};
     (void)state;
@@ -103,7 +103,7 @@ static void a_days_trail_is_whole_with_checkpoints_denials_and_what_was_dropped(
 
 static void a_text_that_is_too_long_or_no_text_is_cut_and_can_be_read(void **state)
 {
-    struct desk d;
+    struct auditor_desk d;
     char *text = mem_printf("%*s", LIMIT_TEXT - 1, "");
     char *cut = mem_printf("%s\xc3\xbc", text), *broken = mem_printf("good\xc3(");
     (void)state;
@@ -120,12 +120,12 @@ static void a_text_that_is_too_long_or_no_text_is_cut_and_can_be_read(void **sta
 
 static void go(void *self, bool cancelled)
 {
-    ((struct desk *)self)->gone += cancelled ? 100 : 1;
+    ((struct auditor_desk *)self)->gone += cancelled ? 100 : 1;
 }
 
 static void an_act_waits_until_its_entry_is_on_disk(void **state)
 {
-    struct desk d;
+    struct auditor_desk d;
     (void)state;
     begin(&d);
     auditor_checkpoint(d.auditor, 1000, NOW);
