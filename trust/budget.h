@@ -53,7 +53,7 @@
       "above it a server loses its oldest output, so that of others finds room; the index of a " \
       "log counts, too") \
     X(DEPOT, "depot", SHARE, 75, "bytes", "packages and plans, as a share of depot_size", \
-      "as for runs; deployed packages count for those who uploaded them")
+      "as for runs; a file counts for the one who uploaded it, from the upload's first byte on")
 #define X(n, w, k, l, u, t, y) BUDGET_##n,
 enum budget { BUDGETS(X) BUDGET_COUNT };
 #undef X
