@@ -14,7 +14,7 @@
 #include "common/log.h"
 
 enum {
-    SWEEP_MS = 60000,
+    SWEEP_MS = 5000,
     WALK_MS = 50,
     WALKED_AT_A_TIME = 16, /* parents; finding the next one looks at all of them */
     DROPPED_AT_A_TIME = 64
@@ -278,7 +278,7 @@ struct depot_plans *plans_new(struct depot *d, uint64_t retention_ms)
     ps->depot = d;
     ps->retention_ms = retention_ms;
     shell_listen(d->shell, &(struct shell_listener){.self = ps, .record = on_record});
-    loop_timer_set(loop, &ps->timer, "plans", loop_now(loop) + SWEEP_MS, on_timer, ps);
+    loop_timer_set(loop, &ps->timer, "plans", loop_now(loop), on_timer, ps);
     return ps;
 }
 

@@ -17,6 +17,7 @@ from wire import WORDS, code_of, expect, problems
 
 INVENTORY, ATTEST, LOG_DATA, LOG_ACK, LOGS, LOG = 32, 30, 41, 42, 57, 58
 PUT, PUT_END, GET, CHUNK = 70, 71, 72, 73
+PARENT_BEGIN, PARENT_PLAN, PARENT_END, PARENT_DRIVE, DRIVING = 20, 21, 22, 23, 24
 SPOOL = b"evil-spool-16byt"
 CREDIT = 256 << 10
 WORDS |= {"conflict": 13, "no_space": 26, "state": 24}
@@ -182,8 +183,40 @@ def uploads(homes):
     dora.close()
 
 
+def plans(homes):
+    """Hands in two plans and begins a parent with the second. Prints their hashes and the run."""
+    anna = of(homes, "anna")
+    anna.hello()
+    texts = [b"parent: idle\ntasks: {}\n", b"parent: live\ntasks: {}\n"]
+    for text in texts:
+        m = anna.ask(PARENT_PLAN, 1, digest(text), 0, len(text), text)
+        expect(m and m[0] == lb.DONE, f"PARENT_PLAN: {word(m)}")
+    body = lb.pack(106, "test", "anna", "p1", "live", digest(texts[1]), len(texts[1]), {}, "", 0,
+                   int(time.time() * 1000), ZERO16)
+    anna.ask(PARENT_BEGIN, 2, anna.who.sign(b"parent", body), True)
+    m = anna.hear_of((DRIVING,))
+    print(*(digest(text).hex() for text in texts), m[2].hex())
+    anna.close()
+
+
+def plans_end(homes, run):
+    """Ends the parent of `plans`."""
+    anna = of(homes, "anna")
+    anna.hello()
+    end = time.monotonic() + 30
+    while True:  # until the session that drove it has ended
+        m = anna.ask(PARENT_DRIVE, 1, bytes.fromhex(run))
+        if m[0] == DRIVING or time.monotonic() > end:
+            break
+        time.sleep(0.1)
+    m = anna.ask(PARENT_END, 2, bytes.fromhex(run), m[3], 7, "{}")
+    expect(m and m[0] == lb.DONE, f"PARENT_END: {word(m)}")
+    anna.close()
+
+
 if __name__ == "__main__":
-    cases = {f.__name__: f for f in (forged, empty, credit, readers, once, uploads)}
+    cases = {f.__name__: f for f in (forged, empty, credit, readers, once, uploads, plans,
+                                     plans_end)}
     cases[sys.argv[1]](*sys.argv[2:])
     for problem in problems:
         print(problem)
