@@ -11,12 +11,15 @@
 #include "common/options.h"
 #include "common/term.h"
 
+int ctl_doctor(int argc, char **argv);
 int ctl_init(int argc, char **argv);
+int ctl_key(int argc, char **argv);
 int ctl_invite(int argc, char **argv);
 int ctl_whoami(int argc, char **argv);
 int ctl_servers(int argc, char **argv);
 int ctl_runs(int argc, char **argv);
 int ctl_show(int argc, char **argv);
+int ctl_evidence(int argc, char **argv);
 int ctl_logs(int argc, char **argv);
 int ctl_history(int argc, char **argv);
 int ctl_explain(int argc, char **argv);
@@ -25,9 +28,12 @@ int ctl_drain(int argc, char **argv);
 int ctl_undrain(int argc, char **argv);
 int ctl_forget(int argc, char **argv);
 int ctl_release(int argc, char **argv);
+bool ctl_rotate_has(const char *word); /* one of its verbs */
+int ctl_rotate(int argc, char **argv);
 int ctl_certificates(int argc, char **argv);
 int ctl_stats(int argc, char **argv);
 int ctl_store(int argc, char **argv);
+int ctl_audit(int argc, char **argv);
 
 /* verb_begin, and no positional argument is longer than a field of a message. */
 int ctl_begin(const struct option_row *rows, size_t n, int argc, char **argv, const char *synopsis,

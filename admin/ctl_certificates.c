@@ -1,5 +1,5 @@
 /* ctl_certificates.c - lbctl certificates list | revoke | renew: lists certificates, locks
- * principals out, changes grants.
+ * principals out, changes grants. ctl_rotate.c has rotate, sign and take.
  *
  * Revoking signs the next number of the revocation list. The previous list is beside our key; if
  * another administrator has revoked since, the broker's, which comes with each session, is newer.
@@ -29,6 +29,8 @@ static const struct option_row rows[] = {
     {"only", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "renew: these grants and no others"},
     {"valid", 0, OPTION_DURATION, "730d", 3600000, INT64_MAX, false, "TIME",
      "renew: validity of the new certificate"},
+    {"old", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
+     "revoke: all but the newest certificate, after the key was rotated"},
     {"reason", 'r', OPTION_STR, "", 0, LIMIT_TEXT, false, "TEXT", "why; kept in the history"},
     CTL_UTC_ROW,
     {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "list: one JSON object a line"},
@@ -36,7 +38,9 @@ static const struct option_row rows[] = {
 
 static const char examples[] = "  lbctl certificates list\n"
                                "  lbctl certificates revoke anna --reason 'left the company'\n"
-                               "  lbctl certificates renew anna --grant 'call load@wh1'\n";
+                               "  lbctl certificates renew anna --grant 'call load@wh1'\n"
+                               "  lbctl certificates rotate | ssh desk lbctl certificates sign | "
+                               "lbctl certificates take\n";
 
 static void add_list(struct buf *out, json_t *array)
 {
@@ -167,6 +171,7 @@ static int office_open(struct office *o, const char *name)
 
 struct serials {
     const char *name;
+    uint64_t spared; /* 0: none */
     uint64_t *v;
     size_t n;
 };
@@ -176,7 +181,8 @@ static bool take_serial(void *self, struct span json)
     struct serials *s = self;
     json_t *row = json_parse("row", json, NULL);
     if (row && strcmp(ctl_text(row, "name"), s->name) == 0 &&
-        !json_is_true(json_object_get(row, "revoked"))) {
+        !json_is_true(json_object_get(row, "revoked")) &&
+        (uint64_t)ctl_int(row, "serial") != s->spared) {
         s->v = mem_realloc(s->v, s->n + 1, sizeof *s->v);
         s->v[s->n++] = (uint64_t)ctl_int(row, "serial");
     }
@@ -222,14 +228,16 @@ static int revoke_serial(struct office *o, uint64_t serial)
     return code;
 }
 
-static int revoke_all(struct office *o)
+static int revoke_all(struct office *o, bool old)
 {
-    struct serials s = {.name = o->subject.name};
+    struct serials s = {.name = o->subject.name, .spared = old ? o->subject.serial : 0};
     struct wire_list where = {0};
     int code = EXIT_DONE,
         rc = longboat_query(o->lb, "certificates", &where, take_serial, &s, &o->err);
     if (rc == 0 && s.n == 0)
-        rc = error_set(&o->err, -EALREADY, "'%s' is already revoked", o->subject.name);
+        rc = error_set(&o->err, -EALREADY,
+                       old ? "'%s' has no older certificate" : "'%s' is already revoked",
+                       o->subject.name);
     if (rc < 0)
         code = ctl_fail(o->argv, EXIT_REFUSED, &o->err);
     for (size_t i = 0; code == EXIT_DONE && i < s.n; i++) {
@@ -320,9 +328,11 @@ int ctl_certificates(int argc, char **argv)
 {
     struct option_values v = {0};
     struct office o = {.argv = argv};
-    int first,
-        code = ctl_begin(rows, COUNT_OF(rows), argc, argv,
-                         "list | revoke NAME | renew NAME [options]", examples, 1, 2, &v, &first);
+    if (argc > 1 && ctl_rotate_has(argv[1]))
+        return ctl_rotate(argc, argv);
+    int first, code = ctl_begin(rows, COUNT_OF(rows), argc, argv,
+                                "list | revoke NAME | renew NAME | rotate | sign | take | trust",
+                                examples, 1, 2, &v, &first);
     if (code >= 0)
         return code;
     const char *verb = argv[first], *name = first + 1 < argc ? argv[first + 1] : NULL;
@@ -332,7 +342,9 @@ int ctl_certificates(int argc, char **argv)
             term_utc();
         code = list(argv, opt_flag(&v, "json"));
     } else if (!(is_revoke || is_renew) || !name) {
-        error_set(&o.err, -EINVAL, "usage: %s list | revoke NAME | renew NAME [options]", argv[0]);
+        error_set(&o.err, -EINVAL,
+                  "usage: %s list | revoke NAME | renew NAME | rotate | sign | take | trust",
+                  argv[0]);
         code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &o.err);
     } else if (!name_is_good(span_str(name))) {
         error_set(&o.err, -EINVAL, "'%.60s' is not a name; lbctl certificates list shows all",
@@ -340,7 +352,7 @@ int ctl_certificates(int argc, char **argv)
         code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &o.err);
     } else {
         code = office_open(&o, name) < 0 ? ctl_fail(argv, EXIT_REFUSED, &o.err)
-               : is_revoke               ? revoke_all(&o)
+               : is_revoke               ? revoke_all(&o, opt_flag(&v, "old"))
                                          : renew_one(&o, &v);
         if (code == EXIT_DONE)
             code = keep_reason(&o, verb, opt_str(&v, "reason"));

@@ -1,5 +1,6 @@
-/* ctl_init.c - lbctl init: makes a cluster from nothing. The administrator's key stays here; the
- * broker gets a folder of its own. */
+/* ctl_init.c - lbctl init: makes a cluster from nothing. The administrator's key stays here,
+ * encrypted; the broker gets a home of its own, which moves to its machine: whoever breaks into the
+ * broker must not be able to make certificates. */
 #include "admin/ctl.h"
 
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include "common/paths.h"
 #include "common/termout.h"
 #include "net/address.h"
+#include "trust/passphrase.h"
 
 static const struct option_row rows[] = {
     {"cluster", 'c', OPTION_STR, NULL, 0, 0, false, "NAME",
@@ -28,22 +30,26 @@ static const struct option_row rows[] = {
     {"administrator", 0, OPTION_STR, "administrator", 0, 0, false, "NAME",
      "your name as the administrator"},
     {"broker-home", 0, OPTION_STR, NULL, 0, 0, false, "FOLDER",
-     "where to write the broker's files, for copying to its host; default: here"},
+     "the broker's home, for moving to its machine; default: CLUSTER-broker in this folder"},
+    {"no-passphrase", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
+     "do not encrypt your key: for tests and machines that nobody attends"},
+    {"passphrase-file", 0, OPTION_STR, NULL, 0, 0, false, "FILE",
+     "the passphrase is this file's first line, instead of being asked for"},
     {"valid", 0, OPTION_DURATION, "3650d", 86400000, INT64_MAX, false, "TIME",
      "validity of the two certificates"},
 };
 
 static const char examples[] =
-    "  lbctl init --cluster prod --address wh0:7411    on the broker's host; files in\n"
-    "                                                  /etc/longboat or ~/.config\n"
-    "To keep the administrator's key off the broker's host, make the broker's files\n"
-    "in a folder of their own and copy that folder there:\n"
-    "  LONGBOAT_HOME=$HOME/admin lbctl init --cluster prod --address wh0:7411 \\\n"
-    "    --broker-home ./wh0\n";
+    "  lbctl init --cluster prod --address wh0:7411 --broker-home ./wh0\n"
+    "Run it at your desk: your key is written here, encrypted with a passphrase that\n"
+    "you are asked for. The broker's home then moves to the broker's machine:\n"
+    "  tar -C wh0 -c . | ssh wh0 tar -C /srv/longboat/broker -x && rm -r wh0\n";
 
 struct work {
     const char *cluster;
-    char admin[PATHS_MAX], broker[PATHS_MAX]; /* the two configuration folders */
+    char admin[PATHS_MAX], broker_home[PATHS_MAX];
+    char broker[PATHS_MAX]; /* the configuration in its home */
+    bool encrypted;         /* the administrator's key */
     struct key admin_key, broker_key;
     struct buf admin_certificate, broker_certificate, administrators, client_yaml, broker_yaml,
         reached;
@@ -147,6 +153,21 @@ struct file_of {
     struct span content;
 };
 
+/* A key that no passphrase protects is made only for those who ask for that. */
+static int ask_passphrase(struct work *w, const struct option_values *v, char text[PASSPHRASE_MAX])
+{
+    if (opt_flag(v, "no-passphrase"))
+        return 0;
+    if (opt_str(v, "passphrase-file"))
+        passphrase_use_file(opt_str(v, "passphrase-file"));
+    if (!passphrase_can_ask())
+        return error_set(&w->err, -EINVAL,
+                         "there is no terminal to ask for a passphrase; --passphrase-file FILE has "
+                         "it in a file, --no-passphrase leaves your key unencrypted");
+    w->encrypted = true;
+    return passphrase_ask_new("the administrator's key", text, &w->err);
+}
+
 /* Nothing is written if any of the files exists: two clusters in one folder could not be told
  * apart. */
 static int refuse_old_files(struct work *w, const struct file_of *files, size_t n)
@@ -184,7 +205,8 @@ static int write_files(struct work *w, const struct file_of *files, size_t n)
     return 0;
 }
 
-static int write_key(struct work *w, const char *folder, const char *name, const struct key *key)
+static int write_key(struct work *w, const char *folder, const char *name, const struct key *key,
+                     const char *passphrase)
 {
     char path[PATHS_MAX];
     int rc = path_join(path, sizeof path, &w->err, folder, "keys", NULL);
@@ -192,12 +214,13 @@ static int write_key(struct work *w, const char *folder, const char *name, const
         rc = file_make_dirs(path, 0700, &w->err);
     if (rc == 0)
         rc = path_join(path, sizeof path, &w->err, folder, name, NULL);
-    return rc < 0 ? rc : key_file_create(path, key->seed, &w->err);
+    return rc < 0 ? rc : key_file_create_locked(path, key, passphrase, &w->err);
 }
 
-static int write_all(struct work *w, const char *administrator)
+static int write_all(struct work *w, const struct option_values *v)
 {
-    char *known = mem_printf("trust/known/%s", administrator);
+    char passphrase[PASSPHRASE_MAX];
+    char *known = mem_printf("trust/known/%s", opt_str(v, "administrator"));
     const struct file_of files[] = {
         {w->admin, "client.yaml", buf_span(&w->client_yaml)},
         {w->admin, "trust/administrators", buf_span(&w->administrators)},
@@ -210,27 +233,61 @@ static int write_all(struct work *w, const char *administrator)
     };
     int rc = refuse_old_files(w, files, COUNT_OF(files));
     if (rc == 0)
-        rc = write_key(w, w->admin, "keys/sign.key", &w->admin_key);
+        rc = ask_passphrase(w, v, passphrase);
     if (rc == 0)
-        rc = write_key(w, w->broker, "keys/broker.key", &w->broker_key);
+        rc = write_key(w, w->admin, "keys/sign.key", &w->admin_key,
+                       w->encrypted ? passphrase : NULL);
+    if (rc == 0)
+        rc = write_key(w, w->broker, "keys/broker.key", &w->broker_key, NULL);
     if (rc == 0)
         rc = write_files(w, files, COUNT_OF(files));
+    explicit_bzero(passphrase, sizeof passphrase);
     mem_free(&known);
     return rc;
 }
 
-static int folders(struct work *w, const char *broker_home)
+static int folders(struct work *w, const struct option_values *v)
 {
     struct paths here;
+    char work_folder[PATHS_MAX];
+    char *usual = mem_printf("%s-broker", w->cluster);
+    const char *home = opt_str(v, "broker-home") ? opt_str(v, "broker-home") : usual;
     int rc = paths_resolve(&here, &w->err);
+    if (rc == 0 && !getcwd(work_folder, sizeof work_folder))
+        rc = error_errno(&w->err, errno, "this folder has no path");
+    if (rc == 0)
+        rc = path_join(w->broker_home, sizeof w->broker_home, &w->err,
+                       *home == '/' ? "" : work_folder, home, NULL);
+    if (rc == 0)
+        rc = path_join(w->broker, sizeof w->broker, &w->err, w->broker_home, "etc", NULL);
+    mem_free(&usual);
     if (rc < 0)
         return rc;
     strcpy(w->admin, here.config);
-    if (!broker_home) {
-        strcpy(w->broker, here.config);
+    if (strcmp(w->admin, w->broker) != 0)
         return 0;
-    }
-    return path_join(w->broker, sizeof w->broker, &w->err, broker_home, "etc", NULL);
+    return error_set(&w->err, -EINVAL,
+                     "%s is your own home: your key must not lie beside the broker's. Name another "
+                     "folder with --broker-home",
+                     w->broker_home);
+}
+
+static void say_what_lies_where(struct work *w, const struct option_values *v)
+{
+    term_say(stdout,
+             "Cluster '%s' is made; you are its administrator '%s'.\n\n"
+             "  %s\n      your home: your key%s and certificate\n"
+             "  %s\n      the broker's home; move it to the broker's machine\n\n"
+             "Start the broker there with:  LONGBOAT_HOME=FOLDER lbbroker\n"
+             "Others reach it at %s\n\n"
+             "Keep a copy of %s/keys/sign.key%s\n"
+             "away from all machines: without it nobody can be invited, renewed or revoked.\n",
+             w->cluster, opt_str(v, "administrator"), w->admin,
+             w->encrypted ? ", encrypted," : ", NOT encrypted,", w->broker_home,
+             buf_str(&w->reached), w->admin, w->encrypted ? " and the passphrase" : "");
+    if (!w->encrypted)
+        term_say(stdout,
+                 "Whoever reads that file owns the cluster: lbctl key passphrase encrypts it.\n");
 }
 
 int ctl_init(int argc, char **argv)
@@ -255,17 +312,15 @@ int ctl_init(int argc, char **argv)
         key_make(&w.admin_key);
         key_make(&w.broker_key);
         texts(&w, &v);
-        code = folders(&w, opt_str(&v, "broker-home")) < 0 || certificates(&w, &v) < 0 ||
-                       write_all(&w, opt_str(&v, "administrator")) < 0
-                   ? ctl_fail(argv, EXIT_REFUSED, &w.err)
-                   : EXIT_DONE;
+        int rc = folders(&w, &v);
+        if (rc == 0)
+            rc = certificates(&w, &v);
+        if (rc == 0)
+            rc = write_all(&w, &v);
+        code = rc < 0 ? ctl_fail(argv, ctl_code(rc, REFUSAL_NONE), &w.err) : EXIT_DONE;
     }
     if (code == EXIT_DONE)
-        term_say(stdout,
-                 "cluster '%s': you are its administrator '%s' (key and certificate in %s)\n"
-                 "the broker's files are in %s; start it there with: lbbroker\n"
-                 "others reach it at %s\n",
-                 w.cluster, opt_str(&v, "administrator"), w.admin, w.broker, buf_str(&w.reached));
+        say_what_lies_where(&w, &v);
     key_forget(&w.admin_key);
     key_forget(&w.broker_key);
     buf_free(&w.admin_certificate);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "admin/ctl_proof.h"
 #include "admin/ctl_show.h"
 #include "client/find.h"
 #include "common/duration.h"
@@ -299,6 +300,15 @@ static void show_progress(struct show *s, json_t *run)
         show_line(s, "progress", ctl_text(run, "text"));
 }
 
+/* The broker tells what is shown; the signature proves it. */
+static void show_proof(struct show *s, json_t *run)
+{
+    struct buf text = {0};
+    ctl_proof_say(s->lb, run, &text);
+    show_line(s, "result", buf_str(&text));
+    buf_free(&text);
+}
+
 static void show_run(struct show *s, json_t *run)
 {
     size_t i;
@@ -313,6 +323,7 @@ static void show_run(struct show *s, json_t *run)
     if (json_object_get(run, "job_outcome"))
         show_linef(s, "layers", "delivery %s, job %s, package %s", ctl_state(run, "delivery"),
                    ctl_state(run, "job_outcome"), ctl_state(run, "package"));
+    show_proof(s, run);
     show_child(s, run);
     if (*ctl_text(run, "job_hash"))
         show_linef(s, "job", "%s (%s)", ctl_text(run, "job"), ctl_hash(run, "job_hash"));

@@ -5,12 +5,15 @@
 
 static const struct verb_command verbs[] = {
     {"init", "make a cluster: keys, certificates, configuration", ctl_init},
+    {"key", "set, change or remove the passphrase of your key", ctl_key},
     {"invite", "print a token with which a server or a principal joins", ctl_invite},
     {"certificates", "list, renew or revoke certificates", ctl_certificates},
+    {"doctor", "what is wrong, or soon will be, and what to do about it", ctl_doctor},
     {"whoami", "who you are to the broker, and what you may do", ctl_whoami},
     {"servers", "the servers, and what is wrong there", ctl_servers},
     {"runs", "the runs that wait or run now", ctl_runs},
     {"show", "one run or parent, with all that is known of it", ctl_show},
+    {"evidence", "the signed proof of how a run ended; verify checks one", ctl_evidence},
     {"logs", "the output of a run; -f follows it", ctl_logs},
     {"history", "the runs that have ended", ctl_history},
     {"explain", "why a run does not start, server by server", ctl_explain},
@@ -20,6 +23,7 @@ static const struct verb_command verbs[] = {
     {"undrain", "let a server take work again", ctl_undrain},
     {"forget", "take a server that is gone off the list", ctl_forget},
     {"stats", "the broker's counts, and who uses how much of it", ctl_stats},
+    {"audit", "who did what with their rights, and the proof of it", ctl_audit},
     {"store", "check or back up the broker's store", ctl_store},
 };
 

@@ -12,6 +12,7 @@
 #include "common/name.h"
 #include "common/suggest.h"
 #include "common/termout.h"
+#include "trust/secret.h"
 
 static const struct option_row rows[] = {
     {"kind", 'k', OPTION_STR, "shell", 0, 0, false, "KIND", "how it is run: exec, shell or python"},
@@ -90,6 +91,7 @@ static int put(const char *folder, const char *name, const char *text, mode_t mo
     return rc;
 }
 
+/* A package is no secret: its folders get the mode that this user's umask gives. */
 static int make(const char *folder, const char *name, const struct skeleton *k, struct error *err)
 {
     char *yaml = mem_printf(manifest, name, k->name, k->entry);
@@ -99,9 +101,11 @@ static int make(const char *folder, const char *name, const struct skeleton *k, 
             : mem_printf(shell_entry, strcmp(k->name, "exec") == 0
                                           ? "#!/bin/sh -eu\n# Any program can stand here.\n"
                                           : "set -eu\n");
+    mode_t private = umask(secret_umask());
     int rc = put(folder, PACKAGE_YAML, yaml, 0644, err);
     if (rc == 0)
         rc = put(folder, k->entry, entry, k->mode, err);
+    umask(private);
     mem_free(&yaml);
     mem_free(&entry);
     return rc;

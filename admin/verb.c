@@ -12,6 +12,8 @@
 #include "common/mem.h"
 #include "common/suggest.h"
 #include "common/termout.h"
+#include "trust/passphrase.h"
+#include "trust/secret.h"
 
 static void list_verbs(FILE *to, const char *program, const char *purpose, const char *examples,
                        const struct verb_command *verbs, unsigned n)
@@ -22,7 +24,10 @@ static void list_verbs(FILE *to, const char *program, const char *purpose, const
         term_say(to, "  %-14s %s\n", verbs[i].name, verbs[i].what);
     term_say(to, "\nExamples:\n");
     term_put(to, span_str(examples));
-    term_say(to, "\nExit codes: 0 done; 1 it ran and failed; 2 wrong usage; 3 refused, "
+    term_say(to, "\nAn encrypted key asks for its passphrase at the terminal. In scripts, name a\n"
+                 "file that only you can read: --passphrase-file FILE before the command, or\n"
+                 "LONGBOAT_PASSPHRASE_FILE.\n\n"
+                 "Exit codes: 0 done; 1 it ran and failed; 2 wrong usage; 3 refused, "
                  "or the broker\ncannot be reached.\n");
 }
 
@@ -136,6 +141,10 @@ static int run_verb(const char *program, const char *purpose, const char *exampl
     char help[] = "--help";
     const char *word = argc < 2 ? "" : argv[1];
     bool is_help = strcmp(word, "help") == 0;
+    if (strcmp(word, "--passphrase-file") == 0 && argc > 2) { /* before the verb: for all of them */
+        passphrase_use_file(argv[2]);
+        return run_verb(program, purpose, examples, verbs, n, argc - 2, argv + 2);
+    }
     if (!*word) {
         list_verbs(stderr, program, purpose, examples, verbs, n);
         return EXIT_ASKED_WRONGLY;
@@ -169,6 +178,8 @@ int verb_main(const char *program, const char *purpose, const char *examples,
               const struct verb_command *verbs, unsigned n, int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN); /* `lbctl history | head` ends by a failed write, not by a signal */
+    secret_begin();
+    passphrase_may_ask();
     begin_output();
     return end_output(program, run_verb(program, purpose, examples, verbs, n, argc, argv));
 }

@@ -5,6 +5,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "broker/auditing.h"
 #include "broker/depot/enrol.h"
 #include "broker/dispatch.h"
 #include "broker/shell/gate.h"
@@ -16,6 +17,7 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "trust/rotation.h"
 
 const char *broker_endpoint(struct broker *b, unsigned index)
 {
@@ -27,19 +29,26 @@ static void on_minute(struct loop *l, struct loop_timer *t, void *arg)
 {
     struct broker *b = arg;
     known_expire(b->shell.known, b->shell.invitations, loop_now_wall(l));
+    auditing_minute(b);
     loop_timer_set(l, t, "minute", loop_now(l) + 60000, on_minute, b);
 }
 
 static void on_store(struct loop *l, int fd, uint32_t events, void *arg)
 {
+    struct broker *b = arg;
     (void)l, (void)fd, (void)events;
-    store_dispatch(((struct broker *)arg)->shell.store);
+    store_dispatch(b->shell.store);
+    auditing_committed(b);
 }
 
 static enum refusal on_hello(void *self, uint64_t peer, const struct hash *key, const char *address,
                              struct span hello, struct error *why)
 {
-    return hello_take(&((struct broker *)self)->shell, peer, key, address, hello, why);
+    struct broker *b = self;
+    enum refusal code = hello_take(&b->shell, peer, key, address, hello, why);
+    if (code != REFUSAL_NONE)
+        auditing_deny_session(b, key, address, code, why->text);
+    return code;
 }
 
 static void on_down(void *self, uint64_t peer, const char *reason)
@@ -72,6 +81,28 @@ static void allow_key(void *self, const struct hash *transport, bool allowed)
                          allowed || known_by_key(b->shell.known, transport) != NULL);
 }
 
+/* The certificate of the next key, which sessions are told, so that they know the broker again when
+ * it has that key. */
+static void open_next(struct broker *b, const char *key, const char *own,
+                      const struct certificate *now)
+{
+    char *path = mem_printf("%s" ROTATION_NEXT, own);
+    struct certificate c = {0};
+    struct error err = {0};
+    int rc = file_read(path, LIMIT_CERTIFICATE, &b->next_certificate, &err);
+    if (rc == 0)
+        rc = rotation_verify(key, &b->anchors, now, buf_span(&b->next_certificate), clock_wall_ms(),
+                             &c, &err);
+    if (rc == 0)
+        log_info("sessions are told of this broker's next key; lbbroker rotate --now uses it");
+    else if (rc != -ENOENT)
+        log_warn("%s is not announced: %s", path, err.text);
+    if (rc < 0)
+        buf_clear(&b->next_certificate);
+    certificate_free(&c);
+    mem_free(&path);
+}
+
 static int open_trust(struct broker *b, struct error *err)
 {
     const char *etc = b->options.config;
@@ -89,11 +120,19 @@ static int open_trust(struct broker *b, struct error *err)
     if (rc == 0 && c->role != ROLE_BROKER)
         rc = error_set(err, -EINVAL, "%s: the certificate of '%s' is for a %s, not for a broker",
                        own, c->name, role_word(c->role));
+    /* lbbroker rotate --now may have been cut off after it had replaced the certificate */
+    if (rc == 0 && !hash_eq(&c->sign_key, &b->key.sign) &&
+        rotation_finish(key, &c->sign_key, NULL) > 0) {
+        key_forget(&b->key);
+        rc = key_load(key, &b->key, err);
+    }
     if (rc == 0 && !hash_eq(&c->sign_key, &b->key.sign))
         rc = error_set(
             err, -EINVAL,
             "%s is not for the key in %s; run lbctl init again or put the right file there", own,
             key);
+    if (rc == 0)
+        open_next(b, key, own, c);
     buf_free(&bytes);
     mem_free(&anchors);
     mem_free(&key);
@@ -153,7 +192,8 @@ static void open_core(struct broker *b)
                              .runs_percent = budgets_limit(b->shell.budgets, BUDGET_RUNS),
                              .memory_percent = budgets_limit(b->shell.budgets, BUDGET_MEMORY),
                              .evidence_bytes = budgets_limit(b->shell.budgets, BUDGET_EVIDENCE),
-                             .certificate = buf_span(&b->own.signed_bytes)};
+                             .certificate = buf_span(&b->own.signed_bytes),
+                             .next = buf_span(&b->next_certificate)};
     span_copy_str(span_str(b->options.cluster), c.cluster, sizeof c.cluster);
     span_copy_str(span_str(b->options.name), c.broker, sizeof c.broker);
     randombytes_buf(c.hash_key, sizeof c.hash_key);
@@ -237,6 +277,8 @@ int broker_open(struct broker **ret, struct loop *loop, const struct broker_opti
     }
     if (rc == 0)
         rc = open_store(b, err);
+    if (rc == 0)
+        rc = auditing_open(b, err);
     if (rc == 0) {
         known_load_invitations(b->shell.known, b->shell.invitations, clock_wall_ms(), warn);
         turn_begin(&b->shell, b->last_lsn, o->restored);
@@ -265,6 +307,7 @@ void broker_close(struct broker **broker)
     while (sh->peers)
         hello_forget(sh, sh->peers);
     offload_free(&sh->offload);
+    auditing_stop(b);
     turn_stop(sh);
     if (sh->store)
         loop_del(sh->loop, store_fd(sh->store));
@@ -273,6 +316,7 @@ void broker_close(struct broker **broker)
     logs_close(&b->logs);
     depot_close(&b->depot);
     store_close(&sh->store);
+    auditor_free(&sh->auditor);
     turn_free(sh);
     bcore_free(&sh->core);
     known_free(&sh->known);
@@ -280,6 +324,7 @@ void broker_close(struct broker **broker)
     anchors_free(&b->anchors);
     key_forget(&b->key);
     certificate_free(&b->own);
+    buf_free(&b->next_certificate);
     buf_free(&sh->scratch);
     buf_free(&sh->trimmed);
     mem_free(&sh->store_path);

@@ -21,7 +21,9 @@ struct broker_options {
         lost_after_ms;
     uint64_t depot_bytes, logs_bytes;
     uint64_t budgets[BUDGET_COUNT]; /* limits; 0: the default of trust/budget.h */
-    bool restored;                  /* the store is a restored backup */
+    uint64_t audit_retention_ms;    /* 0: for ever */
+    enum copy audit_copy;
+    bool restored; /* the store is a restored backup */
 };
 
 /* One note in the view `events` for each principal and message in this time, with the count of
@@ -39,8 +41,11 @@ struct broker {
     struct trust_anchors anchors;
     struct key key;
     struct certificate own;
-    uint64_t last_lsn; /* of the store, before the core starts */
+    struct buf next_certificate; /* for the key that it will have soon; empty: none */
+    uint64_t last_lsn;           /* of the store, before the core starts */
     struct loop_timer minute;
+    struct loop_timer gathered; /* auditing.c: gathered denials are written */
+    bool asked_due;             /* the store is asked what of the trail may be dropped */
     struct broker_denial {
         char name[LIMIT_NAME + 1];
         uint64_t kind, count;

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "broker/auditing.h"
 #include "broker/depot/enrol.h"
 #include "broker/shell/hello.h"
 #include "broker/shell/operate.h"
@@ -187,6 +188,7 @@ static void deny(struct broker *b, struct shell_peer *p, uint64_t kind, struct s
                  enum refusal code, const char *why)
 {
     note_denial(b, p, kind, why);
+    auditing_deny(b, p, kind, message, code, why);
     answer(b, p, kind, message, code, why);
 }
 
@@ -217,6 +219,7 @@ void dispatch_message(void *broker, uint64_t handle, uint64_t kind, struct span 
         return;
     sh->messages++;
     if ((code = hello_still_good(sh, p, &text)) != REFUSAL_NONE) {
+        auditing_deny(b, p, kind, message, code, text);
         shell_drop(sh, p, code, text);
         return;
     }
@@ -228,7 +231,7 @@ void dispatch_message(void *broker, uint64_t handle, uint64_t kind, struct span 
         verdict = rights_judge(sh->core, p->certificate, row ? &row->rule : NULL, kind, message,
                                &code, &err);
     if (verdict != RIGHTS_DENIED)
-        row->take(b, p, kind, message);
+        auditing_take(b, p, kind, message);
     else if (row && is_of_form(code))
         answer(b, p, kind, message, code, err.text);
     else

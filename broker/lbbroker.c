@@ -6,21 +6,22 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
 #include "broker/broker.h"
 #include "broker/check.h"
+#include "broker/rotate.h"
 #include "common/log.h"
 #include "common/options.h"
 #include "common/paths.h"
 #include "common/termout.h"
+#include "trust/secret.h"
 
 static const char EXAMPLES[] =
     "  lbbroker                 run with etc/broker.yaml (made by: lbctl init)\n"
     "  lbbroker check           check configuration, keys, store and port\n"
+    "  lbbroker rotate          a new key, with an administrator's help\n"
     "  lbbroker --restored      once, after putting a backup back: hold what was live in it\n"
     "  lbbroker --listen 'tcp://*:7411' --log-level debug\n";
 
@@ -49,6 +50,10 @@ static const struct option_row ROWS[] = {
      "how much room the output of children may take"},
     {"budgets", 0, OPTION_LIST, NULL, 0, 0, true, "NAME=LIMIT",
      "what one principal may use (docs/operations.md); may be repeated"},
+    {"audit-retention", 0, OPTION_DURATION, "0s", 0, INT64_MAX, true, "TIME",
+     "how long to keep the audit trail; 0: for ever"},
+    {"audit-copy", 0, OPTION_STR, "none", 0, 0, true, "WHERE",
+     "where each audit entry's number and hash also go: none, journald or syslog"},
     {"restored", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
      "for the first start with a backup: hold every run that was live in it until lbctl release "
      "decides"},
@@ -117,7 +122,9 @@ static int broker_options_from(const struct option_values *v, const struct paths
                                    .restored = opt_flag(v, "restored")};
     ret->listen = opt_list(v, "listen", &n);
     ret->n_listen = (unsigned)n;
-    return read_budgets(v, ret, err);
+    ret->audit_retention_ms = (uint64_t)opt_int(v, "audit-retention");
+    int rc = copy_parse(opt_str(v, "audit-copy"), &ret->audit_copy, err);
+    return rc < 0 ? rc : read_budgets(v, ret, err);
 }
 
 static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void *arg)
@@ -150,6 +157,7 @@ static int run(const struct broker_options *o)
     if (rc == 0)
         rc = broker_open(&b, loop, o, &err);
     if (rc == 0) {
+        secret_warn_unlocked(log_warn);
         for (unsigned i = 0; i < o->n_listen; i++)
             log_info("broker '%s' of cluster '%s' listens on %s", o->name, o->cluster,
                      broker_endpoint(b, i));
@@ -172,19 +180,20 @@ int main(int argc, char **argv)
     struct option_values v = {0};
     struct broker_options o;
     int first = argc, code;
-    umask(077);
-    prctl(PR_SET_DUMPABLE, 0); /* no core dump, no tracer: the key stays in this process */
+    secret_begin();
+    if (argc > 1 && strcmp(argv[1], "rotate") == 0)
+        return broker_rotate(argc - 1, argv + 1);
     log_open("lbbroker", LOG_LEVEL_INFO);
     int rc = paths_resolve(&paths, &err);
     if (rc == 0)
         rc = read_options(argc, argv, &paths, &v, &first, &err);
-    if (rc == 0 && options_answered(&v, "lbbroker", "[check] [options]", EXAMPLES)) {
+    if (rc == 0 && options_answered(&v, "lbbroker", "[check | rotate] [options]", EXAMPLES)) {
         options_free(&v);
         return 0;
     }
     if (rc == 0 && first < argc && (strcmp(argv[first], "check") != 0 || first + 1 < argc))
-        rc = error_set(&err, -EINVAL, "unknown command '%s'; the only one is: lbbroker check",
-                       argv[first]);
+        rc =
+            error_set(&err, -EINVAL, "unknown command '%s'; expected check or rotate", argv[first]);
     if (rc == 0)
         rc = broker_options_from(&v, &paths, &o, &err);
     if (rc < 0) {

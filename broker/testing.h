@@ -31,7 +31,7 @@ struct btest_peer {
     bool up, refused;
     uint64_t refused_code;
     struct id spool;
-    uint64_t minor; /* not 0: the version that its HELLO names */
+    uint64_t minor;   /* not 0: the version that its HELLO names */
     struct buf heard; /* [u32 size][message] ... */
     size_t read;      /* how far `heard` has been read */
     unsigned sessions;

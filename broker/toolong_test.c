@@ -3,7 +3,7 @@
 #include "broker/testing.h"
 #include "trust/call.h"
 
-enum { LONG = 250 << 10, STEPS = 12000 };
+enum { LONG = 250 << 10, STEPS = 10000 };
 
 /* As JSON each of its parameter's characters takes six bytes. */
 static void call_at_length(struct btest_peer *anna)
@@ -90,11 +90,11 @@ static void a_run_with_many_records_is_shown_by_the_first_and_the_last(void **st
     }
     struct view_run v;
     wait_until(w, view_run(w->broker->shell.core, &execute.run, &v) &&
-                      strcmp(v.step, "step_12000") == 0);
+                      strcmp(v.step, "step_10000") == 0);
     btest_ask(&anna, "run", "run", id_format(execute.run, id), &text);
     assert_contains(buf_str(&text), "\"event\":\"called\"");
     assert_contains(buf_str(&text), "\"step\":\"step_1\"");
-    assert_contains(buf_str(&text), "\"step\":\"step_12000\"");
+    assert_contains(buf_str(&text), "\"step\":\"step_10000\"");
     assert_contains(buf_str(&text), "\"events_left_out\":");
     btest_result(&etl1, execute.run);
     struct m_run_ended ended;

@@ -73,6 +73,9 @@ static void call_free(struct call *c)
         leave_run(c);
     buf_free(&c->body);
     buf_free(&c->message);
+    buf_free(&c->ended);
+    mem_free(&c->job);
+    mem_free(&c->address);
     mem_free(&c);
 }
 
@@ -207,6 +210,7 @@ static void sign_batch(struct longboat *lb, struct call_list *list)
         }
         struct m_call m = {.req = c->req, .call = buf_span(&envelopes[i]), .follow = FOLLOW_LEVEL};
         m_call_encode(&m, &c->message);
+        call_digest(buf_span(&c->body), &c->digest);
         buf_free(&c->body);
         buf_free(&envelopes[i]);
         submit(c);
@@ -336,30 +340,114 @@ void call_take_state(struct longboat *lb, struct span message)
     span_copy_str(m.text, text, sizeof text);
     for (struct call *c = by_run(lb, &m.run), *same; c; c = same) {
         same = c->same;
+        if (m.attempt > c->attempt)
+            c->attempt = m.attempt;
         tell(c, &run);
     }
+}
+
+/* ---- The end */
+
+static void end_as(struct call *c, const struct m_run_ended *m, const struct d_outcome *outcome)
+{
+    char text[LIMIT_TEXT + 1];
+    struct longboat_run run = {
+        .run = m->run, .attempt = m->attempt, .state = RUN_ENDED, .text = text, .outcome = outcome};
+    span_copy_str(m->server, run.server, sizeof run.server);
+    span_copy_str(outcome->message, text, sizeof text);
+    end(c, &run);
+}
+
+/* What the broker told is not what the server signed: how the run ended is not known. */
+static void end_unproven(struct call *c, const struct m_run_ended *m, const struct error *why)
+{
+    struct buf text = {0};
+    char id[ID_TEXT], job[LIMIT_JOB + 1];
+    span_copy_str(span_str(c->job), job, sizeof job); /* the call is freed before it is told */
+    if (m->server.n)
+        buf_printf(&text,
+                   "the result of run %s claims to come from " SPAN_FMT
+                   " and is not signed by it: %s",
+                   id_format(m->run, id), SPAN_ARG(m->server), why->text);
+    else
+        buf_printf(&text, "the result of run %s names no server and nobody has signed it: %s",
+                   id_format(m->run, id), why->text);
+    struct d_outcome o = {.delivery = DELIVERY_CALLED,
+                          .job = JOB_UNKNOWN,
+                          .package = PACKAGE_UNKNOWN,
+                          .status = STATUS_UNKNOWN,
+                          .code = REFUSAL_BAD_SIGNATURE,
+                          .message = buf_span(&text),
+                          .server = m->server,
+                          .job_name = span_str(job)};
+    end_as(c, m, &o);
+    buf_free(&text);
+}
+
+bool longboat_is_unproven(const struct d_outcome *o)
+{
+    return o->status == STATUS_UNKNOWN && o->code == REFUSAL_BAD_SIGNATURE;
+}
+
+/* Takes a RUN_ENDED for one call; it may have to wait for a certificate. */
+static void take_end(struct call *c, struct span message)
+{
+    struct m_run_ended m;
+    struct d_outcome outcome;
+    struct error why = {0};
+    struct buf steps = {0};
+    struct longboat *lb = c->lb;
+
+    if (longboat_decode(lb, &m_run_ended_schema, message, &m, NULL) < 0 ||
+        longboat_decode(lb, &d_outcome_schema, m.outcome, &outcome, NULL) < 0)
+        return;
+    switch (signers_judge(c, &m, &outcome, &why)) {
+    case SIGNERS_GOOD:
+        outcome.steps = inner_known(lb, &d_step_outcome_schema, &outcome.steps, &steps);
+        end_as(c, &m, &outcome);
+        break;
+    case SIGNERS_WAIT:
+        if (c->ended.n == 0)
+            buf_add(&c->ended, message.p, message.n);
+        break;
+    case SIGNERS_BAD:
+        end_unproven(c, &m, &why);
+        break;
+    }
+    buf_free(&steps);
 }
 
 void call_take_ended(struct longboat *lb, struct span message)
 {
     struct m_run_ended m;
-    struct d_outcome outcome;
-    char text[LIMIT_TEXT + 1];
-    struct longboat_run run = {.state = RUN_ENDED, .text = text, .outcome = &outcome};
-    struct buf steps = {0};
-    struct call *c;
-
-    if (longboat_decode(lb, &m_run_ended_schema, message, &m, NULL) < 0 ||
-        longboat_decode(lb, &d_outcome_schema, m.outcome, &outcome, NULL) < 0)
+    struct call *c, *same;
+    if (longboat_decode(lb, &m_run_ended_schema, message, &m, NULL) < 0)
         return;
-    run.run = m.run;
-    run.attempt = m.attempt;
-    span_copy_str(m.server, run.server, sizeof run.server);
-    span_copy_str(outcome.message, text, sizeof text);
-    outcome.steps = inner_known(lb, &d_step_outcome_schema, &outcome.steps, &steps);
-    while ((c = by_run(lb, &m.run)))
-        end(c, &run);
-    buf_free(&steps);
+    for (c = by_run(lb, &m.run); c; c = same) {
+        same = c->same; /* ending one call frees no other */
+        take_end(c, message);
+    }
+}
+
+void call_signer_known(struct longboat *lb)
+{
+    /* by number: a callback may end calls that come later */
+    uint64_t *waiting = mem_alloc((HASH_COUNT(lb->calls) + 1) * sizeof *waiting);
+    size_t n = 0;
+    for (const struct call *c = lb->calls; c; c = c->hh.next)
+        if (c->ended.n)
+            waiting[n++] = c->req;
+    for (size_t i = 0; i < n; i++) {
+        struct call *c;
+        HASH_FIND(hh, lb->calls, &waiting[i], sizeof waiting[i], c);
+        if (!c)
+            continue;
+        struct buf message = c->ended;
+        c->ended = (struct buf){0};
+        take_end(c, buf_span(&message));
+        buf_free(&message);
+    }
+    mem_free(&waiting);
 }
 
 /* ---- A new session */
@@ -395,6 +483,8 @@ int longboat_call_start(struct longboat *lb, const struct longboat_call *o, long
     c->lb = lb;
     c->req = longboat_req(lb);
     c->body = body;
+    c->job = mem_strdup(o->job);
+    c->address = mem_strdup(o->address);
     c->follow = follow;
     c->self = self;
     HASH_ADD(hh, lb->calls, req, sizeof c->req, c);

@@ -2,6 +2,7 @@
 #include "client/config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/clock.h"
@@ -10,6 +11,7 @@
 #include "common/paths.h"
 #include "common/yaml.h"
 #include "net/address.h"
+#include "trust/rotation.h"
 
 static int path_of(char path[PATHS_MAX], const char *folder, const char *name, struct error *err)
 {
@@ -36,12 +38,9 @@ static int read_address(const struct yaml_node *node, char **ret, struct error *
 
 static int read_brokers(struct client_config *c, const struct yaml_node *root, struct error *err)
 {
-    static const char *const keys[] = {"brokers", NULL};
     const struct yaml_node *brokers;
     int rc;
 
-    if ((rc = yaml_check_keys(root, keys, err)) < 0)
-        return rc;
     if (!(brokers = yaml_require(root, "brokers", err)))
         return -EINVAL;
     if ((rc = yaml_expect_seq(brokers, err)) < 0)
@@ -58,6 +57,33 @@ static int read_brokers(struct client_config *c, const struct yaml_node *root, s
     return 0;
 }
 
+/* accept: for the time in which some servers are still of a version that cannot sign. */
+static int read_unsigned(struct client_config *c, const struct yaml_node *root, struct error *err)
+{
+    const struct yaml_node *node = yaml_get(root, "unsigned_results");
+    const char *word;
+    int rc;
+
+    if (!node)
+        return 0;
+    if ((rc = yaml_str(node, &word, err)) < 0)
+        return rc;
+    c->accept_unsigned = strcmp(word, "accept") == 0;
+    if (!c->accept_unsigned && strcmp(word, "refuse") != 0)
+        return yaml_error(node, err, "'unsigned_results' must be refuse or accept, not '%s'", word);
+    return 0;
+}
+
+static int read_client(struct client_config *c, const struct yaml_node *root, struct error *err)
+{
+    static const char *const keys[] = {"brokers", "unsigned_results", NULL};
+    int rc = yaml_check_keys(root, keys, err);
+
+    if (rc == 0)
+        rc = read_brokers(c, root, err);
+    return rc < 0 ? rc : read_unsigned(c, root, err);
+}
+
 static int load_addresses(struct client_config *c, const char *folder, struct error *err)
 {
     char path[PATHS_MAX];
@@ -67,7 +93,7 @@ static int load_addresses(struct client_config *c, const char *folder, struct er
     if ((rc = path_of(path, folder, CLIENT_FILE, err)) < 0 ||
         (rc = yaml_read_file(path, &yaml, err)) < 0)
         return rc;
-    rc = read_brokers(c, yaml_root(yaml), err);
+    rc = read_client(c, yaml_root(yaml), err);
     yaml_free(&yaml);
     return rc;
 }
@@ -106,6 +132,26 @@ static int load_certificate(const struct client_config *c, const char *path, str
     return rc;
 }
 
+static bool is_newer_broker(const struct client_config *c, const struct certificate *n)
+{
+    return n->role == ROLE_BROKER && strcmp(n->name, c->broker.name) == 0 &&
+           n->serial > c->broker.serial && !hash_eq(&n->sign_key, &c->broker.sign_key);
+}
+
+/* One that is not good is as none: the pinned key stays. */
+static void load_next_broker(struct client_config *c, const char *folder)
+{
+    char path[PATHS_MAX];
+    struct buf bytes = {0};
+    if (path_of(path, folder, BROKER_FILE ROTATION_NEXT, NULL) == 0 &&
+        file_read(path, LIMIT_CERTIFICATE, &bytes, NULL) == 0 &&
+        certificate_verify(buf_span(&bytes), &c->anchors, clock_wall_ms(), &c->broker_next, NULL,
+                           NULL) == 0 &&
+        !is_newer_broker(c, &c->broker_next))
+        certificate_free(&c->broker_next);
+    buf_free(&bytes);
+}
+
 static int load_trust(struct client_config *c, const char *folder, struct error *err)
 {
     char path[PATHS_MAX], administrators[PATHS_MAX], cluster[LIMIT_NAME + 1];
@@ -131,6 +177,7 @@ static int load_trust(struct client_config *c, const char *folder, struct error 
         (rc = file_read(path, LIMIT_CERTIFICATE, &brokers, err)) < 0 ||
         (rc = load_certificate(c, path, buf_span(&brokers), &c->broker, err)) < 0)
         goto done;
+    load_next_broker(c, folder);
     if (c->broker.role != ROLE_BROKER)
         rc = error_set(err, -EINVAL, "%s: '%s' is a %s, not a broker", path, c->broker.name,
                        role_word(c->broker.role));
@@ -148,6 +195,13 @@ static int load_key(struct client_config *c, const char *folder, struct error *e
     if ((rc = path_of(path, folder, SIGN_KEY_FILE, err)) < 0 ||
         (rc = key_load(path, &c->key, err)) < 0)
         return rc;
+    /* a rotation may have been cut off after it had replaced the certificate */
+    if (!hash_eq(&c->key.sign, &c->me.sign_key) &&
+        rotation_finish(path, &c->me.sign_key, NULL) > 0) {
+        key_forget(&c->key);
+        if ((rc = key_load(path, &c->key, err)) < 0)
+            return rc;
+    }
     if (!hash_eq(&c->key.sign, &c->me.sign_key))
         return error_set(err, -EINVAL,
                          "%s does not belong to the certificate of '%s' in %s/%s; join again", path,
@@ -212,6 +266,50 @@ int client_config_adopt(struct client_config *c, struct span certificate, int64_
     return file_write_atomic(path, buf_span(&c->me.signed_bytes), 0600, err);
 }
 
+int client_config_next_broker(struct client_config *c, struct span certificate, int64_t now,
+                              struct error *err)
+{
+    struct certificate next = {0};
+    char path[PATHS_MAX];
+    int rc;
+
+    if (span_eq(certificate, buf_span(&c->broker_next.signed_bytes)) ||
+        span_eq(certificate, buf_span(&c->broker.signed_bytes)))
+        return 0;
+    if ((rc = certificate_verify(certificate, &c->anchors, now, &next, NULL, err)) < 0)
+        return rc;
+    if (!is_newer_broker(c, &next)) {
+        rc = error_set(err, -EBADMSG,
+                       "this certificate of %s '%s' is not one for a new key of "
+                       "broker '%s'",
+                       role_word(next.role), next.name, c->broker.name);
+        certificate_free(&next);
+        return rc;
+    }
+    certificate_free(&c->broker_next);
+    c->broker_next = next;
+    if ((rc = path_of(path, c->folder, BROKER_FILE ROTATION_NEXT, err)) < 0 ||
+        (rc = file_write_atomic(path, certificate, 0644, err)) < 0)
+        return rc;
+    return 1;
+}
+
+int client_config_pin_next(struct client_config *c, struct error *err)
+{
+    char path[PATHS_MAX], next[PATHS_MAX];
+    int rc;
+
+    certificate_free(&c->broker);
+    c->broker = c->broker_next;
+    c->broker_next = (struct certificate){0};
+    if ((rc = path_of(path, c->folder, BROKER_FILE, err)) < 0 ||
+        (rc = path_of(next, c->folder, BROKER_FILE ROTATION_NEXT, err)) < 0)
+        return rc;
+    return rename(next, path) < 0
+               ? error_errno(err, errno, "cannot put the broker's new certificate into %s", path)
+               : 0;
+}
+
 void client_config_free(struct client_config *c)
 {
     for (size_t i = 0; i < c->n_addresses; i++)
@@ -222,5 +320,6 @@ void client_config_free(struct client_config *c)
     key_forget(&c->key);
     certificate_free(&c->me);
     certificate_free(&c->broker);
+    certificate_free(&c->broker_next);
     memset(c, 0, sizeof *c);
 }

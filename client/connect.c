@@ -1,4 +1,5 @@
 /* connect.c - the connection of liblongboat: opening it, starting a new session, waiting. */
+#include "client/brokerkey.h"
 #include "client/inner.h"
 
 #include <assert.h>
@@ -25,7 +26,9 @@ static void on_up(void *self, const struct m_welcome *welcome)
 {
     struct longboat *lb = self;
     lb->newer = welcome->minor > PROTO_MINOR;
+    lb->ahead = welcome->now - clock_wall_ms();
     lb->refused = REFUSAL_NONE;
+    brokerkey_welcome(&lb->config, lb->dialer, welcome, clock_wall_ms(), NULL);
     /* before anything is signed; on failure we keep the certificate that we have */
     if (welcome->yours.n)
         client_config_adopt(&lb->config, welcome->yours, clock_wall_ms(), NULL);
@@ -40,8 +43,8 @@ static void on_window(void *self)
     pump(self);
 }
 
-/* The client itself trusts only the broker's pinned certificate; an administrator who signs the
-   next list needs the current one. */
+/* Servers' certificates are held against the list; an administrator who signs the next one needs
+   it as it came. */
 static void keep_revocations(struct longboat *lb, struct span message)
 {
     struct m_revoked m;
@@ -49,6 +52,8 @@ static void keep_revocations(struct longboat *lb, struct span message)
         return;
     buf_clear(&lb->revocations);
     buf_add(&lb->revocations, m.list.p, m.list.n);
+    /* one that does not verify revokes nothing */
+    revocations_take(&lb->revoked, m.list, &lb->config.anchors, NULL, NULL);
 }
 
 static void on_message(void *self, uint64_t kind, struct span message)
@@ -104,6 +109,7 @@ static int connect_dialer(struct longboat *lb, struct error *err)
         .addresses = (const char *const *)c->addresses,
         .n_addresses = (unsigned)c->n_addresses,
         .broker_key = c->broker.transport_key,
+        .next_key = c->broker_next.transport_key,
         .secret_transport = c->key.transport_secret,
         .public_transport = c->key.transport.b,
     };
@@ -151,6 +157,7 @@ void longboat_close(struct longboat **lbp)
     request_free_all(lb);
     call_free_all(lb);
     resolve_free_all(lb);
+    signers_free_all(lb);
     watch_free(lb);
     if (lb->loop)
         loop_off(lb->loop, lb);
@@ -159,6 +166,7 @@ void longboat_close(struct longboat **lbp)
     client_config_free(&lb->config);
     buf_free(&lb->scratch);
     buf_free(&lb->revocations);
+    revocations_free(&lb->revoked);
     mem_free(lbp);
 }
 
@@ -182,9 +190,29 @@ struct span longboat_revocations(const struct longboat *lb)
     return buf_span(&lb->revocations);
 }
 
+const struct trust_anchors *longboat_administrators(const struct longboat *lb)
+{
+    return &lb->config.anchors;
+}
+
+struct span longboat_broker_certificate(const struct longboat *lb)
+{
+    return buf_span(&lb->config.broker.signed_bytes);
+}
+
 bool longboat_is_up(const struct longboat *lb)
 {
     return dialer_is_up(lb->dialer);
+}
+
+int64_t longboat_broker_ahead(const struct longboat *lb)
+{
+    return lb->ahead;
+}
+
+bool longboat_broker_is_newer(const struct longboat *lb)
+{
+    return lb->newer;
 }
 
 const char *longboat_trouble(const struct longboat *lb)

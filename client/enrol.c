@@ -22,7 +22,7 @@ struct joining {
     const struct enrol_options *o;
     char folder[PATHS_MAX], staged[PATHS_MAX]; /* staged "": none */
     struct token token;
-    uint8_t seed[KEY_SEED], seal_seed[KEY_SEED];
+    uint8_t seal_seed[KEY_SEED];
     struct key key;
     struct buf certificate, broker;
 };
@@ -80,8 +80,7 @@ static int make_identity(struct joining *j, struct error *err)
     struct seal_key seal = {0};
     int rc;
 
-    key_seed_make(j->seed);
-    key_from_seed(j->seed, &j->key);
+    key_make(&j->key);
     if (j->o->server) {
         key_seed_make(j->seal_seed);
         seal_key_from_seed(j->seal_seed, &seal);
@@ -102,12 +101,18 @@ static int stage_file(const struct joining *j, const char *name, struct span con
     return rc < 0 ? rc : file_write_atomic(path, content, 0644, err);
 }
 
-static int stage_key(const struct joining *j, const char *name, const uint8_t seed[KEY_SEED],
-                     struct error *err)
+static int stage_sign_key(const struct joining *j, struct error *err)
 {
     char path[PATHS_MAX];
-    int rc = path_join(path, sizeof path, err, j->staged, name, NULL);
-    return rc < 0 ? rc : key_file_create(path, seed, err);
+    int rc = path_join(path, sizeof path, err, j->staged, SIGN_KEY_FILE, NULL);
+    return rc < 0 ? rc : key_file_create_locked(path, &j->key, j->o->passphrase, err);
+}
+
+static int stage_seal_key(const struct joining *j, struct error *err)
+{
+    char path[PATHS_MAX];
+    int rc = path_join(path, sizeof path, err, j->staged, SEAL_KEY_FILE, NULL);
+    return rc < 0 ? rc : key_file_create(path, j->seal_seed, err);
 }
 
 static int make_folders(const char *top, struct error *err)
@@ -141,8 +146,8 @@ static int stage(struct joining *j, struct error *err)
         (rc = stage_file(j, ADMINISTRATORS_FILE, buf_span(&administrators), err)) == 0 &&
         (rc = stage_file(j, CERTIFICATE_FILE, buf_span(&j->certificate), err)) == 0 &&
         (rc = stage_file(j, CLIENT_FILE, buf_span(&client), err)) == 0 &&
-        (rc = stage_key(j, SIGN_KEY_FILE, j->seed, err)) == 0 && j->o->server)
-        rc = stage_key(j, SEAL_KEY_FILE, j->seal_seed, err);
+        (rc = stage_sign_key(j, err)) == 0 && j->o->server)
+        rc = stage_seal_key(j, err);
     buf_free(&administrators);
     buf_free(&client);
     return rc;
@@ -230,7 +235,6 @@ int enrol(const struct enrol_options *o, struct enrol_result *ret, struct error 
         file_remove_tree(j.staged, NULL);
     token_free(&j.token);
     key_forget(&j.key);
-    sodium_memzero(j.seed, sizeof j.seed);
     sodium_memzero(j.seal_seed, sizeof j.seal_seed);
     buf_free(&j.certificate);
     buf_free(&j.broker);

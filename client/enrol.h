@@ -15,9 +15,10 @@ struct enrol_options {
     const char *folder; /* configuration; NULL: that of paths_resolve */
     /* expect a server's token and make a seal key; else any other principal's token */
     bool server;
-    bool force;         /* replace an existing identity */
-    int64_t timeout_ms; /* 0: 30 s */
-    struct loop *loop;  /* NULL: one of its own */
+    bool force;             /* replace an existing identity */
+    const char *passphrase; /* encrypts the signing key; NULL: it is not encrypted */
+    int64_t timeout_ms;     /* 0: 30 s */
+    struct loop *loop;      /* NULL: one of its own */
 };
 
 struct enrol_result {

@@ -30,6 +30,7 @@ struct client_cluster {
     struct hash peer_key;
     unsigned hellos, downs;
     enum refusal refuse;
+    bool strict;    /* before put_identity: the client takes no unsigned results */
     uint64_t minor; /* beyond PROTO_MINOR: the broker is newer, and so are its messages */
     /* What the broker does with a message; NULL: nothing. */
     void (*take)(struct client_cluster *c, uint64_t kind, struct span message);

@@ -7,6 +7,8 @@
 #include "common/mem.h"
 #include "net/dialer.h"
 #include "net/socket.h"
+#include "trust/result.h"
+#include "trust/revocation.h"
 
 /* Some keys of these tables are chosen by peers (run ids), so they are hashed by SipHash with a
    secret of this process. */
@@ -18,6 +20,7 @@ enum {
 };
 
 struct resolution;
+struct signer;
 struct watch;
 
 /* A call from longboat_call_start to its end. In one list at a time: waiting for its job's hash, or
@@ -27,6 +30,10 @@ struct call {
     uint64_t req;       /* of its CALL, and of each FOLLOW */
     struct buf body;    /* d_call; with the given hash until it is signed */
     struct buf message; /* m_call, signed */
+    struct hash digest; /* of the signed body */
+    char *job, *address;
+    uint64_t attempt; /* the newest that we have heard of */
+    struct buf ended; /* RUN_ENDED that waits for the certificate of who signed it */
     longboat_follow follow;
     void *self;
     struct id run;     /* zero: not accepted yet */
@@ -65,6 +72,7 @@ struct longboat {
     struct dialer *dialer;
     bool withdrawn; /* no more calls are submitted */
     bool newer;     /* the broker speaks a newer minor version */
+    int64_t ahead;  /* its clock, of ours, in ms */
     /* the number of this session */
     uint64_t session;
     uint64_t last_req;
@@ -72,7 +80,8 @@ struct longboat {
     char refused_text[ERROR_TEXT_MAX];
     char name[LIMIT_NAME + NET_ENDPOINT_MAX + 32];
     struct buf scratch;
-    struct buf revocations; /* the newest list that the broker has pushed */
+    struct buf revocations;     /* the newest list that the broker has pushed */
+    struct revocations revoked; /* the newest list that verifies */
 
     struct client_request *requests;
     struct client_request *unsent; /* the first of the tail */
@@ -82,7 +91,9 @@ struct longboat {
     struct call_list to_sign; /* the calls of this turn */
     bool follows_left;        /* runs of an older session have not been followed in this one yet */
     struct resolution *resolutions;
-    struct watch *watch; /* NULL: not watched */
+    struct signer *signers;
+    struct verified_roots roots; /* of results */
+    struct watch *watch;         /* NULL: not watched */
 };
 
 /* ---- connect.c */
@@ -115,6 +126,8 @@ void call_session(struct longboat *lb);
 bool call_sign_waiting(struct longboat *lb); /* the calls of this turn; true: there were some */
 void call_take_state(struct longboat *lb, struct span message);
 void call_take_ended(struct longboat *lb, struct span message);
+void call_signer_known(
+    struct longboat *lb); /* a certificate has come, or none will: ends that wait */
 void call_take_error(struct longboat *lb, struct span message); /* the answer to a FOLLOW */
 void call_free_all(struct longboat *lb);
 void call_list_add(struct call_list *l, struct call *c);
@@ -129,6 +142,16 @@ int64_t client_busy_until(const struct longboat *lb, uint64_t retry_ms);
    or later */
 void resolve_call(struct longboat *lb, struct call *call, struct span job, struct span address);
 void resolve_free_all(struct longboat *lb);
+
+/* ---- signers.c: the certificates of servers, and whether a result is its server's */
+enum signers_verdict { SIGNERS_GOOD, SIGNERS_WAIT, SIGNERS_BAD };
+/* Is this the end of that call? WAIT: the certificate has been asked for, and call_signer_known is
+ * called once it is there. BAD: *why says it in a sentence. */
+enum signers_verdict signers_judge(const struct call *c, const struct m_run_ended *m,
+                                   const struct d_outcome *o, struct error *why);
+/* A call to these servers is on its way: their certificates are asked for if there are few. */
+void signers_expect(struct longboat *lb, const char *const *servers, uint32_t n);
+void signers_free_all(struct longboat *lb);
 
 /* ---- watch.c */
 void watch_free(struct longboat *lb);

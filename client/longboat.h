@@ -59,11 +59,18 @@ int longboat_wait(struct longboat *lb, bool (*done)(void *), void *self, int64_t
                   struct error *err);
 /* Is the session open? If not, longboat_trouble says why; "" while nothing is known. */
 bool longboat_is_up(const struct longboat *lb);
+/* By how many ms the broker's clock was ahead of ours when the session began; negative: behind. */
+int64_t longboat_broker_ahead(const struct longboat *lb);
+/* Does the broker speak a newer minor version of the protocol than we do? */
+bool longboat_broker_is_newer(const struct longboat *lb);
 const char *longboat_trouble(const struct longboat *lb);
 struct loop *longboat_loop(struct longboat *lb);
 /* The broker's current revocation list (d_signed, not verified here); empty while there is none. It
  * arrives before the answer to a session's first request. */
 struct span longboat_revocations(const struct longboat *lb);
+/* What verifies certificates, and the broker's certificate (d_signed), as they lie in our files. */
+const struct trust_anchors *longboat_administrators(const struct longboat *lb);
+struct span longboat_broker_certificate(const struct longboat *lb);
 
 /* Calls `say` once when the broker has been silent for some seconds, with a sentence that names its
  * addresses and the trouble with each (the name does not resolve, connection refused, no answer),
@@ -116,6 +123,10 @@ struct longboat_run {
     enum refusal refused;
 };
 typedef void (*longboat_follow)(void *self, const struct longboat_run *run);
+/* An outcome that the broker told is believed only if its server has signed it (trust/result.h), or
+ * if it is a word that promises nothing. Else the library puts another in its place: job, package
+ * and status `unknown`, and a message that says what is wrong. True: this is such an outcome. */
+bool longboat_is_unproven(const struct d_outcome *outcome);
 /* Signs and submits; `follow` is called at acceptance (state WAITING), at each change and once at
  * the end or refusal. BUSY is retried by the library. The calls of one turn of the loop are signed
  * together (one signature). */
@@ -129,6 +140,11 @@ void longboat_withdraw(struct longboat *lb);
  * (d_outcome_decode), the caller's to free. */
 int longboat_call_wait(struct longboat *lb, const struct longboat_call *call, int64_t timeout_ms,
                        struct id *ret_run, struct buf *ret_outcome, struct error *err);
+/* For an operator who releases a held run as succeeded: signs this outcome of the attempt of the
+ * call with this body (d_call), in the place of its server, and appends the signature to *out. */
+int longboat_sign_release(struct longboat *lb, const struct id *run, uint64_t attempt,
+                          struct span call, struct span outcome, struct buf *out,
+                          struct error *err);
 int longboat_cancel(struct longboat *lb, const struct id *run, bool force, const char *reason,
                     struct error *err);
 

@@ -134,6 +134,7 @@ static bool take_answer(void *self, uint64_t kind, struct span message)
         longboat_decode(r->lb, &m_resolved_schema, message, &resolved, NULL) == 0) {
         struct wire_iter it = wire_iter(&resolved.versions);
         keep_servers(r, &resolved.servers);
+        signers_expect(r->lb, r->offer.servers, r->offer.n_servers);
         if (wire_next(&it, &version))
             keep_version(r, version);
     } else {

@@ -20,6 +20,8 @@
 #include "common/options.h"
 #include "common/termout.h"
 #include "monitor/line.h"
+#include "trust/passphrase.h"
+#include "trust/secret.h"
 
 static const struct option_row rows[] = {
     {"server", 's', OPTION_STR, NULL, 0, 0, false, "NAME", "only of this server"},
@@ -261,6 +263,8 @@ int main(int argc, char **argv)
     struct option_values v = {0};
     struct error err = {0};
     int first, code;
+    secret_begin();
+    passphrase_may_ask();
     signal(SIGPIPE, SIG_IGN);
     if (options_parse(rows, COUNT_OF(rows), argc, argv, &v, &first, &err) < 0 ||
         (!opt_flag(&v, "help") && !opt_flag(&v, "version") && first < argc &&

@@ -143,23 +143,40 @@ void connections_took(struct connections *t, int fd, size_t bytes)
         shut(t, c);
 }
 
-static bool has_too_much(const struct connection *c, int64_t now)
+/* What it has received and we have not taken from libzmq. */
+static uint64_t unread(const struct connection *c, int64_t now)
 {
     struct tcp_info info;
     socklen_t size = sizeof info;
-    uint64_t allowed =
-        c->taken + CONNECTIONS_UNTAKEN_MAX + (uint64_t)(now - c->since) / 1000 * UNCOUNTED_A_SECOND;
-    return getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
-           size >=
-               offsetof(struct tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received &&
-           info.tcpi_bytes_received > allowed;
+    uint64_t known = c->taken + (uint64_t)(now - c->since) / 1000 * UNCOUNTED_A_SECOND;
+    if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0 ||
+        size < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received)
+        return 0;
+    return info.tcpi_bytes_received > known ? info.tcpi_bytes_received - known : 0;
+}
+
+/* Is it too much, with what the principal's other connections of this look have? */
+static bool is_too_much(const struct connections *t, const struct connection *c, uint64_t bytes)
+{
+    const struct peer *p = c->peer ? peers_find(t->peers, c->peer) : NULL;
+    struct principal *who = p ? p->of : c->of;
+    if (bytes > CONNECTIONS_UNTAKEN_MAX)
+        return true;
+    if (!who || !t->peers->budgets)
+        return false;
+    if (who->look != t->look)
+        who->unread = 0;
+    who->look = t->look;
+    who->unread += bytes;
+    return who->unread > budgets_limit(t->peers->budgets, BUDGET_BYTES_IN) && bytes > LIMIT_PACK;
 }
 
 void connections_look(struct connections *t, int64_t now)
 {
     struct connection *c = t->next ? t->next : t->all;
+    t->look++;
     for (unsigned i = 0; c && i < LOOKED_AT; i++, c = c->hh.next)
-        if (has_too_much(c, now)) {
+        if (is_too_much(t, c, unread(c, now))) {
             shut(t, c);
             t->untaken++;
         }

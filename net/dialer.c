@@ -17,6 +17,7 @@
 #include "net/address.h"
 #include "net/session.h"
 #include "net/socket.h"
+#include "trust/secret.h"
 
 enum {
     FRAMES_A_TURN = 128,
@@ -37,8 +38,9 @@ struct dialer {
     struct dialer_calls calls;
     char (*endpoints)[NET_ENDPOINT_MAX];
     unsigned n_endpoints, at;
-    struct hash broker_key;
-    uint8_t secret[32], public_key[32];
+    struct pinned pinned;
+    uint8_t *secret; /* 32 bytes, in memory for secrets */
+    uint8_t public_key[32];
     int64_t lease_ms;
 
     enum dialer_state state;
@@ -76,7 +78,7 @@ static void leave(struct dialer *d)
     buf_free(&d->message);
     buf_free(&d->fitted);
     mem_free(&d->endpoints);
-    sodium_memzero(d->secret, sizeof d->secret);
+    secret_free(d->secret);
     mem_free(&d);
 }
 
@@ -131,6 +133,8 @@ static void try_next(struct dialer *d, const char *why)
     say_trouble(d, why);
     close_socket(d, 0);
     d->at = (d->at + 1) % d->n_endpoints;
+    if (d->at == 0)
+        pinned_turn(&d->pinned);
     rest(d, d->at == 0 ? next_rest(d) : 0);
 }
 
@@ -426,7 +430,7 @@ static int connect_socket(struct dialer *d, struct error *err)
     const struct net_keys keys = {.secret = d->secret, .public_key = d->public_key};
     int rc;
 
-    if ((rc = net_dealer_open(&d->socket, &keys, &d->broker_key, err)) < 0)
+    if ((rc = net_dealer_open(&d->socket, &keys, pinned_key(&d->pinned), err)) < 0)
         return rc;
     if ((rc = net_socket_watch(d->socket, err)) < 0 ||
         (rc = net_dealer_connect(d->socket, d->endpoints[d->at], err)) < 0 ||
@@ -495,8 +499,9 @@ int dialer_open(struct dialer **ret, struct loop *loop, const struct dialer_opti
     struct dialer *d = mem_zalloc(1, sizeof *d);
     d->loop = loop;
     d->calls = *calls;
-    d->broker_key = o->broker_key;
-    memcpy(d->secret, o->secret_transport, sizeof d->secret);
+    d->pinned = (struct pinned){.now = o->broker_key, .next = o->next_key};
+    d->secret = secret_alloc();
+    memcpy(d->secret, o->secret_transport, sizeof d->public_key);
     memcpy(d->public_key, o->public_transport, sizeof d->public_key);
     d->lease_ms = o->lease_ms ? o->lease_ms : LEASE_MS;
     d->rest_ms = REST_MIN_MS;
@@ -576,6 +581,11 @@ void dialer_renew(struct dialer *d)
 int64_t dialer_renewed(const struct dialer *d)
 {
     return d->renewed;
+}
+
+struct pinned *dialer_pinned(struct dialer *d)
+{
+    return &d->pinned;
 }
 
 const char *dialer_trouble(const struct dialer *d)

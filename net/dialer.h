@@ -9,6 +9,7 @@
 #define LB_NET_DIALER_H
 
 #include "common/loop.h"
+#include "net/pinned.h"
 #include "proto/messages.h"
 
 struct dialer;
@@ -16,7 +17,8 @@ struct dialer;
 struct dialer_options {
     const char *const *addresses; /* "tcp://host:7411" or "host:7411" */
     unsigned n_addresses;
-    struct hash broker_key;                             /* the broker's transport key: pinned */
+    struct hash broker_key; /* the broker's transport key: pinned */
+    struct hash next_key; /* tried in turn with it while the broker's key is rotated; zero: none */
     const uint8_t *secret_transport, *public_transport; /* 32 bytes each; all options are copied */
     int64_t lease_ms;                                   /* 0: LEASE_MS */
 };
@@ -52,6 +54,8 @@ bool dialer_window_open(struct dialer *d); /* if not, `window` will be called */
 int64_t dialer_renewed(const struct dialer *d);
 /* Sends a PING now, after what was sent before, instead of at the next heartbeat. */
 void dialer_renew(struct dialer *d);
+/* The broker's keys: set `next`, or adopt it where the session that is up is on it. */
+struct pinned *dialer_pinned(struct dialer *d);
 /* Why it is not up, for people: "tcp://wh0:7411: nobody answers"; "" while it is up or has only
  * just started. */
 const char *dialer_trouble(const struct dialer *d);

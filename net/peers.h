@@ -21,7 +21,9 @@ struct principal {
     unsigned quiet;   /* connections that are still there although their session has ended */
     uint64_t owed;    /* bytes that its sessions have not read */
     uint64_t charged; /* of BUDGET_BYTES_OUT: owed, rounded up */
-    int64_t said_at;  /* when the last sentence about it was said; 0: never */
+    /* connections.c: bytes in libzmq of its connections, as of which look */
+    uint64_t unread, look;
+    int64_t said_at; /* when the last sentence about it was said; 0: never */
     /* backlog.c */
     struct peer *first, *last; /* those with waiting frames, in turn */
     struct principal *next;    /* in the ring of those who wait */
@@ -43,6 +45,7 @@ struct peer {
     bool full;              /* its window was found shut: `window` must be called */
     bool dirty;             /* in the list of those to flush */
     bool gone;              /* out of the table; freed by peers_sweep */
+    bool told;              /* it has heard why it is doomed */
     const char *doom;       /* a literal: it must be dropped at the next flush */
     struct peer *next;      /* in the list of the dirty, or of the gone */
     /* backlog.c */

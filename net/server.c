@@ -132,6 +132,7 @@ static bool count_owed(struct net_server *s, struct peer *p)
     if (peers_count_owed(&s->peers, p, &why) == 0)
         return true;
     say_over_budget(s, p, &why);
+    p->told = true;
     p->doom = "its principal does not read what it is sent";
     return false;
 }
@@ -141,7 +142,7 @@ static void flush_peer(struct net_server *s, struct peer *p)
     if (!p->doom && send_waiting(s, p, loop_now(s->loop)))
         count_owed(s, p);
     if (p->doom) {
-        server_drop(s, p, p->doom, true);
+        server_drop(s, p, p->doom, p->told);
         return;
     }
     int64_t expiry = session_heard(p->session) + s->lease_ms,

@@ -25,8 +25,11 @@ enum {
      * flight. A pipe's writer learns of room only when its reader has taken half the mark, so the
      * mark is four times the window; the bytes behind it are bounded by the window's bytes. */
     SEND_FRAMES = 4 * LIMIT_WINDOW_FRAMES,
-    /* Frames of one peer in our memory before its TCP connection is left unread: 8 MiB at worst. */
+    /* Frames that a client has in memory before its connection is left unread: 8 MiB at worst. The
+     * broker has no such mark: where libzmq stops to read, a peer that sends a ZMTP PING and dies
+     * makes it abort (docs/transport.md). There connections.h bounds what is unread. */
     RECEIVE_FRAMES = 8,
+    UNLIMITED = 0,
     /* The system's buffers of a broker's connection, each way; they would grow to several MiB. A
      * window fits into twice this, which is what the system makes of it. */
     KERNEL_BYTES = LIMIT_WINDOW / 2,
@@ -149,6 +152,7 @@ int net_router_open(struct net_socket **ret, const struct net_keys *keys, struct
         OPTION(ZMQ_CURVE_SERVER, 1),      OPTION(ZMQ_ZAP_ENFORCE_DOMAIN, 1),
         OPTION(ZMQ_ROUTER_MANDATORY, 1),  OPTION(ZMQ_BACKLOG, BACKLOG),
         OPTION(ZMQ_RCVBUF, KERNEL_BYTES), OPTION(ZMQ_SNDBUF, KERNEL_BYTES),
+        OPTION(ZMQ_RCVHWM, UNLIMITED),
     };
     struct net_socket *s = open_socket(ZMQ_ROUTER, keys, err);
     int rc;

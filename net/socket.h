@@ -62,7 +62,7 @@ bool net_socket_writable(struct net_socket *s);
     X(UNREACHABLE, "nobody answers") \
     X(BROKEN_OFF, \
       "handshake aborted by the other end; is it the broker, and does it still have the pinned " \
-      "key?") \
+      "key? (if it was rotated: lbctl certificates trust)") \
     X(REFUSED, "the other end does not know our key") \
     X(CONNECTED, "the handshake is done") \
     X(LOST, "the connection was lost")

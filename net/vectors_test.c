@@ -7,6 +7,7 @@
 #include "common/id.h"
 #include "common/testing.h"
 #include "net/session.h"
+#include "trust/audit.h"
 #include "trust/batch.h"
 #include "trust/certificate.h"
 #include "trust/possession.h"
@@ -268,6 +269,25 @@ static void a_batch_of_three_has_these_proofs(void **state)
     key_forget(&key);
 }
 
+static void the_audit_trail_is_chained_and_sealed_as_documented(void **state)
+{
+    struct buf entry = good("d_audit, the first entry of an audit trail"),
+               want = good("its hash, and that of the trail up to it"),
+               seal = good("checkpoint at that entry"), broker = good("certificate of the broker");
+    struct trust_anchors a = anchors();
+    struct audit_head head = {0};
+    struct d_checkpoint c;
+    struct error err = {0};
+    (void)state;
+    audit_chain(&head, buf_span(&entry));
+    assert_memory_equal(head.hash.b, want.p, sizeof head.hash.b);
+    if (audit_checkpoint_open(buf_span(&seal), buf_span(&broker), &a, &c, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_true(c.number == 1 && hash_eq(&c.hash, &head.hash));
+    anchors_free(&a);
+    buf_free(&entry), buf_free(&want), buf_free(&seal), buf_free(&broker);
+}
+
 static const char *verdict_of(struct session *s, struct span frame)
 {
     struct span messages, word;
@@ -328,6 +348,7 @@ int main(void)
         cmocka_unit_test(untrustworthy_certificates_are_refused),
         cmocka_unit_test(only_the_key_itself_asks_for_its_certificate),
         cmocka_unit_test(a_batch_of_three_has_these_proofs),
+        cmocka_unit_test(the_audit_trail_is_chained_and_sealed_as_documented),
         cmocka_unit_test(a_session_takes_frames_in_order_and_nothing_else),
     };
     return cmocka_run_group_tests(tests, read_vectors, free_vectors);

@@ -47,6 +47,7 @@ struct driver {
     struct live live;
     struct loop_timer redraw;
     bool draws, changed, was_up, over;
+    bool unproven; /* a child's result was not signed by its server */
     int64_t drawn_at;
     int height; /* of the screen it was drawn on */
     enum status verdict;
@@ -102,6 +103,7 @@ static void on_follow(void *self, const struct longboat_run *r)
                              .outcome = r->outcome,
                              .code = r->refused};
     struct driver *d = f->drive;
+    d->unproven |= r->outcome && longboat_is_unproven(r->outcome);
     if (r->refused != REFUSAL_NONE)
         ev.kind = PCORE_REFUSED;
     else if (r->outcome)
@@ -410,7 +412,9 @@ static int finish(struct driver *d)
 {
     struct buf json = {0};
     struct error err = {0};
-    int code = d->verdict == STATUS_SUCCEEDED ? EXIT_SUCCEEDED : EXIT_RAN_AND_FAILED;
+    int code = d->verdict == STATUS_SUCCEEDED ? EXIT_SUCCEEDED
+               : d->unproven                  ? EXIT_REFUSED
+                                              : EXIT_RAN_AND_FAILED;
     report_json(d->core, REPORT_MAX, &json);
     int rc = parent_end(d->shell, d->run, d->verdict, buf_span(&json), &err);
     print_report(d);

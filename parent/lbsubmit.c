@@ -11,6 +11,8 @@
 #include "common/mem.h"
 #include "common/suggest.h"
 #include "trust/keys.h"
+#include "trust/passphrase.h"
+#include "trust/secret.h"
 
 /* ---- A parent */
 
@@ -126,6 +128,8 @@ int main(int argc, char **argv)
     struct error err = {0};
     struct submit_shell s = {0};
     int first, code;
+    secret_begin();
+    passphrase_may_ask();
     if (trust_init(&err) < 0)
         return shell_fail(&s, EXIT_REFUSED, "%s", err.text);
     if (argc > 1 && (strcmp(argv[1], "cancel") == 0 || strcmp(argv[1], "join") == 0)) {

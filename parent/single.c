@@ -297,8 +297,9 @@ static int finish(struct single *c)
     c->shell->json ? print_json(c, &o) : print_text(c, &o);
     if (o.status == STATUS_SUCCEEDED)
         return EXIT_SUCCEEDED;
-    return o.status == STATUS_REFUSED || o.status == STATUS_UNREACHABLE ? EXIT_REFUSED
-                                                                        : EXIT_RAN_AND_FAILED;
+    return o.status == STATUS_REFUSED || o.status == STATUS_UNREACHABLE || longboat_is_unproven(&o)
+               ? EXIT_REFUSED
+               : EXIT_RAN_AND_FAILED;
 }
 
 static int run(struct single *c)

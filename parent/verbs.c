@@ -10,6 +10,7 @@
 #include "common/mem.h"
 #include "common/termout.h"
 #include "parent/submit.h"
+#include "trust/passphrase.h"
 
 /* Parses; -1 to go on, else the exit code. */
 static int begin(const struct option_row *rows, size_t n, int argc, char **argv,
@@ -112,6 +113,8 @@ int verb_cancel(int argc, char **argv)
 
 static const struct option_row join_rows[] = {
     {"force", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "replace the identity that is here"},
+    {"passphrase", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
+     "encrypt the key with a passphrase, which each command then asks for"},
     {"timeout", 0, OPTION_DURATION, "30s", 1, 86400000, false, "TIME",
      "how long to wait for the broker"},
 };
@@ -122,19 +125,29 @@ static const char join_examples[] =
 
 static int join(const struct option_values *values, struct error *err)
 {
-    char *token = NULL;
+    char *token = NULL, passphrase[PASSPHRASE_MAX];
     struct enrol_result r;
+    if (opt_flag(values, "passphrase")) {
+        int refused = passphrase_ask_new("your key", passphrase, err);
+        if (refused < 0)
+            return refused;
+    }
     if (isatty(STDIN_FILENO))
         term_say(stderr,
                  "Paste the token that `lbctl invite --principal NAME` printed, then Ctrl-D:\n");
     int rc = enrol_read_token(STDIN_FILENO, &token, err);
-    if (rc < 0)
+    if (rc < 0) {
+        explicit_bzero(passphrase, sizeof passphrase);
         return rc;
+    }
     const struct enrol_options o = {.token = token,
+                                    .passphrase =
+                                        opt_flag(values, "passphrase") ? passphrase : NULL,
                                     .force = opt_flag(values, "force"),
                                     .timeout_ms = opt_int(values, "timeout")};
     rc = enrol(&o, &r, err);
     explicit_bzero(token, strlen(token));
+    explicit_bzero(passphrase, sizeof passphrase);
     mem_free(&token);
     if (rc == 0)
         term_say(stdout, "joined: %s %s of cluster %s; files in %s\n", role_word(r.role), r.name,

@@ -43,6 +43,8 @@ enum {
     LIMIT_STEPS = 100,            /* steps of a job */
     LIMIT_TRIES = 100,            /* tries of one step */
     LIMIT_OUTCOME = 512 << 10,    /* an outcome record with the outputs of all its steps */
+    /* a server's signature of a result: names, key and the longest proof fit */
+    LIMIT_RESULT_SIGNATURE = 2048,
     /* attempts of one run; far above what lost_after allows in a year */
     LIMIT_ATTEMPTS = 1000000,
 

@@ -37,7 +37,7 @@ static void a_malformed_request_still_gives_its_number(void **state)
     (void)state;
     assert_true(request_peek(KIND_M_QUERY, span_str("\x92\x32\x07"), &req));
     assert_int_equal(req, 7);
-    assert_true(request_peek(KIND_M_QUERY, span_str("\x96\x32\x08\xc0\xc1"), &req));
+    assert_true(request_peek(KIND_M_QUERY, span_str("\x94\x32\x08\xc0\xc1"), &req));
     assert_int_equal(req, 8);
     assert_false(request_peek(KIND_M_QUERY, span_str("\x91\x32"), &req));
     assert_false(request_peek(KIND_M_QUERY, span_str("\x92\x32\xa1x"), &req));

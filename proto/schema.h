@@ -37,12 +37,13 @@
     X(bin, certificate, LIMIT_CERTIFICATE) X(id, incarnation, 0) X(id, spool, 0) X(id, boot, 0) \
     X(u64, slots, LIMIT_SLOTS) X(u64, revocations, ANY)
 /* The session is open. certificate: the broker's. yours: a newer certificate of the sender's own
-   key than the one in HELLO, to be used from now on; empty: there is none. */
+   key than the one in HELLO, to be used from now on; empty: there is none. next: the broker's, for
+   the key that it will have soon. */
 #define M_WELCOME(X) \
     X(u64, minor, 255) X(str, cluster, LIMIT_NAME) X(str, broker, LIMIT_NAME) \
     X(bin, certificate, LIMIT_CERTIFICATE) X(u64, epoch, ANY) X(u64, lease_ms, ANY) \
     X(u64, lost_after_ms, ANY) X(i64, now, 0) X(u64, revocations, ANY) \
-    X(bin, yours, LIMIT_CERTIFICATE)
+    X(bin, yours, LIMIT_CERTIFICATE) X(added_bin, next, LIMIT_CERTIFICATE)
 /* The session is not opened, or ends now; do not come back before retry_ms. */
 #define M_REFUSED(X) X(u64, code, 9999) X(str, text, LIMIT_TEXT) X(u64, retry_ms, ANY)
 /* A frame of a session that the receiver does not know, or after a gap, or malformed: say HELLO
@@ -75,10 +76,10 @@
 #define M_RUN_STATE(X) \
     X(id, run, 0) X(u64, state, 15) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) \
     X(u64, percent, 100) X(str, text, LIMIT_TEXT) X(i64, at, 0)
-/* On disk. outcome: an outcome. */
+/* On disk. outcome: an outcome. signature: its server's, as in RESULT; empty: the broker's word. */
 #define M_RUN_ENDED(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) \
-    X(bin, outcome, LIMIT_OUTCOME)
+    X(bin, outcome, LIMIT_OUTCOME) X(added_bin, signature, LIMIT_RESULT_SIGNATURE)
 #define M_CANCEL(X) \
     X(u64, req, ANY) X(id, run, 0) X(flag, force, 0) X(str, reason, LIMIT_TEXT)
 
@@ -119,7 +120,10 @@
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) X(i64, at, 0)
 #define M_PROGRESS(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(u64, percent, 100) X(str, text, LIMIT_TEXT)
-#define M_RESULT(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, outcome, LIMIT_OUTCOME)
+/* signature: a signed of kind "result" without its body, which is a result with these fields. */
+#define M_RESULT(X) \
+    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, outcome, LIMIT_OUTCOME) \
+    X(added_bin, signature, LIMIT_RESULT_SIGNATURE)
 /* On disk: the spool may forget it. */
 #define M_RECORDED(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS)
 #define M_STOP(X) \
@@ -144,7 +148,7 @@
 /* ======== Seeing ======== */
 
 /* what: runs, run, find, history, servers, explain, packages, certificates, parents, whoami,
-   principals, stats or store. after: the cursor that the page before named. */
+   principals, stats, store or evidence. after: the cursor that the page before named. */
 #define M_QUERY(X) \
     X(u64, req, ANY) X(str, what, LIMIT_NAME) X(map, where, LIMIT_OUTPUTS) \
     X(str, after, LIMIT_SHORT) X(u64, limit, LIMIT_ROWS)
@@ -224,10 +228,10 @@
 
 /* ======== Documents ======== */
 
-/* What is signed is "longboat/<kind>/1\0" + body, as sent, kept as received. For calls the
- * signature is over the root of a Merkle tree: leaf = BLAKE2b-256(0x00 body), node =
+/* What is signed is "longboat/<kind>/1\0" + body, as sent, kept as received. For calls and results
+ * the signature is over the root of a Merkle tree: leaf = BLAKE2b-256(0x00 body), node =
  * BLAKE2b-256(0x01 left right); proof: the siblings from the leaf up, index: the leaf's place (bit
- * i tells the side at height i). A single call has an empty proof: its root is its leaf. */
+ * i tells the side at height i). A single one has an empty proof: its root is its leaf. */
 /* signer, serial: of the signer's certificate; empty and 0: signed by `key` itself. */
 #define D_SIGNED(X) \
     X(str, signer, LIMIT_NAME) X(u64, serial, ANY) X(hash, key, 0) X(bin, body, LIMIT_FRAME) \
@@ -252,6 +256,11 @@
 #define D_REVOCATIONS(X) \
     X(str, cluster, LIMIT_NAME) X(u64, number, ANY) X(i64, issued_at, 0) \
     X(bin, serials, LIMIT_REVOKED * 8)
+/* Kind "rotation", signed by the new key itself; that is the body of kind "rotation-request",
+   signed by the key of now. sign_key: the new one. serial: of the certificate of now. */
+#define D_ROTATION(X) \
+    X(str, cluster, LIMIT_NAME) X(str, name, LIMIT_NAME) X(u64, serial, ANY) \
+    X(hash, sign_key, 0) X(i64, issued_at, 0)
 /* Kind "call". pin_latest: job_hash is zero, and what the server has is run. plan: its parent's
    name. item: for people, the values of a for_each, joined by commas. */
 #define D_CALL(X) \
@@ -270,6 +279,12 @@
     X(str, name, LIMIT_NAME) X(hash, plan, 0) X(u64, plan_size, LIMIT_PLAN) \
     X(map, values, LIMIT_PARAMETERS) X(str, as_of, LIMIT_SHORT) X(u64, tasks, LIMIT_TASKS) \
     X(i64, issued_at, 0) X(id, parent, 0)
+/* Kind "result", signed by the server that ran it; made anew by whoever verifies, and never sent.
+   call: the BLAKE2b-256 of the signed call's body. server: empty where an operator has released the
+   run, and signs. */
+#define D_RESULT(X) \
+    X(str, cluster, LIMIT_NAME) X(str, server, LIMIT_NAME) X(id, run, 0) \
+    X(u64, attempt, LIMIT_ATTEMPTS) X(hash, call, 0) X(bin, outcome, LIMIT_OUTCOME)
 /* One version of a job in a RESOLVED. example: a server that has it. */
 #define D_VERSION(X) \
     X(hash, job_hash, 0) X(str, version, LIMIT_SHORT) X(u64, servers, LIMIT_SERVERS) \
@@ -341,6 +356,19 @@
     X(bin, fallback, LIMIT_PARAMETERS) X(bins, allowed, LIMIT_VALUES) X(str, pattern, LIMIT_TEXT) \
     X(bin, minimum, 64) X(bin, maximum, 64)
 #define D_EXIT_CODE(X) X(u64, code, 255) X(u64, package, 15)
+/* An entry of the audit trail; trust/audit.h chains them. principal, role, key (transport), serial,
+   address: who asked, and from where. decision: AUDIT_; code: of a denial or refusal. count: how
+   often, since the last entry about the same. before, after: what the act has changed. */
+#define D_AUDIT(X) \
+    X(u64, number, ANY) X(i64, at, 0) X(str, principal, LIMIT_NAME) X(str, role, LIMIT_NAME) \
+    X(hash, key, 0) X(u64, serial, ANY) X(str, address, LIMIT_SHORT) X(str, verb, LIMIT_NAME) \
+    X(str, object, LIMIT_SHORT) X(u64, decision, 15) X(u64, code, 9999) X(u64, count, ANY) \
+    X(str, reason, LIMIT_TEXT) X(str, before, LIMIT_TEXT) X(str, after, LIMIT_TEXT)
+/* Kind "checkpoint", signed by the broker: entry `number` of its audit trail has this hash. seq:
+   1, 2, ...; previous: BLAKE2b-256 of the signed checkpoint before, zero for the first. */
+#define D_CHECKPOINT(X) \
+    X(str, cluster, LIMIT_NAME) X(str, broker, LIMIT_NAME) X(u64, epoch, ANY) X(u64, seq, ANY) \
+    X(u64, number, ANY) X(hash, hash, 0) X(i64, at, 0) X(hash, previous, 0)
 
 #define DOCUMENTS(M) \
     M(SIGNED, signed, 100) M(CERTIFICATE, certificate, 101) M(INVITATION, invitation, 102) \
@@ -349,7 +377,8 @@
     M(ATTESTED_PACKAGE, attested_package, 109) M(NEED, need, 110) M(DEPLOYMENT, deployment, 111) \
     M(DEPLOYED, deployed, 112) M(JOB, job, 113) M(STEP, step, 114) M(BINDING, binding, 115) \
     M(OUTCOME, outcome, 116) M(STEP_OUTCOME, step_outcome, 117) M(RUNNABLE, runnable, 118) \
-    M(PARAMETER, parameter, 119) M(EXIT_CODE, exit_code, 120)
+    M(PARAMETER, parameter, 119) M(EXIT_CODE, exit_code, 120) M(RESULT, result, 121) \
+    M(ROTATION, rotation, 125) M(AUDIT, audit, 130) M(CHECKPOINT, checkpoint, 131)
 
 /* ======== The broker's journal. Each record has a number (lsn) in the store; it is also the
  * event's `seq`. ======== */
@@ -379,19 +408,21 @@
 /* of a backup that was put back: nobody knows what became of it. attempt: what its next ones go
    on from */
 #define R_HELD(X) X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS)
-/* the counted outcome: nothing moves this run again. attempt 0: it never ran. the outcome is its
-   server's RESULT; else the broker's or an operator's word */
+/* the counted outcome: nothing moves this run again. attempt 0: it never ran. reported: the outcome
+   is its server's RESULT; else the broker's or an operator's word. signature: as received */
 #define R_ENDED(X) \
     X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) \
-    X(bin, outcome, LIMIT_OUTCOME) X(flag, reported, 0)
+    X(bin, outcome, LIMIT_OUTCOME) X(flag, reported, 0) \
+    X(added_bin, signature, LIMIT_RESULT_SIGNATURE)
 /* what the store says at load of a run or parent that has ended, instead of its records */
 #define R_KEPT(X) \
     X(i64, at, 0) X(id, run, 0) X(str, principal, LIMIT_NAME) X(str, key, LIMIT_KEY) \
     X(hash, digest, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(flag, reported, 0) X(flag, parent, 0)
-/* a result that does not count. why: superseded, late */
+/* a result that does not count. why: superseded, late. signature: as received */
 #define R_EVIDENCE(X) \
     X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) \
-    X(str, why, LIMIT_NAME) X(bin, outcome, LIMIT_OUTCOME)
+    X(str, why, LIMIT_NAME) X(bin, outcome, LIMIT_OUTCOME) \
+    X(added_bin, signature, LIMIT_RESULT_SIGNATURE)
 #define R_PARENT_BEGUN(X) \
     X(i64, at, 0) X(id, run, 0) X(str, principal, LIMIT_NAME) X(bin, parent, LIMIT_CALL) \
     X(hash, digest, 0)

@@ -10,8 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
 
 #include "common/file.h"
 #include "common/log.h"
@@ -20,6 +18,7 @@
 #include "common/termout.h"
 #include "runner/runner.h"
 #include "trust/keys.h"
+#include "trust/secret.h"
 
 enum { EXIT_DONE, EXIT_FAILED, EXIT_ASKED_WRONGLY, EXIT_NOT_POSSIBLE };
 
@@ -139,8 +138,7 @@ int main(int argc, char **argv)
     int code = read_options(argc, argv);
     if (code >= 0)
         return code;
-    umask(077);
-    prctl(PR_SET_DUMPABLE, 0);
+    secret_begin();
     int rc = trust_init(&err);
     if (rc == 0)
         rc = runner_paths_open(&paths, &err);

@@ -56,6 +56,7 @@ HOLDS = {
     "HELLO.certificate": "signed certificate", "WELCOME.certificate": "signed certificate",
     "WELCOME.yours": "signed certificate", "RESOLVED.versions": "version",
     "CALL.call": "signed call", "RUN_ENDED.outcome": "outcome",
+    "RUN_ENDED.signature": "signed result without its body",
     "PARENT_BEGIN.parent": "signed parent", "PARENT_END.report": "JSON",
     "ATTEST.jobs": "attested_job", "ATTEST.packages": "attested_package", "ATTEST.needs": "need",
     "EXECUTE.call": "signed call", "EXECUTE.certificate": "signed certificate",
@@ -86,7 +87,7 @@ ENUMS_OF = {
     "outcome.job": "job_outcome", "outcome.package": "package", "outcome.status": "status",
     "outcome.code": "code", "step_outcome.action": "step_action", "step_outcome.package": "package",
     "step_outcome.code": "code", "exit_code.package": "package", "REFUSED.code": "code",
-    "ERROR.code": "code",
+    "ERROR.code": "code", "audit.code": "code", "audit.decision": "audit_decision",
 }
 
 # Messages that came after 1.0, by name; fields that may be missing came with 1.1.
@@ -99,6 +100,7 @@ ENUMS = {  # name: header, macro
          "package": ("proto/outcome.h", "PACKAGE_STATES"),
     "status": ("proto/outcome.h", "STATUSES"), "step_action": ("proto/outcome.h", "STEP_ACTIONS"),
     "on_lost": ("proto/outcome.h", "ON_LOST"),
+    "audit_decision": ("trust/audit.h", "AUDIT_DECISIONS"),
 }
 ROLES = {"ADM": "administrator", "SRV": "server", "CLL": "caller", "MON": "monitor",
          "ONE": "one-time key"}

@@ -27,12 +27,14 @@ KEYS = {name: nacl.signing.SigningKey(bytes([n]) * 32) for n, name in enumerate(
     ("anna", "administrator", "one_time", "broker", "etl1", "stranger"), 1)}
 PARAMETERS = {"text": "hello", "count": 300, "share": 0.5, "list": [True, None, -1]}
 ON_THE_PAGE = ("d_call", "d_signed", "signature of the batch of one",
+               "d_audit, the first entry of an audit trail", "checkpoint at that entry",
                "d_call, the second of a batch of three",
                "d_call, the third of a batch of three", "root of the batch of three",
                "d_signed of the third of the batch of three",
                "frame 1 of session 77, HELLO", "frame 1 of the broker, ack 1, WELCOME",
                "frame 3 of session 77, ack 2, with PING 5", "certificate of anna", "token",
-               "possession of anna's key", "ENROL of anna")
+               "possession of anna's key", "ENROL of anna", "d_outcome", "d_result",
+               "signature of the result", "RUN_ENDED with the signature of the result")
 
 
 def public(name):
@@ -81,7 +83,76 @@ OF_ANNA = certificate_body("anna", "caller", 7, grants=["call *@etl", "watch *@e
                            invitation=INVITATION)
 CERTIFICATE = lb.sign("certificate", KEYS["one_time"], "", 0, OF_ANNA)
 BROKER = by_administrator(certificate_body("wh0", "broker", 1, key="broker"))
+OF_ETL1 = by_administrator(certificate_body("etl1", "server", 9, seal_key=b"\x21" * 32,
+                                           pools=["etl"]))
 CALLS = [call_body("key-1"), call_body("key-2"), call_body("key-3", parameters={})]
+
+
+RUN = b"\x05" * 16
+
+
+def outcome(job=1, package=1, status=7, message="done", outputs=None):
+    """A d_outcome of the first call."""
+    return lb.pack(lb.D_OUTCOME, 0, job, package, status, 0, message, "etl1", "package:say",
+                   b"\x02" * 32, NOW + 1, NOW + 2, NOW + 5, [], outputs or {}, [])
+
+
+def result_body(**changes):
+    fields = dict(cluster=CLUSTER, server="etl1", run=RUN, attempt=1, call=lb.blake(CALLS[0]),
+                  outcome=outcome())
+    return lb.pack(lb.D_RESULT, *{**fields, **changes}.values())
+
+
+def results():
+    """Results as a caller of the first call judges them: what RUN_ENDED says, the certificate of
+    whom the signature names, and whether it is to be believed."""
+    etl1 = KEYS["etl1"]
+
+    def one(name, verdict, signature, certificate=OF_ETL1, **told):
+        fields = dict(server="etl1", run=RUN, attempt=1, outcome=outcome())
+        said = {**fields, **told}
+        return {"name": name, "verdict": verdict, "server": said["server"],
+                "run": said["run"].hex(), "attempt": said["attempt"],
+                "outcome": said["outcome"].hex(), "signature": signature.hex(),
+                "certificate": certificate.hex()}
+
+    def by_etl1(*bodies):
+        return lb.sign_results(etl1, "etl1", 9, bodies)
+
+    single = by_etl1(result_body())[0]
+    runs = [RUN, b"\x06" * 16, b"\x07" * 16]
+    three = by_etl1(*[result_body(run=r) for r in runs])
+    other = certificate_body("etl2", "server", 10, key="stranger", seal_key=b"\x22" * 32,
+                             pools=["etl"])
+    elsewhere = certificate_body("etl1", "server", 9, seal_key=b"\x21" * 32, pools=["web"])
+    as_caller = by_administrator(certificate_body("etl1", "caller", 9))
+    yield one("alone", "good", single)
+    for word, run, signature in zip(("first", "second", "third"), runs, three):
+        yield one(f"the {word} of a batch of three", "good", signature, run=run)
+    yield one("another outcome", "bad", single, outcome=outcome(message="all is well"))
+    yield one("a failure told as success", "bad",
+              by_etl1(result_body(outcome=outcome(2, 2, 6)))[0])
+    yield one("outputs added", "bad", single, outcome=outcome(outputs={"rows": 7}))
+    yield one("another run", "bad", single, run=runs[1])
+    yield one("the result of the second run told for the first", "bad", three[1])
+    yield one("an older attempt", "bad", single, attempt=2)
+    yield one("of another call", "bad", by_etl1(result_body(call=lb.blake(CALLS[1])))[0])
+    yield one("another cluster's", "bad", by_etl1(result_body(cluster="other"))[0])
+    yield one("another server's, in etl1's name", "bad",
+              lb.sign_results(KEYS["stranger"], "etl1", 9, [result_body()])[0])
+    yield one("another server's", "bad",
+              lb.sign_results(KEYS["stranger"], "etl2", 10, [result_body()])[0],
+              by_administrator(other))
+    yield one("a server that is not in the address", "bad", single, by_administrator(elsewhere))
+    yield one("a caller's certificate", "bad", single, as_caller)
+    yield one("a status that its layers do not have", "bad",
+              by_etl1(result_body(outcome=outcome(5, 4, 7)))[0], outcome=outcome(5, 4, 7))
+    yield one("signed as a call", "bad", lb.pack(
+        *lb.unpack(single)[:7],
+        etl1.sign(b"longboat/call/1\0" + lb.leaf(result_body())).signature))
+    yield one("with a body of its own", "bad",
+              lb.sign("result", etl1, "etl1", 9, result_body()))
+    yield one("no signature", "bad", b"")
 
 
 def frame(number, ack, *messages, session=SESSION):
@@ -105,10 +176,17 @@ def good():
     for word, data in zip(("first", "second", "third"), batch):
         yield f"d_signed of the {word} of the batch of three", "signed call", data
     yield "certificate of the broker", "signed certificate", BROKER
+    entry = lb.pack(130, 1, NOW, "wh0", "broker", transport("broker"), 1, "", "start", CLUSTER, 0,
+                    0, 1, "", "", "")
+    head = lb.blake(b"longboat/audit/1\0" + lb.ZERO32 + entry)
+    yield "d_audit, the first entry of an audit trail", "document", entry
+    yield "its hash, and that of the trail up to it", "hash", head
+    yield "checkpoint at that entry", "signed checkpoint", lb.sign(
+        "checkpoint", KEYS["broker"], "wh0", 1, lb.pack(
+            131, CLUSTER, "wh0", 3, 1, 1, head, NOW, lb.ZERO32))
     yield "invitation of anna", "signed invitation", INVITATION
     yield "certificate of anna", "signed certificate", CERTIFICATE
-    yield "certificate of the server etl1", "signed certificate", by_administrator(certificate_body(
-        "etl1", "server", 9, seal_key=b"\x21" * 32, pools=["etl"]))
+    yield "certificate of the server etl1", "signed certificate", OF_ETL1
     token = lb.pack(103, CLUSTER, ["127.0.0.1:7411"], transport("broker"),
                     [public("administrator")],
                     bytes(KEYS["one_time"]), INVITATION)
@@ -121,11 +199,17 @@ def good():
     yield "frame 1 of session 77, HELLO", "frame", frame(1, 0, lb.pack(
         lb.HELLO, 1, 1, "client 1.1", CERTIFICATE, lb.ZERO16, lb.ZERO16, lb.ZERO16, 0, 0))
     yield "frame 1 of the broker, ack 1, WELCOME", "frame", frame(1, 1, lb.pack(
-        lb.WELCOME, 0, CLUSTER, "wh0", BROKER, 3, 15000, 300000, NOW, 0, b""))
+        lb.WELCOME, 1, CLUSTER, "wh0", BROKER, 3, 15000, 300000, NOW, 0, b""))
     yield "frame 2 of session 77, ack 1, CALL", "frame", frame(2, 1, lb.pack(lb.CALL, 1, signed, 2))
     yield "frame 2 of the broker, ack 2, ACCEPTED", "frame", frame(2, 2,
                                                                    lb.pack(lb.ACCEPTED, 1,
                                                                            b"\x05" * 16, False))
+    yield "d_outcome", "document", outcome()
+    yield "d_result", "document", result_body()
+    signature = lb.sign_results(KEYS["etl1"], "etl1", 9, [result_body()])[0]
+    yield "signature of the result", "document", signature
+    yield "RUN_ENDED with the signature of the result", "message", lb.pack(
+        lb.RUN_ENDED, RUN, 1, "etl1", outcome(), signature)
     yield "frame 3 of session 77, ack 2, with PING 5", "frame", frame(3, 2, lb.pack(lb.PING, 5))
     yield "heartbeat after frame 3 of session 77, ack 4", "frame", frame(3, 4)
     yield "last word of session 77, RESET", "frame", frame(0, 0,
@@ -308,6 +392,7 @@ def build():
         "ill_formed": [{"name": n, "hex": d.hex()} for n, d in ill_formed()],
         "wrongly_signed": [{"name": n, "kind": k, "hex": d.hex()} for n, k, d in wrongly_signed()],
         "bad_certificates": [{"name": n, "hex": d.hex()} for n, d in bad_certificates()],
+        "results": list(results()),
         "bad_possessions": [{"name": n, "hex": d.hex()} for n, d in bad_possessions()],
         "sequences": [{"name": n, "frames": [{"hex": d.hex(), "verdict": v} for d, v in frames]}
                       for n, frames in sequences()],

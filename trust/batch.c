@@ -51,11 +51,17 @@ static struct tree tree_make(const struct span *bodies, size_t n)
     return t;
 }
 
-int batch_sign(const struct key *key, const char *signer, uint64_t serial,
-               const struct span *bodies, size_t n, struct buf *outs, struct error *err)
+bool batch_is_kind(const char *kind)
+{
+    return strcmp(kind, ENVELOPE_CALL) == 0 || strcmp(kind, ENVELOPE_RESULT) == 0;
+}
+
+int batch_sign_kind(const char *kind, bool detached, const struct key *key, const char *signer,
+                    uint64_t serial, const struct span *bodies, size_t n, struct buf *outs,
+                    struct error *err)
 {
     if (n == 0 || n > BATCH_MAX)
-        return error_set(err, -E2BIG, "cannot sign %zu calls at once; 1 to %d are allowed", n,
+        return error_set(err, -E2BIG, "cannot sign %zu %ss at once; 1 to %d are allowed", n, kind,
                          BATCH_MAX);
     for (size_t i = 0; i < n; i++) {
         int rc = sign_check_order(signer, bodies[i].n, err);
@@ -64,8 +70,7 @@ int batch_sign(const struct key *key, const char *signer, uint64_t serial,
     }
     struct tree t = tree_make(bodies, n);
     uint8_t signature[64];
-    sign_content(ENVELOPE_CALL, key, span_of(t.nodes[t.start[t.height]].b, sizeof t.nodes->b),
-                 signature);
+    sign_content(kind, key, span_of(t.nodes[t.start[t.height]].b, sizeof t.nodes->b), signature);
     struct buf proof = {0};
     for (size_t i = 0; i < n; i++) {
         buf_clear(&proof);
@@ -75,7 +80,7 @@ int batch_sign(const struct key *key, const char *signer, uint64_t serial,
         struct d_signed s = {.signer = span_str(signer),
                              .serial = serial,
                              .key = key->sign,
-                             .body = bodies[i],
+                             .body = detached ? SPAN_NONE : bodies[i],
                              .proof = wire_list_from(&proof, t.height),
                              .index = i,
                              .signature = span_of(signature, sizeof signature)};
@@ -86,20 +91,25 @@ int batch_sign(const struct key *key, const char *signer, uint64_t serial,
     return 0;
 }
 
-static int root_of(const struct d_signed *s, struct hash *ret, struct error *err)
+int batch_sign(const struct key *key, const char *signer, uint64_t serial,
+               const struct span *bodies, size_t n, struct buf *outs, struct error *err)
+{
+    return batch_sign_kind(ENVELOPE_CALL, false, key, signer, serial, bodies, n, outs, err);
+}
+
+static int root_of(const char *kind, const struct d_signed *s, struct hash *ret, struct error *err)
 {
     if (s->proof.count < 64 && s->index >> s->proof.count)
-        return error_set(err, -EBADMSG,
-                         "a call claims to be number %llu of a batch of at most 2^%u",
-                         (unsigned long long)s->index, s->proof.count);
+        return error_set(err, -EBADMSG, "a %s claims to be number %llu of a batch of at most 2^%u",
+                         kind, (unsigned long long)s->index, s->proof.count);
     struct hash at, side;
     leaf_of(s->body, &at);
     struct wire_iter it = wire_iter(&s->proof);
     struct span item;
     for (unsigned h = 0; wire_next(&it, &item); h++) {
         if (item.n != sizeof side.b)
-            return error_set(err, -EBADMSG, "a call's proof has a hash of %zu bytes, not of %zu",
-                             item.n, sizeof side.b);
+            return error_set(err, -EBADMSG, "a %s's proof has a hash of %zu bytes, not of %zu",
+                             kind, item.n, sizeof side.b);
         memcpy(side.b, item.p, sizeof side.b);
         struct hash up;
         if (s->index >> h & 1)
@@ -112,12 +122,12 @@ static int root_of(const struct d_signed *s, struct hash *ret, struct error *err
     return 0;
 }
 
-static bool was_verified(const struct verified_roots *roots, const struct d_signed *s,
-                         const struct hash *root)
+static bool was_verified(const struct verified_roots *roots, const char *kind,
+                         const struct d_signed *s, const struct hash *root)
 {
     for (unsigned i = 0; i < roots->used; i++) {
         const struct verified_root *r = &roots->ring[i];
-        if (memcmp(r->root.b, root->b, sizeof root->b) == 0 &&
+        if (strcmp(r->kind, kind) == 0 && memcmp(r->root.b, root->b, sizeof root->b) == 0 &&
             memcmp(r->key.b, s->key.b, sizeof s->key.b) == 0 &&
             s->signature.n == sizeof r->signature &&
             memcmp(r->signature, s->signature.p, sizeof r->signature) == 0)
@@ -126,10 +136,11 @@ static bool was_verified(const struct verified_roots *roots, const struct d_sign
     return false;
 }
 
-static void remember(struct verified_roots *roots, const struct d_signed *s,
+static void remember(struct verified_roots *roots, const char *kind, const struct d_signed *s,
                      const struct hash *root)
 {
     struct verified_root *r = &roots->ring[roots->next];
+    r->kind = kind;
     r->key = s->key;
     r->root = *root;
     memcpy(r->signature, s->signature.p, sizeof r->signature);
@@ -138,27 +149,38 @@ static void remember(struct verified_roots *roots, const struct d_signed *s,
         roots->used++;
 }
 
-int batch_open(struct span bytes, const struct hash *key, struct verified_roots *roots,
-               struct d_signed *ret, struct error *err)
+int batch_open_kind(const char *kind, struct span bytes, const struct span *detached,
+                    const struct hash *key, struct verified_roots *roots, struct d_signed *ret,
+                    struct error *err)
 {
     struct d_signed s;
     struct hash root;
     int rc = d_signed_decode(bytes, &s, err);
     if (rc < 0)
-        return error_prefix(err, ENVELOPE_CALL);
-    if ((rc = sign_check_key(ENVELOPE_CALL, &s, key, err)) < 0 ||
-        (rc = root_of(&s, &root, err)) < 0)
+        return error_prefix(err, "%s", kind);
+    if (detached && s.body.n)
+        return error_set(err, -EBADMSG, "the signature of this %s comes with a body of its own",
+                         kind);
+    if (detached)
+        s.body = *detached;
+    if ((rc = sign_check_key(kind, &s, key, err)) < 0 || (rc = root_of(kind, &s, &root, err)) < 0)
         return rc;
-    if (roots && was_verified(roots, &s, &root)) {
+    if (roots && was_verified(roots, kind, &s, &root)) {
         roots->hits++;
     } else {
-        if ((rc = sign_check(ENVELOPE_CALL, &s, span_of(root.b, sizeof root.b), err)) < 0)
+        if ((rc = sign_check(kind, &s, span_of(root.b, sizeof root.b), err)) < 0)
             return rc;
         if (roots) {
             roots->misses++;
-            remember(roots, &s, &root);
+            remember(roots, kind, &s, &root);
         }
     }
     *ret = s;
     return 0;
+}
+
+int batch_open(struct span bytes, const struct hash *key, struct verified_roots *roots,
+               struct d_signed *ret, struct error *err)
+{
+    return batch_open_kind(ENVELOPE_CALL, bytes, NULL, key, roots, ret, err);
 }

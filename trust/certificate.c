@@ -261,17 +261,25 @@ int certificate_open(const struct certificate *who, const char *kind, struct spa
                      struct verified_roots *roots, struct d_signed *ret, struct error *err)
 {
     struct d_signed s;
-    int rc = strcmp(kind, ENVELOPE_CALL) == 0 ? batch_open(bytes, &who->sign_key, roots, &s, err)
-                                              : envelope_open(kind, bytes, &who->sign_key, &s, err);
+    int rc = batch_is_kind(kind)
+                 ? batch_open_kind(kind, bytes, NULL, &who->sign_key, roots, &s, err)
+                 : envelope_open(kind, bytes, &who->sign_key, &s, err);
+    if (rc == 0)
+        rc = certificate_check_signer(who, kind, &s, err);
     if (rc < 0)
         return rc;
-    if (!span_eq_str(s.signer, who->name) || s.serial != who->serial)
-        return error_set(err, -EBADMSG,
-                         "this %s names '" SPAN_FMT
-                         "' (serial %llu) as its signer, but the key belongs to '%s' (serial "
-                         "%llu)",
-                         kind, SPAN_ARG(s.signer), (unsigned long long)s.serial, who->name,
-                         (unsigned long long)who->serial);
     *ret = s;
     return 0;
+}
+
+int certificate_check_signer(const struct certificate *who, const char *kind,
+                             const struct d_signed *s, struct error *err)
+{
+    if (span_eq_str(s->signer, who->name) && s->serial == who->serial)
+        return 0;
+    return error_set(err, -EBADMSG,
+                     "this %s names '" SPAN_FMT
+                     "' (serial %llu) as its signer, but the key belongs to '%s' (serial %llu)",
+                     kind, SPAN_ARG(s->signer), (unsigned long long)s->serial, who->name,
+                     (unsigned long long)who->serial);
 }

@@ -109,5 +109,8 @@ int certificate_make_by_invitation(const struct certificate_order *order,
 struct verified_roots;
 int certificate_open(const struct certificate *who, const char *kind, struct span bytes,
                      struct verified_roots *roots, struct d_signed *ret, struct error *err);
+/* Does the envelope name this certificate, outside of what is signed? -EBADMSG if not. */
+int certificate_check_signer(const struct certificate *who, const char *kind,
+                             const struct d_signed *s, struct error *err);
 
 #endif

@@ -72,8 +72,8 @@ int sign_check_order(const char *signer, size_t body, struct error *err)
 int envelope_sign(const char *kind, const struct key *key, const char *signer, uint64_t serial,
                   struct span body, struct buf *out, struct error *err)
 {
-    if (strcmp(kind, ENVELOPE_CALL) == 0)
-        return batch_sign(key, signer, serial, &body, 1, out, err);
+    if (batch_is_kind(kind))
+        return batch_sign_kind(kind, false, key, signer, serial, &body, 1, out, err);
     int rc = sign_check_order(signer, body.n, err);
     if (rc < 0)
         return rc;
@@ -91,15 +91,16 @@ int envelope_sign(const char *kind, const struct key *key, const char *signer, u
 int envelope_open(const char *kind, struct span bytes, const struct hash *key, struct d_signed *ret,
                   struct error *err)
 {
-    if (strcmp(kind, ENVELOPE_CALL) == 0)
-        return batch_open(bytes, key, NULL, ret, err);
+    if (batch_is_kind(kind))
+        return batch_open_kind(kind, bytes, NULL, key, NULL, ret, err);
     struct d_signed s;
     int rc = d_signed_decode(bytes, &s, err);
     if (rc < 0)
         return error_prefix(err, "%s", kind);
     if (s.proof.count != 0 || s.index != 0)
-        return error_set(err, -EBADMSG,
-                         "this %s carries the proof of a batch, which only calls may carry", kind);
+        return error_set(
+            err, -EBADMSG,
+            "this %s carries the proof of a batch, which only calls and results may carry", kind);
     if ((rc = sign_check_key(kind, &s, key, err)) < 0 ||
         (rc = sign_check(kind, &s, s.body, err)) < 0)
         return rc;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "trust/fixture.h"
+#include "trust/secret.h"
 
 static void a_seed_always_gives_the_same_keys(void **state)
 {
@@ -76,11 +77,17 @@ static void a_key_file_is_private_and_can_be_read_back(void **state)
     assert_int_equal(st.st_size, 65);
     assert_int_equal(st.st_nlink, 1);
     assert_int_equal(key_load(path, &back, &err), 0);
-    assert_memory_equal(&back, &k, sizeof k);
+    assert_memory_equal(&back.sign, &k.sign, sizeof k.sign);
+    assert_memory_equal(back.sign_secret, k.sign_secret, 64);
+    assert_memory_equal(back.transport_secret, k.transport_secret, 32);
+    key_forget(&back);
     struct seal_key seal, again;
     seal_key_from_seed(k.seed, &seal);
     assert_int_equal(seal_key_load(path, &again, &err), 0);
-    assert_memory_equal(&again, &seal, sizeof seal);
+    assert_memory_equal(&again.public_key, &seal.public_key, sizeof seal.public_key);
+    assert_memory_equal(again.secret, seal.secret, 32);
+    seal_key_forget(&seal);
+    seal_key_forget(&again);
 }
 
 static void a_key_file_is_never_overwritten(void **state)
@@ -126,11 +133,11 @@ static void a_key_file_with_other_content_is_refused(void **state)
         "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f6x\n"};
     const char *path = testing_path(state, "sign.key");
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        struct key k = {.seed = "as it was"};
+        struct key k = {.sign = {"as it was"}};
         struct error err = {0};
         assert_int_equal(file_write_atomic(path, span_str(wrong[i]), 0400, NULL), 0);
         assert_int_equal(key_load(path, &k, &err), -EINVAL);
-        assert_string_equal((char *)k.seed, "as it was");
+        assert_string_equal((char *)k.sign.b, "as it was");
         struct seal_key s;
         assert_int_equal(seal_key_load(path, &s, &err), -EINVAL);
     }

@@ -4,6 +4,7 @@
 #include "common/id.h"
 #include "trust/batch.h"
 #include "trust/call.h"
+#include "trust/result.h"
 #include "trust/possession.h"
 
 /* PROTOCOL.md lies in the top of the tree, where `make` runs the tests. */
@@ -113,6 +114,31 @@ static void a_signed_call_matches_the_documented_bytes(void **state)
     buf_free(&body);
 }
 
+static void a_signed_result_matches_the_documented_bytes(void **state)
+{
+    (void)state;
+    struct buf outcome = vector("d_outcome"), call = vector("d_call"), made = {0}, signature = {0};
+    struct key etl1;
+    struct error err = {0};
+    uint8_t seed[KEY_SEED];
+    memset(seed, 5, sizeof seed);
+    key_from_seed(seed, &etl1);
+    struct d_result r = {.cluster = span_str("demo"),
+                         .server = span_str("etl1"),
+                         .attempt = 1,
+                         .outcome = buf_span(&outcome)};
+    memset(r.run.b, 5, sizeof r.run.b);
+    call_digest(buf_span(&call), &r.call);
+    d_result_encode(&r, &made);
+    assert_vector("d_result", buf_span(&made));
+    assert_int_equal(result_sign(&etl1, "etl1", 9, &r, 1, &signature, &err), 0);
+    assert_vector("signature of the result", buf_span(&signature));
+    buf_free(&outcome);
+    buf_free(&call);
+    buf_free(&made);
+    buf_free(&signature);
+}
+
 static void a_key_asks_for_its_certificate_as_documented(void **state)
 {
     (void)state;
@@ -145,6 +171,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_are_derived_as_documented),
         cmocka_unit_test(a_signed_call_matches_the_documented_bytes),
+        cmocka_unit_test(a_signed_result_matches_the_documented_bytes),
         cmocka_unit_test(a_key_asks_for_its_certificate_as_documented),
         cmocka_unit_test(a_frame_is_its_head_and_its_messages),
     };

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "client/brokerkey.h"
 #include "common/log.h"
 
 /* ---- Packages that this server should have */
@@ -60,6 +61,8 @@ static void session_up(void *self, const struct m_welcome *welcome)
     log_info("session with broker " SPAN_FMT " at %s, cluster " SPAN_FMT, SPAN_ARG(welcome->broker),
              dialer_address(w->dialer), SPAN_ARG(welcome->cluster));
     struct error err = {0};
+    if (brokerkey_welcome(&w->who, w->dialer, welcome, loop_now_wall(w->loop), &err) < 0)
+        log_warn("cannot keep the broker's next key: %s", err.text);
     if (welcome->yours.n &&
         client_config_adopt(&w->who, welcome->yours, loop_now_wall(w->loop), &err) < 0)
         log_warn("cannot use the newer certificate from the broker: %s", err.text);

@@ -176,6 +176,7 @@ static void check_broker(struct check *c)
     const struct dialer_options o = {.addresses = (const char *const *)c->who.addresses,
                                      .n_addresses = (unsigned)c->who.n_addresses,
                                      .broker_key = c->who.broker.transport_key,
+                                     .next_key = c->who.broker_next.transport_key,
                                      .secret_transport = c->who.key.transport_secret,
                                      .public_transport = c->who.key.transport.b};
     struct dialer *d = NULL;

@@ -10,10 +10,16 @@
 
 /* ---- Queues */
 
+static void queue_clear(struct worker_queue *q)
+{
+    buf_clear(&q->bytes);
+    q->taken = q->sealed = 0;
+}
+
 static void queue_put(struct worker_queue *q, struct span message)
 {
     if (q->taken == q->bytes.n)
-        q->taken = 0, buf_clear(&q->bytes);
+        queue_clear(q);
     buf_add(&q->bytes, message.p, message.n);
 }
 
@@ -26,12 +32,6 @@ static bool queue_head(const struct worker_queue *q, struct span *ret)
         return false;
     *ret = span_of(rest.p, size);
     return true;
-}
-
-static void queue_clear(struct worker_queue *q)
-{
-    buf_clear(&q->bytes);
-    q->taken = 0;
 }
 
 void worker_forget_messages(struct worker *w)
@@ -150,6 +150,7 @@ static void tell_broker(struct worker *w)
     int rc = 0;
     if (!dialer_is_up(w->dialer))
         worker_forget_messages(w);
+    worker_sign_results(w);
     while (rc == 0 && queue_head(&w->to_broker, &m))
         if ((rc = dialer_send(w->dialer, m)) == 0)
             w->to_broker.taken += m.n;

@@ -8,14 +8,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/options.h"
 #include "common/suggest.h"
 #include "common/termout.h"
+#include "trust/secret.h"
 #include "worker/worker.h"
 
 enum { EXIT_DONE, EXIT_FAILED, EXIT_ASKED_WRONGLY, EXIT_NOT_POSSIBLE };
@@ -35,6 +34,7 @@ static const char examples[] =
     "\n"
     "Commands:\n"
     "  join     make this machine a server of a cluster, with a token from an administrator\n"
+    "  rotate   make a new key for this server, with an administrator's help\n"
     "  check    say what is right and what is wrong on this server\n"
     "\n"
     "Signals:\n"
@@ -74,8 +74,10 @@ static int run(const struct option_values *values, struct error *err)
         .slots = opt_given(values, "slots") ? (unsigned)opt_int(values, "slots") : default_slots(),
         .external_runner = opt_flag(values, "external-runner")};
     int rc = worker_open(&w, &o, err);
-    if (rc == 0)
+    if (rc == 0) {
+        secret_warn_unlocked(log_warn);
         rc = worker_run(w, err);
+    }
     worker_close(&w);
     return rc;
 }
@@ -90,13 +92,14 @@ static int serve(int argc, char **argv)
         term_say(stderr, "lbworker: %s\n", err.text);
         return EXIT_ASKED_WRONGLY;
     }
-    if (options_answered(&values, "lbworker", "[options]\n       lbworker join | check [options]",
-                         examples)) {
+    if (options_answered(&values, "lbworker",
+                         "[options]\n       lbworker join | check | rotate [options]", examples)) {
         options_free(&values);
         return EXIT_DONE;
     }
     if (first < argc)
-        rc = error_set(&err, -EINVAL, "unknown command '%s'; expected join or check", argv[first]);
+        rc = error_set(&err, -EINVAL, "unknown command '%s'; expected join, check or rotate",
+                       argv[first]);
     else if ((rc = read_config(&values, &err)) == 0 &&
              (rc = log_level_parse(opt_str(&values, "log-level"), &level, &err)) == 0)
         log_open("lbworker", level);
@@ -119,9 +122,8 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         int (*run)(int argc, char **argv);
-    } verbs[] = {{"join", join_verb}, {"check", check_verb}};
-    umask(077);
-    prctl(PR_SET_DUMPABLE, 0); /* our key stays with us */
+    } verbs[] = {{"join", join_verb}, {"check", check_verb}, {"rotate", rotate_verb}};
+    secret_begin();
     for (unsigned i = 0; argc > 1 && i < COUNT_OF(verbs); i++)
         if (strcmp(argv[1], verbs[i].name) == 0)
             return verbs[i].run(argc - 1, argv + 1);

@@ -371,6 +371,7 @@ static int open_dialer(struct worker *w, struct error *err)
     const struct dialer_options o = {.addresses = (const char *const *)w->who.addresses,
                                      .n_addresses = (unsigned)w->who.n_addresses,
                                      .broker_key = w->who.broker.transport_key,
+                                     .next_key = w->who.broker_next.transport_key,
                                      .secret_transport = w->who.key.transport_secret,
                                      .public_transport = w->who.key.transport.b};
     return dialer_open(&w->dialer, w->loop, &o, &calls, err);

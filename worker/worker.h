@@ -43,6 +43,7 @@ struct worker_options {
 struct worker_queue {
     struct buf bytes;
     size_t taken;
+    size_t sealed; /* RESULTs up to here have their signature, as far as they get one */
 };
 
 struct worker {
@@ -99,6 +100,10 @@ int worker_replay(struct worker *w, struct error *err);
  * process ends; the next one replays what is there. */
 void worker_let_go(struct worker *w);
 
+/* ---- sealing.c */
+/* Signs the RESULTs that wait for the broker, many with one signature. */
+void worker_sign_results(struct worker *w);
+
 /* ---- brokerlink.c: the session with the broker */
 extern const struct dialer_calls worker_dialer_calls;
 int worker_open_desired(struct worker *w, const char *incoming, struct error *err);
@@ -110,5 +115,6 @@ void attest_now(struct worker *w);
 /* ---- join.c, check.c: the verbs of the program. Each returns its exit code. */
 int join_verb(int argc, char **argv);
 int check_verb(int argc, char **argv);
+int rotate_verb(int argc, char **argv);
 
 #endif

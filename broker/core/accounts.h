@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proto/limits.h"
+
 struct bcore;
 struct text;
 
@@ -15,7 +17,7 @@ enum {
     EVIDENCE_OUTCOME_MAX = 64 << 10, /* of a longer one the layers are kept */
     EVIDENCE_LOOK = 1 << 10, /* what it costs a server to have the history asked, in bytes */
     EVIDENCE_BACK_HOURS = 16,
-    STARTED_MAX = 1000,   /* records of one attempt's steps; a job with its tries has fewer */
+    STARTED_MAX = LIMIT_STEPS * LIMIT_TRIES, /* records of one attempt; a job has no more tries */
     REST_MOST_MS = 60000, /* the pause doubles with each unasked return up to this */
     RATE_SESSIONS = 12,   /* records of one server's sessions in a minute */
     RATE_DRIVES = 12,     /* of one parent's drivers in a minute */

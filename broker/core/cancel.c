@@ -72,9 +72,29 @@ void bcore_on_cancel(struct bcore *c, struct peer_state *p)
     done_with_strays(c, m.req, r, "cancelled");
 }
 
+/* The operator's own word that a run has succeeded, signed by them: callers believe no success that
+ * nobody has signed. False: they sent none. */
+static bool operators_word(const struct m_operate *m, struct span *ret_outcome,
+                           struct span *ret_signature)
+{
+    struct value outcome, signature;
+    struct d_outcome o;
+    if (!wire_map_get(&m->arguments, "outcome", &outcome) || outcome.type != VALUE_BIN ||
+        !wire_map_get(&m->arguments, "signature", &signature) || signature.type != VALUE_BIN ||
+        signature.bytes.n > LIMIT_RESULT_SIGNATURE ||
+        d_outcome_decode(outcome.bytes, &o, NULL) < 0 || o.delivery != DELIVERY_CALLED ||
+        o.job != JOB_SUCCEEDED || o.package != PACKAGE_SUCCEEDED || o.status != STATUS_SUCCEEDED ||
+        o.steps.count || o.outputs.count)
+        return false;
+    *ret_outcome = outcome.bytes;
+    *ret_signature = signature.bytes;
+    return true;
+}
+
 static void release_as(struct bcore *c, struct peer_state *p, struct run *r,
                        const struct m_operate *m, struct span how)
 {
+    struct span outcome, signature;
     const char *why =
         r->restored ? "it was live in a backup that was restored" : "its server was lost";
     r->lsn = EMIT(c, released, .at = c->wall, .run = r->id, .by = span_str(p->name->s), .how = how,
@@ -88,12 +108,15 @@ static void release_as(struct bcore *c, struct peer_state *p, struct run *r,
         return;
     }
     bool good = span_eq_str(how, "succeed");
-    run_end_by_broker(
-        c, r,
-        good ? (struct bcore_verdict){DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED, 0}
-             : (struct bcore_verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
-        "%s; released as %s by %s: " SPAN_FMT, why, good ? "succeeded" : "failed", p->name->s,
-        SPAN_ARG(m->reason));
+    if (good && operators_word(m, &outcome, &signature))
+        run_end(c, r, outcome, signature, false);
+    else
+        run_end_by_broker(
+            c, r,
+            good ? (struct bcore_verdict){DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED, 0}
+                 : (struct bcore_verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
+            "%s; released as %s by %s: " SPAN_FMT, why, good ? "succeeded" : "failed", p->name->s,
+            SPAN_ARG(m->reason));
     strays_end(c, r, false);
     done_with_strays(c, m->req, r, good ? "released as succeeded" : "released as failed");
 }

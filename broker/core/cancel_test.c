@@ -172,6 +172,35 @@ static void a_held_run_is_released_in_three_ways(void **state)
     assert_int_equal(e.attempt, 2);
 }
 
+static void an_operators_signed_word_is_passed_on_as_it_came(void **state)
+{
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
+    struct id run = held(w, anna, "a");
+    struct m_run_ended e;
+    struct buf args = {0}, outcome = {0};
+    char id[ID_TEXT];
+    d_outcome_encode(&(struct d_outcome){.job = JOB_SUCCEEDED,
+                                         .package = PACKAGE_SUCCEEDED,
+                                         .status = STATUS_SUCCEEDED,
+                                         .message = span_str("anna says so")},
+                     &outcome);
+    value_add_str(&args, span_str("how"));
+    value_add_str(&args, span_str("succeed"));
+    value_add_str(&args, span_str("outcome"));
+    wire_add_bin(&args, buf_span(&outcome));
+    value_add_str(&args, span_str("signature"));
+    wire_add_bin(&args, span_str("signed"));
+    SAY(w, anna, "anna", operate, .req = 4, .verb = span_str("release"),
+        .target = span_str(id_format(run, id)), .arguments = wire_list_from(&args, 3));
+    SENT(w, anna, RUN_ENDED, run_ended, &e);
+    assert_true(span_eq(e.outcome, buf_span(&outcome)));
+    assert_true(span_eq_str(e.signature, "signed"));
+    assert_int_equal(e.server.n, 0);
+    buf_free(&args);
+    buf_free(&outcome);
+}
+
 static void a_held_run_can_be_cancelled(void **state)
 {
     struct core_world *w = *state;
@@ -357,6 +386,7 @@ int main(void)
         in_world(a_cancelled_run_whose_server_is_lost_is_not_run_again),
         in_world(an_unknown_run_cannot_be_cancelled),
         in_world(a_held_run_is_released_in_three_ways),
+        in_world(an_operators_signed_word_is_passed_on_as_it_came),
         in_world(a_held_run_can_be_cancelled),
         in_world(releasing_a_held_run_ends_the_attempts_that_still_run),
         in_world(the_old_attempt_is_stopped_before_the_new_one_is_handed_over),

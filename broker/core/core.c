@@ -20,7 +20,8 @@ struct bcore *bcore_new(const struct bcore_config *config)
     struct bcore *c = mem_zalloc(1, sizeof *c);
     c->config = *config;
     c->certificate = buf_dup(config->certificate);
-    c->config.certificate = SPAN_NONE;
+    c->next_certificate = buf_dup(config->next);
+    c->config.certificate = c->config.next = SPAN_NONE;
     if (!c->config.bodies_budget)
         c->config.bodies_budget = c->config.memory_budget / BODIES_PART;
     if (!c->config.lease_ms)
@@ -97,6 +98,7 @@ void bcore_free(struct bcore **pc)
     heap_free(&c->timers);
     buf_free(&c->scratch);
     buf_free(&c->certificate);
+    buf_free(&c->next_certificate);
     table_free(&c->accounts);
     table_free(&c->texts);
     mem_free(pc);
@@ -281,7 +283,8 @@ static void welcome(struct bcore *c, struct peer_state *p, const struct m_hello 
          .epoch = c->epoch, .lease_ms = c->config.lease_ms,
          .lost_after_ms = c->config.lost_after_ms, .now = c->wall,
          .revocations = c->revocations_number,
-         .yours = span_eq(newest, m->certificate) ? SPAN_NONE : newest);
+         .yours = span_eq(newest, m->certificate) ? SPAN_NONE : newest,
+         .next = buf_span(&c->next_certificate));
     if (m->revocations < c->revocations_number)
         registry_send_revoked(c, p->handle, 0);
     if (p->server)

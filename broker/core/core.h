@@ -40,6 +40,7 @@ struct bcore_config {
     uint64_t evidence_bytes;
     char cluster[LIMIT_NAME + 1], broker[LIMIT_NAME + 1];
     struct span certificate; /* the broker's own d_signed, for WELCOME; copied */
+    struct span next;        /* the one for its next key; empty: none; copied */
     /* how long and how many keys of ended runs are kept in memory; 0: KEPT_MS, KEPT_MAX */
     uint64_t kept_ms, kept_max;
     uint8_t hash_key[16]; /* random; for tables whose keys peers choose (SipHash) */

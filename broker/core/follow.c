@@ -166,14 +166,15 @@ void follow_progress(struct bcore *c, struct run *r)
     follow_state(c, r);
 }
 
-void follow_end(struct bcore *c, struct run *r, struct span outcome, struct span server)
+void follow_end(struct bcore *c, struct run *r, struct span outcome, struct span signature,
+                struct span server)
 {
     struct follow *f, *next;
     for (f = r->followers; f; f = next) {
         next = f->run_next;
         if (send_now(f)) {
             SEND(c, f->peer->handle, r->lsn, run_ended, .run = r->id, .attempt = r->attempt,
-                 .server = server, .outcome = outcome);
+                 .server = server, .outcome = outcome, .signature = signature);
             f->run = NULL;
             follow_free(c, f);
         } else {

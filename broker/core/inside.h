@@ -319,6 +319,7 @@ struct bcore_counts {
 struct bcore {
     struct bcore_config config;
     struct buf certificate;
+    struct buf next_certificate; /* for WELCOME */
     uint64_t lsn, epoch;
     struct table runs, runs_by_key, parents, parents_by_key;
     struct run *oldest, *newest;
@@ -419,8 +420,10 @@ struct attempt *attempt_new(struct bcore *c, struct run *r, struct span server);
 void attempt_free(struct bcore *c, struct run *r);
 void run_cancel_free(struct bcore *c, struct run *r);
 void runs_empty_graveyard(struct bcore *c);
-/* The end of a run: emits r_ended with this outcome, tells followers, frees its server's slot. */
-void run_end(struct bcore *c, struct run *r, struct span outcome, bool reported);
+/* The end of a run: emits r_ended with this outcome, tells followers, frees its server's slot.
+ * signature: whose words these are; empty: the broker's own. */
+void run_end(struct bcore *c, struct run *r, struct span outcome, struct span signature,
+             bool reported);
 struct bcore_verdict {
     enum delivery delivery;
     enum job_outcome job;
@@ -558,7 +561,8 @@ uint64_t follow_cost(void); /* bytes of one */
 void bcore_on_follow(struct bcore *c, struct peer_state *p);
 void follow_state(struct bcore *c, struct run *r);    /* its state has changed */
 void follow_progress(struct bcore *c, struct run *r); /* only its text or percentage */
-void follow_end(struct bcore *c, struct run *r, struct span outcome, struct span server);
+void follow_end(struct bcore *c, struct run *r, struct span outcome, struct span signature,
+                struct span server);
 void follow_window(struct bcore *c, struct peer_state *p);
 void follow_drain(struct bcore *c);
 void follow_peer_down(struct bcore *c, struct peer_state *p);

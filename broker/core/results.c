@@ -154,14 +154,16 @@ static void keep_evidence(struct bcore *c, struct peer_state *p, const struct m_
     const struct run *r = run_find(c, m->run);
     const struct kept *k = kept_by_id(c, m->run);
     struct span outcome = cut_outcome(c, m->outcome);
-    if (!server_may_add(c, p->server, outcome.n)) {
+    /* what was cut is not what was signed */
+    struct span signature = outcome.n == m->outcome.n ? m->signature : SPAN_NONE;
+    if (!server_may_add(c, p->server, outcome.n + signature.n)) {
         beyond_budget(c, p, m);
         return;
     }
     EMIT(c, evidence, .at = c->wall, .run = m->run, .attempt = m->attempt,
          .server = span_str(p->server->name->s),
          .why = span_str(r || (k && m->attempt < k->attempt) ? "superseded" : "late"),
-         .outcome = outcome);
+         .outcome = outcome, .signature = signature);
     c->counts.evidence++;
     recorded(c, p, m, c->lsn);
 }
@@ -239,7 +241,7 @@ void bcore_on_result(struct bcore *c, struct peer_state *p)
         measure(r->at->job, &o);
         s->ended++;
         s->returns = 0;
-        run_end(c, r, m.outcome, true);
+        run_end(c, r, m.outcome, m.signature, true);
         recorded(c, p, &m, r->lsn);
     } else {
         not_counted(c, p, &m, false);

@@ -155,7 +155,8 @@ void attempt_free(struct bcore *c, struct run *r)
 }
 
 /* ---- The end */
-void run_end(struct bcore *c, struct run *r, struct span outcome, bool reported)
+void run_end(struct bcore *c, struct run *r, struct span outcome, struct span signature,
+             bool reported)
 {
     struct server *s = r->at ? r->at->server : NULL;
     struct text *server = r->at ? text_ref(r->at->server_name) : NULL;
@@ -163,9 +164,9 @@ void run_end(struct bcore *c, struct run *r, struct span outcome, bool reported)
     queue_remove(c, r);
     bcore_timer_clear(c, &r->timer);
     r->lsn = EMIT(c, ended, .at = c->wall, .run = r->id, .attempt = r->attempt, .server = name,
-                  .outcome = outcome, .reported = reported);
+                  .outcome = outcome, .reported = reported, .signature = signature);
     c->counts.ended++;
-    follow_end(c, r, outcome, name);
+    follow_end(c, r, outcome, signature, name);
     text_put(c, &server);
     if (s)
         server_pump(c, s);
@@ -195,7 +196,7 @@ void run_end_by_broker(struct bcore *c, struct run *r, struct bcore_verdict v, c
     }
     buf_clear(&c->scratch);
     d_outcome_encode(&o, &c->scratch);
-    run_end(c, r, buf_span(&c->scratch), false);
+    run_end(c, r, buf_span(&c->scratch), SPAN_NONE, false);
 }
 
 void run_end_cancelled(struct bcore *c, struct run *r)

@@ -38,7 +38,8 @@ struct query {
     /* `where`. Texts that were not given are empty; the others lie behind this struct, no longer
        than they are: many questions may wait. */
     const char *job, *server, *principal, *address, *name, *state;
-    const char *text; /* `run` of find */
+    const char *text;                              /* `run` of find */
+    const char *verb, *object, *decision, *number; /* of an entry of the audit trail */
     struct id run, parent;
     int status; /* STATUS_ + 1 */
     int64_t since, until;
@@ -75,6 +76,7 @@ void query_parents(struct query *q); /* parents.c */
 void query_find(struct query *q);    /* find.c */
 void query_history(struct query *q); /* past.c */
 void query_run(struct query *q);
+void query_evidence(struct query *q); /* evidence.c */
 void query_servers(struct query *q); /* live.c */
 void query_packages(struct query *q);
 void query_certificates(struct query *q);
@@ -82,6 +84,8 @@ void query_whoami(struct query *q);
 void query_stats(struct query *q);
 void query_principals(struct query *q); /* principals.c */
 void query_explain(struct query *q);
+void query_audit(struct query *q); /* audit.c */
+void query_trail(struct query *q);
 
 /* Rows of runs and parents as runs, parents, run, history and find share them. */
 json_t *query_run_head(const struct id *run, const char *state); /* v, kind, run, state */

@@ -23,7 +23,8 @@ enum {
     BY_PARENT = 1 << 7,
     BY_RUN = 1 << 8,
     BY_TIME = 1 << 9,
-    RUN_IS_TEXT = 1 << 10 /* `run` is text as a person types it */
+    RUN_IS_TEXT = 1 << 10, /* `run` is text as a person types it */
+    BY_ENTRY = 1 << 11     /* what an entry of the audit trail says */
 };
 
 /* clang-format off */
@@ -34,7 +35,8 @@ static const struct query_filter {
     {"job", BY_JOB},         {"server", BY_SERVER}, {"principal", BY_PRINCIPAL},
     {"address", BY_ADDRESS}, {"name", BY_NAME},     {"state", BY_STATE},
     {"status", BY_STATUS},   {"parent", BY_PARENT}, {"run", BY_RUN},
-    {"since", BY_TIME},      {"until", BY_TIME},
+    {"since", BY_TIME},      {"until", BY_TIME},    {"verb", BY_ENTRY},
+    {"object", BY_ENTRY},    {"decision", BY_ENTRY}, {"number", BY_ENTRY},
 };
 
 /* Each answers, at once or when the store has answered. */
@@ -46,6 +48,7 @@ static const struct query_listing {
     {"runs", BY_JOB | BY_SERVER | BY_PRINCIPAL | BY_ADDRESS | BY_STATE | BY_PARENT | BY_TIME,
      query_runs},
     {"run", BY_RUN, query_run},
+    {"evidence", BY_RUN, query_evidence},
     {"find", BY_RUN | RUN_IS_TEXT, query_find},
     {"history", BY_JOB | BY_SERVER | BY_PRINCIPAL | BY_ADDRESS | BY_STATUS | BY_PARENT | BY_TIME,
      query_history},
@@ -55,6 +58,8 @@ static const struct query_listing {
     {"explain", BY_RUN, query_explain},
     {"packages", BY_NAME, query_packages},
     {"certificates", BY_NAME, query_certificates},
+    {"audit", BY_PRINCIPAL | BY_ENTRY | BY_TIME, query_audit},
+    {"trail", 0, query_trail},
     {"whoami", 0, query_whoami},
     {"stats", 0, query_stats},
     {"principals", BY_NAME, query_principals},
@@ -120,6 +125,10 @@ static int take_text(struct query *q, bool run_is_text, struct span key, struct 
                  {"address", &q->address, LIMIT_ADDRESS},
                  {"name", &q->name, LIMIT_NAME},
                  {"state", &q->state, LIMIT_NAME},
+                 {"verb", &q->verb, LIMIT_NAME},
+                 {"object", &q->object, LIMIT_SHORT},
+                 {"decision", &q->decision, LIMIT_NAME},
+                 {"number", &q->number, LIMIT_NAME},
                  {run_is_text ? "run" : "", &q->text, LIMIT_SHORT}};
     for (unsigned i = 0; i < sizeof texts / sizeof *texts; i++)
         if (span_eq_str(key, texts[i].key)) {
@@ -185,6 +194,7 @@ void query_take(const struct query_sources *from, struct shell_peer *p, struct s
     shell_read(&m_query_schema, message, &m);
     struct query *q = mem_zalloc(1, sizeof *q + m.where.items.n);
     q->job = q->server = q->principal = q->address = q->name = q->state = q->text = "";
+    q->verb = q->object = q->decision = q->number = "";
     q->from = from;
     q->shell = from->shell;
     q->peer = p->handle;

@@ -83,8 +83,11 @@ static bool runs_end(const struct store_answer *a, const struct about *about, st
         return parents_end(end->body, about, outcome, ret);
     if (r_ended_decode(end->body, &m, NULL) < 0)
         return false;
-    *ret = (struct m_run_ended){
-        .run = m.run, .attempt = m.attempt, .server = m.server, .outcome = m.outcome};
+    *ret = (struct m_run_ended){.run = m.run,
+                                .attempt = m.attempt,
+                                .server = m.server,
+                                .outcome = m.outcome,
+                                .signature = m.signature};
     return true;
 }
 

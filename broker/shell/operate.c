@@ -43,6 +43,13 @@ static const struct operate_verb *verb_of(struct span name)
     return NULL;
 }
 
+bool operate_is_record(struct span verb, const char **ret)
+{
+    const struct operate_verb *v = verb_of(verb);
+    *ret = v ? v->name : NULL;
+    return v && v->how == OPERATE_CORE;
+}
+
 /* ---- backup and check read the whole store, so they run on the other thread */
 struct store_verb {
     struct offload_job job;

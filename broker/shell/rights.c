@@ -201,9 +201,21 @@ static enum rights_verdict judge_deploy(struct rights_judging *j, struct span me
 
 /* ---- Whose certificate may be read */
 
-/* Of a server: by those who may have to do with it. */
+/* May its holder release runs of others? They sign that, and callers verify it. */
+static bool may_release(const struct certificate *of)
+{
+    for (size_t i = 0; i < of->n_grants; i++)
+        if (of->grants[i].verb == VERB_OPERATE)
+            return true;
+    return of->role == ROLE_ADMINISTRATOR;
+}
+
+/* Of a server: by those who may have to do with it. Of an operator: by those who call. */
 static bool may_read(const struct certificate *who, const struct certificate *of)
 {
+    for (size_t i = 0; may_release(of) && i < who->n_grants; i++)
+        if (who->grants[i].verb == VERB_CALL)
+            return true;
     static const enum verb reasons[] = {VERB_CALL, VERB_WATCH, VERB_OPERATE, VERB_DEPLOY};
     const char *const *pools = (const char *const *)of->pools;
     for (size_t i = 0; of->role == ROLE_SERVER && i < sizeof reasons / sizeof *reasons; i++)
@@ -238,7 +250,7 @@ static enum rights_verdict judge_certificate(struct rights_judging *j, struct sp
         return RIGHTS_ALLOWED;
     error_set(j->err, -EACCES,
               "%s '%s' may not read the certificate of '%s': it takes a grant that covers this "
-              "server, or 'watch *@all'",
+              "server, 'call' for an operator's, or 'watch *@all'",
               role_word(j->who->role), j->who->name, name);
     return denied(j, REFUSAL_DENIED);
 }

@@ -59,7 +59,17 @@ void shell_error(struct shell *sh, uint64_t peer, uint64_t req, enum refusal cod
                         .text = sentence(text, fmt, ap),
                         .retry_ms = code == REFUSAL_BUSY ? BUSY_RETRY_MS : 0};
     va_end(ap);
+    shell_refused(sh, peer, code, m.text);
     shell_send(sh, peer, &m_error_schema, &m);
+}
+
+void shell_refused(struct shell *sh, uint64_t peer, enum refusal code, struct span text)
+{
+    struct shell_taking *t = &sh->taking;
+    if (t->peer != peer || t->code != REFUSAL_NONE)
+        return;
+    t->code = code;
+    span_copy_str(text, t->text, sizeof t->text);
 }
 
 void shell_done(struct shell *sh, uint64_t peer, uint64_t req, const char *fmt, ...)
@@ -86,6 +96,7 @@ void shell_note(struct shell *sh, const char *by, const char *verb, const char *
 
 void shell_drop(struct shell *sh, struct shell_peer *p, enum refusal code, const char *text)
 {
+    shell_refused(sh, p->handle, code, span_str(text));
     buf_clear(&sh->scratch);
     m_refused_encode(
         &(struct m_refused){.code = code, .text = span_str(text), .retry_ms = LEASE_MS},

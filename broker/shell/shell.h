@@ -9,6 +9,7 @@
 #ifndef LB_BROKER_SHELL_SHELL_H
 #define LB_BROKER_SHELL_SHELL_H
 
+#include "broker/audit/auditor.h"
 #include "broker/core/view.h"
 #include "broker/store/store.h"
 #include "common/hashtable.h"
@@ -42,6 +43,14 @@ struct shell_listener {
     void (*peer_gone)(void *self, uint64_t peer); /* its session has ended */
 };
 
+/* The message that is being taken: whether it was answered by a refusal, and by which. For the
+ * audit trail. */
+struct shell_taking {
+    uint64_t peer; /* 0: none */
+    enum refusal code;
+    char text[ERROR_TEXT_MAX];
+};
+
 /* Filled in by broker.c, which owns what the pointers point to unless another file is named. */
 struct shell {
     const char *cluster, *name;            /* of this broker */
@@ -55,6 +64,8 @@ struct shell {
     struct known *known;
     struct budgets *budgets; /* what each principal uses; by its transport key */
     struct offload *offload;
+    struct auditor *auditor;
+    struct shell_taking taking;
     const struct trust_anchors *anchors;
     struct turn *turn;        /* turn.c */
     struct gate *gate;        /* turn.c */
@@ -82,6 +93,8 @@ void shell_error(struct shell *sh, uint64_t peer, uint64_t req, enum refusal cod
                  ...) __attribute__((format(printf, 5, 6)));
 void shell_done(struct shell *sh, uint64_t peer, uint64_t req, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+/* Tells the audit trail that this is how the message that is being taken was answered. */
+void shell_refused(struct shell *sh, uint64_t peer, enum refusal code, struct span text);
 /* Ends the session: REFUSED is the last message. Frees p. */
 void shell_drop(struct shell *sh, struct shell_peer *p, enum refusal code, const char *text);
 /* Adds a line to the view `events` that is not a record of the core: a denial, an invitation, a

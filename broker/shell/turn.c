@@ -41,6 +41,23 @@ static void tell_record(struct shell *sh, const struct bcore_record *r)
             sh->listeners[i].record(sh->listeners[i].self, r->lsn, r->body);
 }
 
+/* Is it an ERROR? A look at the first bytes is enough of what the core has encoded itself. */
+static bool is_error(struct span message)
+{
+    return message.n > 2 && (message.p[0] & 0xf0) == 0x90 && message.p[1] == KIND_M_ERROR;
+}
+
+/* The core's answer to the message that is being taken. */
+static void note_refusal(struct shell *sh, const struct bcore_effect *e)
+{
+    struct m_error m;
+    struct m_refused r;
+    if (e->kind == BCORE_FX_SEND && is_error(e->body) && m_error_decode(e->body, &m, NULL) == 0)
+        shell_refused(sh, e->peer, (enum refusal)m.code, m.text);
+    else if (e->kind == BCORE_FX_CLOSE && m_refused_decode(e->body, &r, NULL) == 0)
+        shell_refused(sh, e->peer, (enum refusal)r.code, r.text);
+}
+
 static void take_output(struct shell *sh)
 {
     const struct bcore_out *out = &sh->turn->out;
@@ -48,8 +65,11 @@ static void take_output(struct shell *sh)
         gather(sh->turn, &out->records[i]);
         tell_record(sh, &out->records[i]);
     }
-    for (unsigned i = 0; i < out->n_effects; i++)
+    for (unsigned i = 0; i < out->n_effects; i++) {
+        if (sh->taking.peer && out->effects[i].peer == sh->taking.peer)
+            note_refusal(sh, &out->effects[i]);
         gate_put(sh->gate, &out->effects[i]);
+    }
 }
 
 void turn_step(struct shell *sh, struct bcore_event *ev)
@@ -140,16 +160,21 @@ static void fetch_call(void *self, const struct bcore_effect *e, uint64_t number
 }
 
 /* ---- The end of a turn */
+/* Records and the entries of the audit trail about them go together, and are committed together. */
 static void flush_records(struct shell *sh)
 {
     struct turn *t = sh->turn;
-    if (!t->n_records)
+    unsigned n_audit = 0;
+    const struct store_audit *audit = sh->auditor ? auditor_pending(sh->auditor, &n_audit) : NULL;
+    if (!t->n_records && !n_audit)
         return;
     for (unsigned i = 0; i < t->n_records; i++)
         t->records[i].body.p = t->pending.p + (uintptr_t)t->records[i].body.p;
-    store_append(sh->store, t->records, t->n_records);
+    store_append_audited(sh->store, t->records, t->n_records, audit, n_audit);
     t->n_records = 0;
     buf_clear(&t->pending);
+    if (sh->auditor)
+        auditor_taken(sh->auditor);
 }
 
 /* The core learns which windows became full in this turn, so that it takes notes instead of

@@ -165,6 +165,84 @@ static void a_question_that_waits_takes_half_a_kilobyte(void **state)
     assert_int_equal(o.cancelled, MANY);
 }
 
+static void long_call(struct store *s, uint64_t lsn, unsigned n)
+{
+    static uint8_t certificate[16000];
+    struct buf body = {0};
+    r_called_encode(&(struct r_called){.at = 1000,
+                                       .run = testing_run_id(n),
+                                       .principal = span_str("anna"),
+                                       .certificate = span_of(certificate, sizeof certificate)},
+                    &body);
+    testing_add(s, lsn, &body);
+}
+
+static void long_outcome(struct store *s, uint64_t lsn, unsigned n)
+{
+    static uint8_t outcome[400000];
+    struct buf body = {0};
+    r_evidence_encode(&(struct r_evidence){.at = 1000,
+                                           .run = testing_run_id(n),
+                                           .attempt = 1,
+                                           .server = span_str("etl1"),
+                                           .why = span_str("late"),
+                                           .outcome = span_of(outcome, sizeof outcome)},
+                      &body);
+    testing_add(s, lsn, &body);
+}
+
+/* Short records of runs with long calls, which come with them. */
+static void a_page_of_events_ends_by_bytes_and_the_calls_of_its_runs_count(void **state)
+{
+    enum { RUNS = 20 };
+    struct store_heard h;
+    struct store *s = testing_open(state, NULL);
+    testing_start(s, &h);
+    for (unsigned i = 0; i < RUNS; i++)
+        long_call(s, i + 1, i);
+    for (unsigned i = 0; i < RUNS; i++)
+        testing_assigned(s, RUNS + i + 1, i);
+    testing_wait_committed(s, &h, 2ULL * RUNS);
+    struct store_got g = testing_ask(s, (struct store_question){.what = STORE_EVENTS,
+                                                                .after = RUNS,
+                                                                .upto = 2ULL * RUNS,
+                                                                .most = 100,
+                                                                .most_bytes = 64 << 10});
+    assert_in_range(g.n_records, 4, 5);
+    assert_int_equal(g.n_begins, g.n_records);
+    assert_int_equal(g.next, RUNS + g.n_records);
+    store_close(&s);
+}
+
+static void hear_left_out(void *self, const struct store_answer *a)
+{
+    struct store_answer *kept = self;
+    *kept = *a;
+}
+
+static void the_records_of_one_run_end_by_bytes_and_its_end_is_among_them(void **state)
+{
+    enum { EVIDENCE = 20 };
+    struct store_heard h;
+    struct store_answer a = {0};
+    struct store *s = testing_open(state, NULL);
+    testing_start(s, &h);
+    testing_called(s, 1, 1, "load");
+    for (unsigned i = 0; i < EVIDENCE; i++)
+        long_outcome(s, i + 2, 1);
+    testing_ended(s, EVIDENCE + 2, 1, STATUS_FAILED);
+    testing_wait_committed(s, &h, EVIDENCE + 2);
+    store_ask(s,
+              &(struct store_question){
+                  .what = STORE_RECORDS, .run = testing_run_id(1), .most = STORE_PAGE_MAX},
+              hear_left_out, &a);
+    while (!a.n_records)
+        testing_hear(s);
+    assert_true(a.n_records < 10);
+    assert_int_equal(a.n_records + a.left_out, EVIDENCE + 2);
+    store_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +250,8 @@ int main(void)
         in_folder(keys_of_calls_pass_the_pages_of_the_same_principal),
         in_folder(a_page_that_finds_nothing_is_read_in_steps_between_which_others_are_answered),
         in_folder(questions_of_a_session_that_has_ended_are_never_read),
+        in_folder(a_page_of_events_ends_by_bytes_and_the_calls_of_its_runs_count),
+        in_folder(the_records_of_one_run_end_by_bytes_and_its_end_is_among_them),
         in_folder(a_question_that_waits_takes_half_a_kilobyte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

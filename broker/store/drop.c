@@ -112,8 +112,8 @@ static const char *const SQL[DROP_STATEMENTS] = {
     [DROP_LOOSE] = "DELETE FROM loose WHERE lsn = ?1 RETURNING owner, bytes",
     [DROP_NOTE] = "DELETE FROM notes WHERE id = ?1",
     [DROP_KEYS_OLD] =
-        "DELETE FROM ended_key "
-        "WHERE lsn IN (SELECT lsn FROM ended_key ORDER BY lsn LIMIT 200) AND at < ?1",
+        ("DELETE FROM ended_key "
+         "WHERE lsn IN (SELECT lsn FROM ended_key ORDER BY lsn LIMIT 200) AND at < ?1"),
     [DROP_SAY] =
         "INSERT INTO notes (at, by, verb, target, reason) VALUES (?1, 'broker', 'dropped', ?2, ?3)",
     [DROP_SAY_MORE] = "UPDATE notes SET at = ?1, reason = ?3 WHERE id = ?4",

@@ -320,12 +320,15 @@ static void a_raised_store_counts_as_a_new_one(void **state)
                                        "DROP INDEX ended_run_owner",
                                        "DROP INDEX ended_parent_owner",
                                        "DROP INDEX notes_owner",
+                                       "DROP TABLE audit",
+                                       "DROP TABLE audit_checkpoint",
+                                       "DELETE FROM meta WHERE name = 'audit_dropped'",
                                        "PRAGMA user_version = 2"};
     for (unsigned i = 0; i < COUNT_OF(BACK); i++)
         mem_free(&(char *){testing_shell(state, BACK[i])});
     begin(&p, state, (struct store_options){0});
     end(&p);
-    testing_assert_shell(state, "PRAGMA user_version", "3");
+    testing_assert_shell(state, "PRAGMA user_version", "4");
     testing_assert_shell(state, SUMS, before);
     testing_assert_shell(state, "SELECT group_concat(owner, ' ') FROM held WHERE kind = 1",
                          "anna mona");

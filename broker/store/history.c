@@ -121,9 +121,14 @@ void history_settle(struct answer *a)
     }
     settle_records(a, a->records, a->public.n_records);
     settle_records(a, a->begins, a->public.n_begins);
+    for (unsigned i = 0; i < a->public.n_trail; i++) {
+        a->trail[i].body.p = a->arena.p + (uintptr_t)a->trail[i].body.p;
+        a->trail[i].certificate.p = a->arena.p + (uintptr_t)a->trail[i].certificate.p;
+    }
     a->public.rows = a->rows;
     a->public.records = a->records;
     a->public.begins = a->begins;
+    a->public.trail = a->trail;
 }
 
 static void add_record(struct answer *a, struct store_record **v, unsigned *n, unsigned *cap,
@@ -136,6 +141,16 @@ static void add_record(struct answer *a, struct store_record **v, unsigned *n, u
     }
     (*v)[*n].lsn = (uint64_t)sqlite3_column_int64(st, 0);
     (*v)[(*n)++].body = span_of(keep(a, body.p, body.n), body.n);
+}
+
+void answer_add_record(struct answer *a, sqlite3_stmt *st)
+{
+    add_record(a, &a->records, &a->public.n_records, &a->cap_records, st);
+}
+
+struct span answer_keep(struct answer *a, struct span bytes)
+{
+    return span_of(keep(a, bytes.p, bytes.n), bytes.n);
 }
 
 /* ---- Pages of history */
@@ -469,6 +484,11 @@ static bool find(struct history *h, const struct store_question *q, struct answe
     case STORE_FIND:
         find_answer(h, q, a);
         break;
+    case STORE_AUDIT:
+    case STORE_TRAIL:
+    case STORE_AUDIT_DUE:
+        audit_answer(h, q, a);
+        break;
     }
     return true;
 }
@@ -502,5 +522,6 @@ void answer_free(struct answer *a)
     mem_free(&a->rows);
     mem_free(&a->records);
     mem_free(&a->begins);
+    mem_free(&a->trail);
     buf_free(&a->arena);
 }

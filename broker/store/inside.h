@@ -181,9 +181,10 @@ struct answer {
     struct buf arena; /* all bytes of rows and records */
     struct store_ended *rows;
     struct store_record *records, *begins;
-    unsigned cap_rows, cap_records, cap_begins;
+    struct store_audit *trail;
+    unsigned cap_rows, cap_records, cap_begins, cap_trail;
 };
-enum { HISTORY_STATEMENTS = 16, FIND_STATEMENTS = STORE_FIND_FAILED + 1 };
+enum { HISTORY_STATEMENTS = 20, FIND_STATEMENTS = STORE_FIND_FAILED + 1 };
 struct history {
     sqlite3 *db;
     sqlite3_stmt *st[HISTORY_STATEMENTS];
@@ -198,8 +199,29 @@ void history_free(struct history *h);
 struct store_ended *answer_add_row(struct answer *a, sqlite3_stmt *st);
 void answer_free(struct answer *a);
 
+/* Adds the record in the columns 0 (lsn) and 1 (body). */
+void answer_add_record(struct answer *a, sqlite3_stmt *st);
+/* Copies bytes into the answer; what it returns is valid once the answer is complete. */
+struct span answer_keep(struct answer *a, struct span bytes);
+
 /* ---- find.c */
 void find_answer(struct history *h, const struct store_question *q, struct answer *ret);
+
+/* ---- audit.c */
+/* The queue's form of a piece of the trail, and back. The second's spans point into `bytes`. */
+void audit_pack(const struct store_audit *a, struct buf *out);
+int audit_unpack(struct span bytes, struct store_audit *ret, struct error *err);
+/* Writes a piece in a transaction that the caller has started. */
+enum {
+    AUDIT_INSERT_ENTRY,
+    AUDIT_INSERT_CHECKPOINT,
+    AUDIT_ALLOW_DROP,
+    AUDIT_DROP_ENTRIES,
+    AUDIT_STATEMENTS
+};
+int audit_write(sqlite3 *db, sqlite3_stmt *st[AUDIT_STATEMENTS], const struct store_audit *a,
+                struct error *err);
+void audit_answer(struct history *h, const struct store_question *q, struct answer *ret);
 
 /* ---- asked.c: the questions that wait, by principal */
 struct store_asked {
@@ -239,6 +261,9 @@ void asked_list_add(struct store_asked_list *l, struct store_asked *a);
 
 /* ---- The store itself */
 
+#define QUEUE_NOTE  0
+#define QUEUE_AUDIT UINT64_MAX
+
 struct store {
     char *path;
     struct store_options options;
@@ -246,6 +271,7 @@ struct store {
     uint64_t epoch;
     sqlite3 *db;
     sqlite3_stmt *insert, *insert_note, *epoch_of;
+    sqlite3_stmt *audit[AUDIT_STATEMENTS];
     struct folder folder;
     struct dropper dropper;
     struct held noted; /* notes of the batch that is being committed */
@@ -258,9 +284,10 @@ struct store {
     pthread_mutex_t mutex;    /* of everything below */
     pthread_cond_t work;      /* the writer waits here */
     pthread_cond_t questions; /* the reader waits here: for questions, and for folding */
-    struct buf queue;         /* [u64 lsn][u64 n][bytes] ... */
+    /* [u64 lsn][u64 n][bytes] ...; instead of an lsn QUEUE_NOTE or QUEUE_AUDIT */
+    struct buf queue;
     unsigned queued;
-    uint64_t appended, committed, folded, fold_wanted;
+    uint64_t appended, committed, folded, fold_wanted, audited;
     bool stop, reader_stop, full, limit_changed;
     _Atomic uint64_t most_bytes; /* set by store_limit, read by the writer */
     struct asked_queue asked;
@@ -272,7 +299,7 @@ struct store {
 
     /* used only by the dispatching thread */
     struct store_calls calls;
-    uint64_t told_lsn;
+    uint64_t told_lsn, told_audited;
     bool told_full;
     struct store_asked *hearing; /* answers that store_dispatch is giving */
 };

@@ -201,6 +201,11 @@ uint64_t store_committed(const struct store *s)
     return s->told_lsn;
 }
 
+uint64_t store_audited(const struct store *s)
+{
+    return s->told_audited;
+}
+
 /* The mutex is held. */
 static void enqueue(struct store *s, uint64_t lsn, struct span body)
 {
@@ -210,11 +215,8 @@ static void enqueue(struct store *s, uint64_t lsn, struct span body)
     buf_add(&s->queue, body.p, body.n);
 }
 
-void store_append(struct store *s, const struct bcore_record *records, unsigned n)
+static void enqueue_records(struct store *s, const struct bcore_record *records, unsigned n)
 {
-    if (!n)
-        return;
-    pthread_mutex_lock(&s->mutex);
     for (unsigned i = 0; i < n; i++) {
         if (records[i].lsn != s->appended + 1) {
             struct error err;
@@ -226,8 +228,29 @@ void store_append(struct store *s, const struct bcore_record *records, unsigned 
         enqueue(s, records[i].lsn, records[i].body);
     }
     s->queued += n;
+}
+
+void store_append_audited(struct store *s, const struct bcore_record *records, unsigned n,
+                          const struct store_audit *audit, unsigned n_audit)
+{
+    struct buf piece = {0};
+    if (!n && !n_audit)
+        return;
+    pthread_mutex_lock(&s->mutex);
+    enqueue_records(s, records, n);
+    for (unsigned i = 0; i < n_audit; i++) {
+        buf_clear(&piece);
+        audit_pack(&audit[i], &piece);
+        enqueue(s, QUEUE_AUDIT, buf_span(&piece));
+    }
     pthread_cond_signal(&s->work);
     pthread_mutex_unlock(&s->mutex);
+    buf_free(&piece);
+}
+
+void store_append(struct store *s, const struct bcore_record *records, unsigned n)
+{
+    store_append_audited(s, records, n, NULL, 0);
 }
 
 void store_note(struct store *s, const struct r_operated *note)
@@ -235,7 +258,7 @@ void store_note(struct store *s, const struct r_operated *note)
     struct buf body = {0};
     r_operated_encode(note, &body);
     pthread_mutex_lock(&s->mutex);
-    enqueue(s, 0, buf_span(&body));
+    enqueue(s, QUEUE_NOTE, buf_span(&body));
     pthread_cond_signal(&s->work);
     pthread_mutex_unlock(&s->mutex);
     buf_free(&body);
@@ -248,7 +271,7 @@ void store_dispatch(struct store *s)
     if (read(s->news_fd, &count, sizeof count) < 0 && errno != EAGAIN)
         return;
     pthread_mutex_lock(&s->mutex);
-    uint64_t committed = s->committed;
+    uint64_t committed = s->committed, audited = s->audited;
     bool full = s->full;
     struct store_asked *a = s->answered.first;
     s->answered = (struct store_asked_list){0};
@@ -256,6 +279,7 @@ void store_dispatch(struct store *s)
         pthread_cond_signal(&s->questions);
     s->answered_bytes = 0;
     pthread_mutex_unlock(&s->mutex);
+    s->told_audited = audited;
     if (full != s->told_full) {
         s->told_full = full;
         s->calls.full(s->calls.self, full);
@@ -403,6 +427,7 @@ void store_close(struct store **store)
     db_finalize(&s->insert, 1);
     db_finalize(&s->insert_note, 1);
     db_finalize(&s->epoch_of, 1);
+    db_finalize(s->audit, AUDIT_STATEMENTS);
     fold_free(&s->folder);
     drop_free(&s->dropper);
     held_free(&s->noted);

@@ -26,14 +26,16 @@
 #define LB_BROKER_STORE_STORE_H
 
 #include "broker/core/core.h"
+#include "broker/store/audit.h"
 #include "broker/store/find.h"
 
 enum {
     EXIT_STORE = 74,  /* EX_IOERR: the disk or the file is unreliable */
-    STORE_SCHEMA = 3, /* PRAGMA user_version */
+    STORE_SCHEMA = 4, /* PRAGMA user_version */
     /* space for the results of some 100,000 jobs; less: fewer results fit once the disk fills up */
     STORE_RESERVE_DEFAULT = 64 << 20,
     STORE_PAGE_MAX = LIMIT_ROWS,
+    STORE_AUDIT_DROP_MAX = 20000, /* entries dropped in one transaction: about 50 ms */
     /* many times what a broker has been seen to write, and in the year 2200 still exact in JSON */
     STORE_NUMBERS_A_SECOND = 1 << 20
 };
@@ -84,6 +86,9 @@ int store_load(struct store *s, store_take_record *take, void *self, struct erro
  * lies where nothing is replayed. Call it after store_load and before store_start. */
 int store_restored(struct store *s, struct error *err);
 
+/* Where the audit trail ends. Call it before store_start. */
+int store_audit_end(struct store *s, struct store_audit_end *ret, struct error *err);
+
 /* Starts the threads; copies `calls`. When store_fd is readable, call store_dispatch, which makes
  * the calls and delivers answers. */
 int store_start(struct store *s, const struct store_calls *calls, struct error *err);
@@ -93,10 +98,17 @@ void store_dispatch(struct store *s);
 /* Queues the records of one turn of the loop; copies them. Their lsn continue store_committed or
  * those appended before, without a gap. Never blocks. */
 void store_append(struct store *s, const struct bcore_record *records, unsigned n);
+/* The same, with pieces of the audit trail: records and pieces are committed together, or none of
+ * them is. Copies both; either may be empty. */
+void store_append_audited(struct store *s, const struct bcore_record *records, unsigned n,
+                          const struct store_audit *audit, unsigned n_audit);
 /* Queues a line for the view `events` that is not a record of the core: a denial, a backup. Never
  * replayed. */
 void store_note(struct store *s, const struct r_operated *note);
-uint64_t store_committed(const struct store *s); /* as of the last store_dispatch */
+/* What is on disk, as of the last store_dispatch: the last record, and how many pieces of the audit
+ * trail of those appended since the start. */
+uint64_t store_committed(const struct store *s);
+uint64_t store_audited(const struct store *s);
 
 /* Commits what is queued, folds it, ends the threads, closes the file; sets *s to NULL. Open
  * questions get -ECANCELED. */
@@ -137,7 +149,16 @@ enum store_what {
     STORE_RECORD, /* the record `lsn`, if the store still has it; it must have been committed */
     /* records with lsn in (after, upto], in order, and the first record of each run among them */
     STORE_EVENTS,
-    STORE_FIND /* what a person may mean by a short id, `last` or `last-failed`: find.h */
+    STORE_FIND, /* what a person may mean by a short id, `last` or `last-failed`: find.h */
+    /* entries of the audit trail as records, newest first, with a number below `after`; 0: from the
+       newest */
+    STORE_AUDIT,
+    /* the audit trail in the order of audit_walk: entries with a number beyond `after`, checkpoints
+       with a seq beyond `upto` */
+    STORE_TRAIL,
+    /* `next`: the number up to which the audit trail is older than filter.until: a checkpoint's, at
+       most STORE_AUDIT_DROP_MAX entries from the oldest; 0: nothing is */
+    STORE_AUDIT_DUE
 };
 
 struct store_question {
@@ -189,8 +210,10 @@ struct store_answer {
     /* EVENTS: the r_called and r_parent_begun of the runs in `records` */
     const struct store_record *begins;
     unsigned n_begins;
-    /* EVENTS: the page covers (after, next]. HISTORY, PARENTS: `after` of the next page, 0 if there
-       is none. */
+    const struct store_audit *trail; /* TRAIL */
+    unsigned n_trail;
+    /* EVENTS: the page covers (after, next]. HISTORY, PARENTS, AUDIT: `after` of the next page, 0
+       if there is none. TRAIL: not 0: there is more. */
     uint64_t next;
     uint64_t folded; /* every end up to this lsn was looked at */
     uint64_t oldest; /* EVENTS: the lowest lsn that the store still has */

@@ -122,38 +122,63 @@ static int insert_note(struct store *s, struct span body, struct error *err)
     return db_run(s->db, st, err);
 }
 
-static int insert_batch(struct store *s, const struct buf *batch, uint64_t *ret_last,
+/* How far the store is with a batch: the last record, and the number of pieces of the audit trail
+ * since the start. */
+struct lasts {
+    uint64_t lsn, audited;
+};
+
+static int insert_audit(struct store *s, struct span body, struct lasts *last, struct error *err)
+{
+    struct store_audit a;
+    int rc = audit_unpack(body, &a, err);
+    if (rc == 0)
+        rc = audit_write(s->db, s->audit, &a, err);
+    last->audited++;
+    return rc;
+}
+
+static int insert_record(struct store *s, uint64_t lsn, struct span body, struct lasts *last,
+                         struct error *err)
+{
+    struct record r;
+    int rc = record_read(lsn, body, &r, err);
+    if (rc == 0)
+        rc = insert(s, &r, err);
+    last->lsn = lsn;
+    return rc;
+}
+
+static int insert_batch(struct store *s, const struct buf *batch, struct lasts *last,
                         struct error *err)
 {
     for (size_t at = 0; at < batch->n;) {
         uint64_t lsn, n;
-        struct record r;
         memcpy(&lsn, batch->p + at, 8);
         memcpy(&n, batch->p + at + 8, 8);
         struct span body = span_of(batch->p + at + 16, n);
-        int rc = lsn ? record_read(lsn, body, &r, err) : insert_note(s, body, err);
-        if (rc == 0 && lsn)
-            rc = insert(s, &r, err);
+        int rc = lsn == QUEUE_NOTE    ? insert_note(s, body, err)
+                 : lsn == QUEUE_AUDIT ? insert_audit(s, body, last, err)
+                                      : insert_record(s, lsn, body, last, err);
         if (rc < 0)
             return rc;
         at += 16 + n;
-        *ret_last = lsn ? lsn : *ret_last;
     }
     return 0;
 }
 
 /* One transaction: the batch and, when much has accumulated, some folding. */
-static int commit(struct store *s, const struct buf *batch, uint64_t *ret_last, struct error *err)
+static int commit(struct store *s, const struct buf *batch, struct lasts *last, struct error *err)
 {
     uint64_t folded = s->folder.folded;
     unsigned n = 1;
     int rc = begin(s, true, err);
     s->noted.n = 0; /* of a batch that was rolled back */
     if (rc == 0)
-        rc = insert_batch(s, batch, ret_last, err);
+        rc = insert_batch(s, batch, last, err);
     if (rc == 0)
         rc = held_write(&s->noted, s->db, err);
-    for (unsigned i = 0; rc == 0 && n && i < 4 && *ret_last - s->folder.folded > FOLD_BACKLOG; i++)
+    for (unsigned i = 0; rc == 0 && n && i < 4 && last->lsn - s->folder.folded > FOLD_BACKLOG; i++)
         rc = fold_step(&s->folder, &n, err);
     if (rc == 0)
         rc = db_exec(s->db, "COMMIT", err);
@@ -361,10 +386,11 @@ static bool wait_for_room(struct store *s)
     return stop;
 }
 
-static void tell_committed(struct store *s, uint64_t last)
+static void tell_committed(struct store *s, const struct lasts *last)
 {
     pthread_mutex_lock(&s->mutex);
-    s->committed = last;
+    s->committed = last->lsn;
+    s->audited = last->audited;
     s->folded = s->folder.folded;
     s->stats.commits++;
     wake_reader(s);
@@ -385,10 +411,12 @@ static void make_room(struct store *s)
  * there would be a gap. */
 static bool commit_batch(struct store *s, struct buf *batch)
 {
-    uint64_t last = s->committed;
+    const struct lasts before = {s->committed, s->audited};
+    struct lasts last = before;
     struct error err = {0};
     int rc;
     while ((rc = commit(s, batch, &last, &err)) == -ENOSPC) {
+        last = before;
         set_full(s, true, err.text);
         make_room(s);
         if (wait_for_room(s)) {
@@ -399,7 +427,7 @@ static bool commit_batch(struct store *s, struct buf *batch)
     }
     if (rc < 0)
         store_die(s, &err);
-    tell_committed(s, last);
+    tell_committed(s, &last);
     batch->n = 0;
     return true;
 }

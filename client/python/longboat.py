@@ -14,6 +14,7 @@ files.
 One thread, one connection. Unanswered requests are said again after a reconnect, so a broker that
 restarts costs time, not work; a call has a key, so saying it twice never makes a second run.
 """
+import base64
 import datetime
 import json
 import os
@@ -26,15 +27,17 @@ import zmq
 import zmq.utils.z85
 
 from longboat_wire import *  # noqa: F401,F403
-from longboat_wire import (ACCEPTED, BUSY, BYE, CALL, CANCEL, CREDIT, D_CALL, DELIVERY, DONE, ERROR,
+from longboat_wire import (ACCEPTED, BAD_SIGNATURE, BUSY, BYE, CALL, CANCEL, CERTIFICATE,
+                           CERTIFICATES, CREDIT, D_CALL, DELIVERY, DONE, ERROR,
                            EVENTS, FOLLOW,
                            FRAME, HEARTBEAT, HELLO, JOB, LEASE, MAJOR, MINOR, ON_LOST, PACK,
                            PACKAGE, PING,
-                           QUERY, REFUSED, RESET, RESOLVE, RESOLVED, ROWS, RUN_ENDED, RUN_STATE,
-                           STATUS, SUBSCRIBE,
+                           QUERY, REFUSED, RESET, REVOKED, RESOLVE, RESOLVED, ROWS, RUN_ENDED,
+                           RUN_STATE, STATUS, SUBSCRIBE,
                            UNKNOWN_ADDRESS, UNSUBSCRIBE, WELCOME, ZERO16, ZERO32, LongboatError,
-                           Session,
-                           open_certificate, pack, sign, unpack, verify_certificate)
+                           Session, blake, check_outcome, needs_signature,
+                           open_certificate, open_signed, pack, sign, unpack,
+                           verify_certificate, verify_result, verify_revocations)
 
 # seconds before the next session: doubled each time, half to one and a half of it by chance
 REST, REST_MAX = 0.5, 30.0
@@ -66,6 +69,30 @@ def read_addresses(path):
     return [a if "://" in a else "tcp://" + a for a in found]
 
 
+def accepts_unsigned(path):
+    """client.yaml: `unsigned_results: accept`, for the time in which servers are upgraded."""
+    with open(path) as f:
+        words = [line.split("#")[0].split(":") for line in f]
+    return ["unsigned_results", "accept"] in [[w.strip(" '\"\n") for w in p] for p in words]
+
+
+def read_administrators(path):
+    with open(path) as f:
+        return [bytes.fromhex(line.split()[0]) for line in f
+                if line.strip() and not line.startswith("#")]
+
+
+def unproven(run, server, job, why):
+    """What is known of how a run ended whose result is not its server's: nothing."""
+    name = str(uuid.UUID(bytes=run))
+    text = (f"the result of run {name} claims to come from {server} and is not signed by it: {why}"
+            if server else
+            f"the result of run {name} names no server and nobody has signed it: {why}")
+    return {"delivery": "called", "job": "unknown", "package": "unknown", "status": "unknown",
+            "code": BAD_SIGNATURE, "message": text, "server": server, "job_name": job,
+            "started_at": 0, "ended_at": 0, "steps": [], "outputs": {}}
+
+
 def outcome(data, newer=False):
     """A d_outcome as a dictionary with the three layers in words."""
     v = unpack(data, newer)
@@ -88,13 +115,23 @@ class Client:
     def __init__(self, folder=None, timeout=30.0):
         self.folder = folder = folder or config_folder()
         self.timeout = timeout
-        seed = bytes.fromhex(open(os.path.join(folder, "keys/sign.key")).read().strip())
+        text = open(os.path.join(folder, "keys/sign.key")).read()
+        if text.startswith("longboat-locked-key"):
+            raise PermissionError(f"{folder}/keys/sign.key is encrypted, which this client cannot "
+                                  "open: programs call with a key of their own (lbctl invite)")
+        seed = bytes.fromhex(text.strip())
         self.key = nacl.signing.SigningKey(seed)
         self.certificate = open(os.path.join(folder, "trust/certificate"), "rb").read()
         self.me = open_certificate(self.certificate)
         broker = open_certificate(open(os.path.join(folder, "trust/broker"), "rb").read())
         self.addresses = read_addresses(os.path.join(folder, "client.yaml"))
         self.broker_key = broker["transport_key"]
+        self.administrators = read_administrators(os.path.join(folder, "trust/administrators"))
+        self.accept_unsigned = accepts_unsigned(os.path.join(folder, "client.yaml"))
+        # What results are held against: signed calls by run, certificates by (name, serial), the
+        # requests for those that are on their way, and RUN_ENDEDs that wait for one.
+        self.calls, self.certificates, self.wanted, self.ended = {}, {}, {}, {}
+        self.revoked, self.later = (0, set()), []
         self.context = zmq.Context()
         self.socket = None
         self.open_requests, self.runs, self.follows, self.next_req = {}, {}, {}, 1
@@ -151,11 +188,9 @@ class Client:
     def _adopt(self, signed):
         """A newer certificate of our own key is used from now on, and kept. Anything else leaves us
         with what we have."""
-        with open(os.path.join(self.folder, "trust/administrators")) as f:
-            keys = [bytes.fromhex(line.split()[0]) for line in f if line.strip()
-                    and not line.startswith("#")]
         try:
-            newer = verify_certificate(signed, keys, self.me["cluster"], int(time.time() * 1000))
+            newer = verify_certificate(signed, self.administrators, self.me["cluster"],
+                                       int(time.time() * 1000))
         except LongboatError:
             return
         if (newer["sign_key"] != bytes(self.key.verify_key) or newer["name"] != self.me["name"]
@@ -173,6 +208,7 @@ class Client:
         self.follows.clear()
         for message, _ in self.open_requests.values():
             self.queue.append(message)
+        self.queue += [message for message, _, _ in self.wanted.values()]
         for run, known in self.runs.items():
             if known["outcome"] is None:
                 self._follow(run)
@@ -190,6 +226,9 @@ class Client:
         if self.pending_hello and now >= self.hello_after:
             self.socket.send(self.pending_hello, zmq.DONTWAIT)
             self.pending_hello, self.session.heard = None, now
+        for item in [w for w in self.later if now >= w[0]]:  # certificates, after a `busy` answer
+            self.later.remove(item)
+            self._want(*item[1:])
         while self.up and self.queue and self.session.may_send(len(self.queue[0])):
             messages = self.queue.pop(0)
             while self.queue and len(messages) + len(self.queue[0]) < PACK:
@@ -267,11 +306,20 @@ class Client:
         elif kind == REFUSED:
             self._refused(m)
         elif kind == RUN_ENDED:
-            told = outcome(m[4], self.session.newer)
-            # The server as the broker knows it; the outcome has what the worker says of itself.
-            told["server"] = m[3]
-            self.runs.setdefault(m[1], {})["outcome"] = told
+            self.ended[m[1]] = m
+            self._judge(m[1])
+        elif kind in (CERTIFICATES, ERROR) and m[1] in self.wanted:
+            self._certificate(*self.wanted.pop(m[1])[1:], m)
+        elif kind == REVOKED:
+            try:
+                self.revoked = max(self.revoked, verify_revocations(
+                    m[1], self.administrators, self.me["cluster"]), key=lambda r: r[0])
+            except LongboatError:
+                pass  # one that does not verify revokes nothing
         elif kind == RUN_STATE:
+            call = self.calls.get(m[1])
+            if call:
+                call["attempt"] = max(call["attempt"], m[3])
             self.runs.setdefault(m[1], {"outcome": None}).update(state=m[2], server=m[4],
                                                                  percent=m[5], text=m[6])
         elif kind == ERROR and m[1] in self.follows:
@@ -280,6 +328,120 @@ class Client:
             self.open_requests[m[1]][1].append(m + [self.session])
         elif kind in (DONE, ERROR, RESOLVED, ACCEPTED, ROWS) and m[1] in self.open_requests:
             self.open_requests[m[1]][1].append(m)
+
+    # ---- Results
+
+    def _want(self, name, serial):
+        """Asks for a certificate; serial 0: the newest."""
+        if not any(w[1:] == (name, serial) for w in self.wanted.values()):
+            req = self._req()
+            message = pack(CERTIFICATE, req, name, serial)
+            self.wanted[req] = (message, name, serial)
+            if self.up:
+                self.queue.append(message)
+
+    def _certificate(self, name, serial, m):
+        if m[0] == ERROR and m[2] == BUSY:
+            self.later.append((time.monotonic() + max(m[4], 1000) / 1000, name, serial))
+            return
+        why = m[3] if m[0] == ERROR else f"the broker has no certificate of '{name}' ({serial})"
+        try:
+            if m[0] == ERROR or not m[2]:
+                raise LongboatError(why)
+            c = verify_certificate(m[2][0], self.administrators, self.me["cluster"],
+                                   int(time.time() * 1000))
+            if c["name"] != name or serial not in (0, c["serial"]):
+                raise LongboatError(f"instead of the certificate of '{name}' the broker gave "
+                                    f"another: {c['name']} ({c['serial']})")
+            self.certificates[name, c["serial"]] = c
+        except LongboatError as e:
+            if serial:
+                self.certificates[name, serial] = e
+        for run in list(self.ended):
+            self._judge(run)
+        if isinstance(self.certificates.get((name, serial)), LongboatError):
+            del self.certificates[name, serial]  # another result may ask again
+
+    def _verify(self, m, call):
+        """Raises an error if this RUN_ENDED is not the end of the call. None: a certificate has
+        been asked for."""
+        _, run, attempt, server, data, signature = m[:6]
+        o = unpack(data, self.session.newer)
+        check_outcome(o)
+        if not signature:
+            if needs_signature(o) and not self.accept_unsigned:
+                raise LongboatError(
+                    "it has no signature. If the server is of a version that cannot sign yet, "
+                    "upgrade it, or take its word with `unsigned_results: accept` in client.yaml "
+                    "until then")
+            return o
+        name, serial = unpack(signature)[1:3]
+        if server and name != server:
+            raise LongboatError(f"it is signed by '{name}'")
+        if attempt < call["attempt"]:
+            raise LongboatError(f"it is of attempt {attempt}, and attempt {call['attempt']} came "
+                                "after it")
+        by = self.certificates.get((name, serial))
+        if by is None:
+            self._want(name, serial)
+            return None
+        if isinstance(by, LongboatError):
+            raise by
+        if serial in self.revoked[1]:
+            raise LongboatError(f"the certificate of '{name}' (serial {serial}) has been revoked")
+        verify_result(signature, by, self.me["cluster"], server, run, attempt, call["digest"], data,
+                      call["job"], call["address"])
+        return o
+
+    def _judge(self, run):
+        """What the broker tells of a run's end counts if its server has signed it."""
+        m, call = self.ended[run], self.calls.get(run)
+        if call is None:
+            return  # `wait` has to learn first what was called
+        try:
+            if self._verify(m, call) is None:
+                return
+            told = outcome(m[4], self.session.newer)
+            # The server as the broker knows it; the outcome has what the worker says of itself.
+            told["server"] = m[3]
+        except LongboatError as e:
+            told = unproven(run, m[3], call["job"], e)
+        self.runs.setdefault(run, {})["outcome"] = told
+        del self.ended[run]
+
+    def _judge_alone(self, run, why):
+        """The end of a run whose call is not known, for this reason."""
+        m = self.ended.pop(run)
+        o = unpack(m[4], self.session.newer)
+        promises = needs_signature(o) and not (self.accept_unsigned and not m[5])
+        told = unproven(run, m[3], "", why) if promises else outcome(m[4], self.session.newer)
+        self.runs[run]["outcome"] = {**told, "server": m[3]}
+
+    def _call_made(self, run, body):
+        d = unpack(body)
+        self.calls[run] = {"digest": blake(body), "job": d[4], "address": d[7], "attempt": 0}
+        if run in self.ended:
+            self._judge(run)
+
+    def evidence(self, run):
+        """The documents that prove how a run ended, by name: call, caller_certificate, outcome,
+        signature, signer_certificate. What the broker hands out is not verified here."""
+        parts = {}
+        for row in self.query("evidence", run=str(uuid.UUID(bytes=run))):
+            if "part" in row:
+                data = row["data"] + "=" * (-len(row["data"]) % 4)
+                parts[row["part"]] = parts.get(row["part"], b"") + base64.urlsafe_b64decode(data)
+        return parts
+
+    def _learn_call(self, run):
+        """The call of a run that this client has not made itself: whoever made it signed it."""
+        parts = self.evidence(run)
+        if not {"call", "caller_certificate"} <= set(parts):
+            raise LongboatError("the broker does not have the call of this run any more")
+        issued_at = unpack(unpack(parts["call"])[4])[15]
+        caller = verify_certificate(parts["caller_certificate"], self.administrators,
+                                    self.me["cluster"], issued_at)
+        self._call_made(run, open_signed("call", parts["call"], caller["sign_key"])[3])
 
     def _hold(self, req, retry_ms, end):
         """Busy: the request is repeated, but not before its time, whatever sessions come and go."""
@@ -325,6 +487,10 @@ class Client:
             if e.code == UNKNOWN_ADDRESS:
                 return []
             raise
+        if len(m[3]) <= 8:  # with the call, so that its result need not wait for them
+            for server in m[3]:
+                if not any(name == server for name, _ in self.certificates):
+                    self._want(server, 0)
         names = ("hash", "version", "servers", "example", "idempotent")
         return [dict(zip(names, unpack(v, self.session.newer)[1:])) for v in m[2]]
 
@@ -350,16 +516,27 @@ class Client:
         signed = self.sign(body)
         m = self._ask(lambda req: pack(CALL, req, signed, 2), timeout)
         self.runs.setdefault(m[2], {"outcome": None})
+        self._call_made(m[2], body)
         return m[2]
 
-    def wait(self, run, timeout=None):
-        """The outcome of a run, as a dictionary."""
+    def wait(self, run, timeout=None, call=None):
+        """The outcome of a run, as a dictionary. If its server has not signed it, the status is
+        `unknown`, and the message says what is wrong. `call`: the body of the signed call, where
+        this client has not made it; without it the broker is asked, and the signature must hold."""
+        if call is not None:
+            self._call_made(run, call)
         end = time.monotonic() + timeout if timeout else None
         if run not in self.runs:
             self.runs[run] = {"outcome": None}
             if self.up:  # else the next session asks for it
                 self._follow(run)
         while self.runs[run]["outcome"] is None:
+            if run in self.ended and run not in self.calls:
+                try:
+                    self._learn_call(run)
+                except LongboatError as e:
+                    self._judge_alone(run, e)
+                continue
             if "refused" in self.runs[run]:
                 raise self.runs.pop(run)["refused"]
             if end and time.monotonic() > end:

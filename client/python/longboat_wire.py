@@ -5,6 +5,7 @@ Written from proto/PROTOCOL.md alone. No sockets and no files: longboat.py has t
 """
 import hashlib
 import math
+import re
 import secrets
 import time
 
@@ -20,8 +21,9 @@ ACK_FRAMES, ACK_BYTES = WINDOW_FRAMES // 4, WINDOW_BYTES // 4
 FRAME, HELLO, WELCOME, REFUSED, RESET, PING, PONG, BYE, DONE, ERROR = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
 RESOLVE, RESOLVED, CALL, ACCEPTED, FOLLOW, RUN_STATE, RUN_ENDED, CANCEL = range(10, 18)
 REVOKED, QUERY, ROWS, SUBSCRIBE, EVENTS, CREDIT, UNSUBSCRIBE = 44, 50, 51, 53, 54, 55, 56
+CERTIFICATE, CERTIFICATES = 81, 82
 D_SIGNED, D_CERTIFICATE, D_INVITATION, D_CALL = 100, 101, 102, 105
-D_VERSION, D_OUTCOME, D_STEP_OUTCOME = 107, 116, 117
+D_REVOCATIONS, D_VERSION, D_OUTCOME, D_STEP_OUTCOME, D_RESULT = 104, 107, 116, 117, 121
 ZERO16, ZERO32 = bytes(16), bytes(32)
 
 MALFORMED, BUSY, EXPIRED, UNKNOWN_ADDRESS, BAD_SIGNATURE = 1, 11, 12, 15, 17
@@ -32,7 +34,8 @@ STATUS = ("refused", "unreachable", "cancelled", "timed_out", "lost", "unknown",
           "succeeded")
 ON_LOST = ("default", "fail", "rerun", "hold")
 
-# The fields of what a broker sends to a caller or monitor, and of the documents inside.
+# The fields of what a broker sends to a caller or monitor, and of the documents inside. One with a
+# ? may be missing, and is then read as empty.
 FORMS = {
     FRAME: "u64 u64 u64",
     WELCOME: "u64 str str bin u64 u64 u64 i64 u64 bin",
@@ -44,12 +47,14 @@ FORMS = {
     RESOLVED: "u64 bins strs",
     ACCEPTED: "u64 id flag",
     RUN_STATE: "id u64 u64 str u64 str i64",
-    RUN_ENDED: "id u64 str bin",
+    RUN_ENDED: "id u64 str bin bin?",
     REVOKED: "bin",
     ROWS: "u64 strs str",
     EVENTS: "u64 u64 u64 strs flag",
+    CERTIFICATES: "u64 bins",
     D_SIGNED: "str u64 hash bin bins u64 bin",
     D_CERTIFICATE: "str str str u64 hash hash hash strs strs i64 i64 bin",
+    D_REVOCATIONS: "str u64 i64 bin",
     D_INVITATION: "str hash str str u64 strs strs i64 i64",
     D_VERSION: "hash str u64 str flag bin",
     D_OUTCOME: "u64 u64 u64 u64 u64 str str str hash i64 i64 i64 bins map strs",
@@ -140,8 +145,13 @@ def check_form(array, newer=False):
         raise malformed("not an array that begins with its kind")
     fields = array[1:]
     form = FORMS[array[0]].split() if array[0] in FORMS else []
-    if array[0] in FORMS and (len(fields) < len(form) or (len(fields) > len(form) and not newer)):
+    required = sum(not kind.endswith("?") for kind in form)
+    if array[0] in FORMS and (len(fields) < required or (len(fields) > len(form) and not newer)):
         raise malformed(f"kind {array[0]}: {len(fields)} fields for {len(form)}")
+    for kind in form[len(fields):]:
+        fields.append("" if kind == "str?" else b"")
+        array.append(fields[-1])
+    form = [kind.rstrip("?") for kind in form]
     for kind, v in zip(form, fields):
         if not is_of(kind, v):
             raise malformed(f"kind {array[0]}: a field that is no {kind}")
@@ -288,9 +298,12 @@ def root_of(body, proof, index):
     return at
 
 
+BATCHED = ("call", "result")  # kinds of which many share a signature
+
+
 def sign(kind, key, signer, serial, body):
-    """A d_signed of one document; a call is a batch of one."""
-    content = leaf(body) if kind == "call" else body
+    """A d_signed of one document; a call or result is a batch of one."""
+    content = leaf(body) if kind in BATCHED else body
     signature = key.sign(f"longboat/{kind}/1".encode() + b"\0" + content).signature
     return pack(D_SIGNED, signer, serial, bytes(key.verify_key), body, [], 0, signature)
 
@@ -301,6 +314,14 @@ def sign_calls(key, signer, serial, bodies):
     signature = key.sign(b"longboat/call/1\0" + root).signature
     return [pack(D_SIGNED, signer, serial, bytes(key.verify_key), body, proof, i, signature)
             for i, (body, proof) in enumerate(zip(bodies, proofs))]
+
+
+def sign_results(key, signer, serial, bodies):
+    """The signature of each d_result, one for all of them: a d_signed without its body."""
+    root, proofs = batch(bodies)
+    signature = key.sign(b"longboat/result/1\0" + root).signature
+    return [pack(D_SIGNED, signer, serial, bytes(key.verify_key), b"", proof, i, signature)
+            for i, proof in enumerate(proofs)]
 
 
 def possession(key, certificate):
@@ -318,18 +339,23 @@ def check_possession(signature, certificate):
                             BAD_SIGNATURE) from None
 
 
-def open_signed(kind, data, key=None):
+def open_signed(kind, data, key=None, detached=None):
     """The fields of a d_signed whose signature holds: [signer, serial, key, body, proof, index,
-    signature]. `key`: 32 bytes that it must be signed by."""
+    signature]. `key`: 32 bytes that it must be signed by. `detached`: the body of one that has
+    none."""
     array = unpack(data)
     if array[0] != D_SIGNED:
         raise malformed("not a signed document")
     _, _, _, by, body, proof, index, signature = array
-    if kind != "call" and (proof or index):
-        raise LongboatError("only calls may have the proof of a batch", BAD_SIGNATURE)
+    if detached is not None:
+        if body:
+            raise LongboatError("a signature that comes with a body of its own", BAD_SIGNATURE)
+        body = detached
+    if kind not in BATCHED and (proof or index):
+        raise LongboatError("only calls and results may have the proof of a batch", BAD_SIGNATURE)
     if len(proof) > 32 or any(len(p) != 32 for p in proof) or index >> len(proof):
         raise LongboatError("a proof that is none", BAD_SIGNATURE)
-    content = root_of(body, proof, index) if kind == "call" else body
+    content = root_of(body, proof, index) if kind in BATCHED else body
     try:
         nacl.signing.VerifyKey(by).verify(f"longboat/{kind}/1".encode() + b"\0" + content,
                                           signature)
@@ -378,3 +404,83 @@ def verify_certificate(signed, administrators, cluster, now):
                        or c["not_before"] > invitation["expires"]):
         raise LongboatError("a certificate that goes beyond its invitation", BAD_SIGNATURE)
     return c
+
+
+# ---- Results
+
+def outcome_status(delivery, job, package):
+    """The status that follows from the three layers: the first rule that holds."""
+    if delivery:
+        return ("", "refused", "unreachable")[delivery]
+    word = JOB[job]
+    if word in ("cancelled", "timed_out", "lost"):
+        return word
+    if PACKAGE[package] == "cancelled":
+        return "cancelled"
+    if "unknown" in (word, PACKAGE[package]):
+        return "unknown"
+    if "failed" in (word, PACKAGE[package]):
+        return "failed"
+    return "unknown" if word == "not_called" else "succeeded"
+
+
+def needs_signature(o):
+    """Whether only a server's signature makes this outcome true: a child may have begun. `o`: the
+    array of a d_outcome."""
+    return bool(o[13] or o[14] or JOB[o[2]] in ("succeeded", "failed", "timed_out")
+                or PACKAGE[o[3]] in ("succeeded", "failed"))
+
+
+def check_outcome(o):
+    """Refuses an outcome whose layers or status contradict each other."""
+    if o[1] >= len(DELIVERY) or o[2] >= len(JOB) or o[3] >= len(PACKAGE) or o[4] >= len(STATUS):
+        raise malformed("the outcome has a layer of an unknown value")
+    if STATUS[o[4]] != outcome_status(*o[1:4]):
+        raise malformed(f"the outcome's status '{STATUS[o[4]]}' does not follow from its layers")
+
+
+def covers(grants, verb, job, address):
+    """Does a grant `VERB PATTERN@ADDRESS` cover this verb on the job at the address?"""
+    for grant in grants:
+        has, _, rest = grant.partition(" ")
+        pattern, _, where = rest.rpartition("@")
+        form = ".*".join(re.escape(part) for part in pattern.split("*"))
+        if has == verb and where in (address, "all", "*") and re.fullmatch(form, job):
+            return True
+    return False
+
+
+def verify_result(signature, certificate, cluster, server, run, attempt, call, outcome, job,
+                  address):
+    """Raises an error unless the signature of a result is that of its server, or of an operator who
+    has released the run. `certificate`: of the signer, verified and not revoked; `call`: the hash
+    of the signed call's body; `outcome`: the bytes as sent; `job`, `address`: of the call."""
+    c = certificate
+    if server:
+        if c["role"] != "server" or c["name"] != server:
+            raise LongboatError(f"it is signed with the certificate of {c['role']} '{c['name']}'",
+                                BAD_SIGNATURE)
+        if address not in ("all", c["name"], *c["pools"]):
+            raise LongboatError(f"server '{server}' is not in '{address}', to which the call was "
+                                "addressed", BAD_SIGNATURE)
+    else:
+        o = unpack(outcome)
+        if o[13] or o[14]:
+            raise LongboatError("it names no server, and yet it has steps or outputs",
+                                BAD_SIGNATURE)
+        if c["role"] != "administrator" and not covers(c["grants"], "operate", job, address):
+            raise LongboatError(f"'{c['name']}' may not operate {job}@{address}", BAD_SIGNATURE)
+    body = pack(D_RESULT, cluster, server, run, attempt, call, outcome)
+    opened = open_signed("result", signature, c["sign_key"], body)
+    if (opened[0], opened[1]) != (c["name"], c["serial"]):
+        raise LongboatError("it names another certificate than that of its key", BAD_SIGNATURE)
+
+
+def verify_revocations(signed, administrators, cluster):
+    """(number, serials) of a list that an administrator has signed."""
+    envelope = open_signed("revocations", signed)
+    _, of, number, _, serials = unpack(envelope[3])
+    if envelope[2] not in administrators or of != cluster:
+        raise LongboatError("a list that no administrator of this cluster has signed",
+                            BAD_SIGNATURE)
+    return number, {int.from_bytes(serials[i:i + 8], "big") for i in range(0, len(serials), 8)}

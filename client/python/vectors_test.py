@@ -39,7 +39,7 @@ class Vectors(unittest.TestCase):
     def test_good_ones_are_read_and_pack_to_themselves(self):
         for v, data in self.each("good"):
             if v["is"] in ("document", "message", "signed call", "signed certificate",
-                           "signed invitation"):
+                           "signed invitation", "signed checkpoint"):
                 self.assertEqual(lb.pack(*lb.unpack(data)), data)
             if v["is"].startswith("signed "):
                 lb.open_signed(v["is"].split()[1], data)
@@ -64,6 +64,25 @@ class Vectors(unittest.TestCase):
         for v, data in self.each("bad_certificates"):
             with self.assertRaises(lb.LongboatError, msg=v["name"]):
                 lb.verify_certificate(data, [self.key["administrator"]], self.cluster, self.now)
+
+    def test_results_are_believed_if_their_server_signed_them(self):
+        call = lb.unpack(self.good["d_call"])
+        for v in self.all["results"]:
+            data, signature = bytes.fromhex(v["outcome"]), bytes.fromhex(v["signature"])
+            try:
+                lb.check_outcome(lb.unpack(data))
+                if not signature and lb.needs_signature(lb.unpack(data)):
+                    raise lb.LongboatError("no signature")
+                lb.verify_result(signature,
+                                 lb.verify_certificate(bytes.fromhex(v["certificate"]),
+                                                       [self.key["administrator"]], self.cluster,
+                                                       self.now),
+                                 self.cluster, v["server"], bytes.fromhex(v["run"]), v["attempt"],
+                                 lb.blake(self.good["d_call"]), data, call[4], call[7])
+                verdict = "good"
+            except lb.LongboatError:
+                verdict = "bad"
+            self.assertEqual(verdict, v["verdict"], v["name"])
 
     def test_only_the_key_itself_may_ask_for_its_certificate(self):
         certificate = self.good["certificate of anna"]

@@ -45,7 +45,8 @@ step "1. A cluster: an administrator and a broker (all below $demo)"
 port=$(free_port)
 LONGBOAT_HOME=$demo/admin
 export LONGBOAT_HOME
-show lbctl init --cluster demo --listen "127.0.0.1:$port" --broker-home "$demo/broker"
+show lbctl init --no-passphrase --cluster demo --listen "127.0.0.1:$port" \
+    --broker-home "$demo/broker"
 keep broker "$demo/broker" lbbroker
 await "the broker answers" lbctl whoami
 

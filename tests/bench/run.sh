@@ -25,7 +25,8 @@ trap 'unset LONGBOAT_HOME; [ -z "$fleet" ] || kill "$fleet"; end_all; remove_dem
 set_up_broker() {
     export LONGBOAT_HOME=$demo/admin
     port=$(free_port)
-    lbctl init --cluster bench --listen "127.0.0.1:$port" --broker-home "$demo/broker" >/dev/null
+    lbctl init --no-passphrase --cluster bench --listen "127.0.0.1:$port" \
+        --broker-home "$demo/broker" >/dev/null
     keep broker "$demo/broker" lbbroker
     await "the broker answers" lbctl whoami
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """mob.py - one hostile principal: its attacks, one after the other in random order, for some time.
 
-usage: mob.py --home HOME | --token FILE --seconds S [--seed N] [--each S] [--rival NAME] [ATTACK...]
+usage: mob.py --home HOME | --token FILE --seconds S [--seed N] [--each S] [--rival NAME]
+              [ATTACK...]
        mob.py --list | --home HOME --names | --home HOME --role
 Runs when nothing else wants the processor (SCHED_IDLE): on one machine it costs the broker what it
 sends, and not the processor that it takes away. An exception in an attack is printed and is a fault

@@ -37,7 +37,8 @@ finish() {
 trap finish EXIT
 
 set_up() {
-    lbctl init --cluster hostile --listen "127.0.0.1:$(free_port)" --broker-home "$demo/broker"
+    lbctl init --no-passphrase --cluster hostile --listen "127.0.0.1:$(free_port)" \
+        --broker-home "$demo/broker"
     printf 'history_size: 64M\nlogs_size: 64M\ndepot_size: 256M\nmemory_budget: 64M\n' \
         >>"$demo/broker/etc/broker.yaml"
     keep broker "$demo/broker" lbbroker

@@ -357,6 +357,10 @@ static void saw_evidence(struct laws *l, const struct r_evidence *r)
         span_eq(buf_span(&f->outcome), r->outcome))
         law_break(l, LAW_ONE_RESULT, "run %s: the counted result is recorded once more, as %.*s",
                   world_short_id(r->run), SPAN_ARG(r->why));
+    if (!a->assigned || !span_eq_str(r->server, a->server))
+        law_break(l, LAW_EVIDENCE_WAS_HANDED,
+                  "run %s: a result of attempt %" PRIu64 " is kept, which %.*s never had",
+                  world_short_id(r->run), r->attempt, SPAN_ARG(r->server));
     a->evidence_in = l->broker_turn;
 }
 

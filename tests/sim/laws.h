@@ -26,6 +26,8 @@
     X(EXECUTED_ONCE, 2, \
       "each try of a step executes at most once, on the server that it was handed to") \
     X(ONE_RESULT, 2, "one result counts for a run; a result that does not count is recorded once") \
+    X(EVIDENCE_WAS_HANDED, 6, \
+      "what is kept of a result is of an attempt that its server was given") \
     X(COUNTED_IS_REPORTED, 2, \
       "the counted outcome is, byte for byte, what the live attempt's server reported") \
     X(OUTCOME_IS_TRUE, 2, "an outcome says what its children really did") \

@@ -217,20 +217,36 @@ static void stop_of_what_is_held(struct rig *r)
     SAYS(r, stop, .run = RUN, .attempt = 1);
 }
 
-static void evidence_twice(struct rig *r)
+static void a_broker_begins(struct rig *r)
 {
     struct bcore_config config = {.cluster = SIM_CLUSTER};
     struct bcore *c = bcore_new(&config);
     laws_broker_begins(r->laws, c);
     bcore_free(&c);
+}
+
+static void evidence_twice(struct rig *r)
+{
+    a_broker_begins(r);
+    called_as(r, RUN, "k", ON_LOST_HOLD);
+    assigned(r, 1, "wh1", ON_LOST_HOLD);
     for (unsigned i = 0; i < 2; i++)
-        RECORD(r, EVIDENCE, evidence, .run = RUN, .attempt = 1, .outcome = good(r));
+        RECORD(r, EVIDENCE, evidence, .run = RUN, .attempt = 1, .server = span_str("wh1"),
+               .outcome = good(r));
+}
+static void evidence_of_another_server(struct rig *r)
+{
+    a_broker_begins(r);
+    called_as(r, RUN, "k", ON_LOST_HOLD);
+    assigned(r, 1, "wh1", ON_LOST_HOLD);
+    RECORD(r, EVIDENCE, evidence, .run = RUN, .attempt = 1, .server = span_str("wh2"),
+           .outcome = good(r));
 }
 static void the_counted_one_as_evidence(struct rig *r)
 {
     until_ended(r);
-    RECORD(r, EVIDENCE, evidence, .run = RUN, .attempt = 1, .why = span_str("late"),
-           .outcome = good(r));
+    RECORD(r, EVIDENCE, evidence, .run = RUN, .attempt = 1, .server = span_str("wh1"),
+           .why = span_str("late"), .outcome = good(r));
 }
 static void finished_twice(struct rig *r)
 {
@@ -461,6 +477,7 @@ static const struct violation violations[] = {
     {LAW_EXECUTED_ONCE, at_another_server},
     {LAW_ONE_RESULT, two_ends},
     {LAW_ONE_RESULT, evidence_twice},
+    {LAW_EVIDENCE_WAS_HANDED, evidence_of_another_server},
     {LAW_ONE_RESULT, the_counted_one_as_evidence},
     {LAW_ONE_RESULT, finished_twice},
     {LAW_COUNTED_IS_REPORTED, another_outcome_is_counted},

@@ -50,7 +50,8 @@ finish() {
 trap finish EXIT
 
 set_up() {
-    lbctl init --cluster soak --listen "127.0.0.1:$(free_port)" --broker-home "$demo/broker"
+    lbctl init --no-passphrase --cluster soak --listen "127.0.0.1:$(free_port)" \
+        --broker-home "$demo/broker"
     printf 'lost_after: %ss\nlease: 4s\n' "$lost_after" >>"$demo/broker/etc/broker.yaml"
     keep broker "$demo/broker" lbbroker
     await "the broker answers" lbctl whoami

@@ -6,7 +6,8 @@ setup_file() {
     local s
     new_demo
     enter
-    lbctl init --cluster test --listen "127.0.0.1:$(free_port)" --broker-home "$demo/broker"
+    lbctl init --no-passphrase --cluster test --listen "127.0.0.1:$(free_port)" \
+        --broker-home "$demo/broker"
     start_broker --max-runs 7
     lbpkg keygen
     join_server etl1 etl

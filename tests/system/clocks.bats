@@ -21,7 +21,8 @@ step_clock() {
 setup_file() {
     new_demo
     enter
-    lbctl init --cluster test --listen "127.0.0.1:$(free_port)" --broker-home "$demo/broker"
+    lbctl init --no-passphrase --cluster test --listen "127.0.0.1:$(free_port)" \
+        --broker-home "$demo/broker"
     ${CC:-gcc} -shared -fPIC -O2 -o "$demo/wallclock.so" "$BATS_TEST_DIRNAME/wallclock.c"
     faked broker lbbroker --lease ${lease}s --lost-after ${lost}s
     await "the broker answers" lbctl whoami

@@ -139,7 +139,8 @@ set -eu
 demo=$1 PATH=$2:$PATH
 . "$3"
 export LONGBOAT_HOME=$demo/admin
-lbctl init --cluster test --listen "127.0.0.1:$(free_port)" --broker-home "$demo/broker"
+lbctl init --no-passphrase --cluster test --listen "127.0.0.1:$(free_port)" \
+    --broker-home "$demo/broker"
 keep broker "$demo/broker" lbbroker
 await "the broker answers" lbctl whoami
 lbctl invite --server s1 >"$demo/token"

@@ -103,8 +103,8 @@ victims_work() {
 
 @test "what comes and goes at the door is noted: who, what, whom" {
     local verb
-    for verb in 'enrol anna by anna' 'publish anna by administrator' 'invite anna by administrator' \
-        'revocations list 1 by administrator'; do
+    for verb in 'enrol anna by anna' 'publish anna by administrator' \
+        'invite anna by administrator' 'revocations list 1 by administrator'; do
         await "$verb" sh -c "sqlite3 -readonly $demo/broker/var/broker/broker.db \
             \"SELECT event || ' ' || note FROM events\" | grep -q '$verb'"
     done

@@ -60,8 +60,8 @@ class FalseBroker:
             self.route, self.session, self.ready = route, lb.Session(), False
             self.session.id, self.session.received = head[1], 1
             now = int(time.time() * 1000)
-            self.say(lb.pack(lb.WELCOME, 0, "test", "broker", self.certificate, 1, 15000, 300000,
-                             now, 0, b""))
+            self.say(lb.pack(lb.WELCOME, lb.MINOR, "test", "broker", self.certificate, 1, 15000,
+                             300000, now, 0, b""))
             messages = messages[1:]
         elif self.session:
             messages = self.session.take(data) or []

@@ -85,7 +85,8 @@ new_cluster() {
     local s
     new_demo
     enter
-    lbctl init --cluster test --listen "127.0.0.1:$(free_port)" --broker-home "$demo/broker"
+    lbctl init --no-passphrase --cluster test --listen "127.0.0.1:$(free_port)" \
+        --broker-home "$demo/broker"
     start_broker
     lbpkg keygen
     for s in "$@"; do

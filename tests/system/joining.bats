@@ -111,8 +111,8 @@ wire() {
 
 @test "a token of another cluster is refused" {
     local other=$demo/other
-    LONGBOAT_HOME=$other/admin lbctl init --cluster other --listen "127.0.0.1:$(free_port)" \
-        --broker-home "$other/broker"
+    LONGBOAT_HOME=$other/admin lbctl init --no-passphrase --cluster other \
+        --listen "127.0.0.1:$(free_port)" --broker-home "$other/broker"
     keep other "$other/broker" lbbroker
     LONGBOAT_HOME=$other/admin await "the other broker answers" lbctl whoami
     LONGBOAT_HOME=$other/admin lbctl invite --server etl3 >"$demo/token"

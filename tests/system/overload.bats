@@ -22,7 +22,8 @@ make_cgroup() {
 setup_file() {
     new_demo
     enter
-    lbctl init --cluster test --listen "127.0.0.1:$(free_port)" --broker-home "$demo/broker"
+    lbctl init --no-passphrase --cluster test --listen "127.0.0.1:$(free_port)" \
+        --broker-home "$demo/broker"
     make_cgroup >"$demo/cgroup" ||
         echo "# no memory cgroup can be made here: only the broker's own peak is looked at" >&3
     keep broker "$demo/broker" \

@@ -11,7 +11,8 @@ setup_file() {
     local s
     new_demo
     enter
-    lbctl init --cluster test --listen "127.0.0.1:$(free_port)" --broker-home "$demo/broker"
+    lbctl init --no-passphrase --cluster test --listen "127.0.0.1:$(free_port)" \
+        --broker-home "$demo/broker"
     start_broker --lease ${lease}s --lost-after ${lost}s
     lbpkg keygen
     for s in etl1 etl2; do
@@ -140,6 +141,7 @@ counted() { # the attempts whose end is the run's, one a line
     lbctl release "$(run_of hold-rerun)" --rerun --reason 'it did no harm'
     lbctl release "$(run_of hold-fail)" --fail --reason 'it is half done'
     lbctl release "$(run_of hold-succeed)" --succeed --reason 'it had done its work'
+    lbctl show "$(run_of hold-succeed)" | grep -q 'signed by administrator (serial .*): good'
     await "the released one has run again" ended "$(run_of hold-rerun)"
     [ "$(said hold-rerun begin 2)" -eq 1 ]
 

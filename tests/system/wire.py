@@ -295,7 +295,7 @@ def bad_calls(demo):
         accepted = m and m[0] == lb.ACCEPTED
         if accepted:  # the broker goes by the session; then the runner must refuse it
             with lb.Client(os.path.join(demo, "admin/etc"), timeout=5) as c:
-                o = c.wait(m[2], 10)
+                o = c.wait(m[2], 10, lb.unpack(signed)[4])
             expect(o["status"] == "refused" and o["code"] in [WORDS[w] for w in words],
                    f"{what}: taken and {o['status']} {o['message']}")
         else:

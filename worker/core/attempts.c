@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "trust/call.h"
 #include "trust/envelope.h"
 
 struct wrun *wrun_find(const struct wcore *c, struct id run)
@@ -114,6 +115,8 @@ enum refusal attempt_fill(struct wattempt *a, struct span execute, struct error 
         rc = d_signed_decode(a->x.call, &s, err);
     if (rc == 0)
         rc = d_call_decode(s.body, &a->call, err);
+    if (rc == 0)
+        call_digest(s.body, &a->call_hash);
     return rc == 0 ? REFUSAL_NONE : rc == -EMSGSIZE ? REFUSAL_TOO_LARGE : REFUSAL_MALFORMED;
 }
 

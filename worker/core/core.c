@@ -445,6 +445,15 @@ bool wcore_knows(const struct wcore *c, struct id run, uint64_t attempt)
     return attempt_find(c, run, attempt) != NULL;
 }
 
+bool wcore_call_hash(const struct wcore *c, struct id run, uint64_t attempt, struct hash *ret)
+{
+    const struct wattempt *a = attempt_find(c, run, attempt);
+    if (!a || hash_is_zero(&a->call_hash))
+        return false;
+    *ret = a->call_hash;
+    return true;
+}
+
 bool wcore_uses_job(const struct wcore *c, const struct hash *job)
 {
     struct wjob *j;

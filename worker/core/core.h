@@ -103,6 +103,9 @@ bool wcore_full(const struct wcore *c);
 bool wcore_holds_fence(const struct wcore *c);
 /* True if the core still needs the entries of this attempt; the shell drops all others. */
 bool wcore_knows(const struct wcore *c, struct id run, uint64_t attempt);
+/* The hash of its signed call's body, which a signed result names (trust/result.h). False: the core
+ * does not know it, and no step of the attempt has begun. */
+bool wcore_call_hash(const struct wcore *c, struct id run, uint64_t attempt, struct hash *ret);
 /* True if an unfinished attempt runs this version of a job. */
 bool wcore_uses_job(const struct wcore *c, const struct hash *job);
 

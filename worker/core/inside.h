@@ -64,6 +64,7 @@ struct wattempt {
     struct buf execute; /* m_execute; x, call point into it */
     struct m_execute x;
     struct d_call call;
+    struct hash call_hash; /* kept when execute is dropped; zero: not known */
     struct wjob *job;
     struct wtry *tries; /* in the order of their STEPPED */
     unsigned n_tries, cap_tries;

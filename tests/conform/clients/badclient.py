@@ -133,8 +133,10 @@ BREAKS = {
     "newer_broker": lambda: put(wire, check_form=lambda array, newer=False, form=wire.check_form:
                                 form(array, False)),
     "trailing": lenient,
+    "unsigned_result": lambda: put(lb, needs_signature=lambda o: False),
+    "invented_result": lambda: put(lb, verify_result=lambda *_: None),
 }
-for same, as_that in {"refused_outcome": "failed",
+for same, as_that in {"refused_outcome": "failed", "older_result": "invented_result",
                       "redirected_certificate": "strangers_certificate",
                       "older_certificate": "strangers_certificate",
                       "malformed_session": "final_session", "not_shortest": "trailing",

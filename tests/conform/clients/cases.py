@@ -32,6 +32,33 @@ class refused_outcome(Case):
         s.end(0, delivery=1, code=21, message="parameter 'text' is of the wrong type")
 
 
+class unsigned_result(Case):
+    title = "a success that no server has signed is not believed"
+    exit = None
+
+    def on_call(self, s, m):
+        s.accept(m[1])
+        s.say(lb.RUN_ENDED, RUN, 1, SERVER, outcome())
+
+
+class invented_result(Case):
+    title = "a success that another key has signed in its server's name is not believed"
+    exit = None
+
+    def on_call(self, s, m):
+        s.accept(m[1])
+        s.frame(self.result(outcome(), key=self.who.stranger))
+
+
+class older_result(Case):
+    title = "the result of an older attempt, told for a newer, is not believed"
+    exit = None
+
+    def on_call(self, s, m):
+        s.accept(m[1])
+        s.frame(self.result(outcome(), attempt=2))
+
+
 class ends_the_session(Case):
     """Something after which the client must open a new session soon, and say its call again."""
     section = "3.3"
@@ -136,7 +163,7 @@ class duplicate_frame(Case):
     def on_call(self, s, m):
         s.accept(m[1])
         s.frame(lb.pack(lb.RUN_STATE, RUN, RUNNING, 1, SERVER, 5, "", wall()))
-        false = lb.pack(lb.RUN_ENDED, RUN, 1, SERVER, outcome(JOB_FAILED))
+        false = self.result(outcome(JOB_FAILED))
         s.frame(false, number=s.sent)
         s.frame(false, number=1)
         self.after(0.5, s.end)
@@ -165,7 +192,7 @@ class older_session(Case):
             return
         old = self.sessions[0]
         old.route = s.route
-        old.frame(lb.pack(lb.RUN_ENDED, RUN, 1, SERVER, outcome(JOB_FAILED)))
+        old.frame(self.result(outcome(JOB_FAILED)))
         old.last_word(lb.REFUSED, REVOKED, "of an older session", 0)
         self.after(0.3, lambda: (s.accept(m[1]), s.end()))
 
@@ -381,7 +408,7 @@ class newer_broker(Case):
     def on_call(self, s, m):
         s.accept(m[1], extra=(7,))
         s.say(99, "a message of later versions")
-        s.say(lb.RUN_ENDED, RUN, 1, SERVER, outcome(extra=("later",)), "later")
+        s.frame(self.result(outcome(), "later"))
 
 
 class malformed(ends_the_session):
@@ -402,14 +429,14 @@ class trailing(malformed):
     title = "something behind the last message of a frame ends the session"
 
     def make(self, head):
-        return head + lb.pack(lb.RUN_ENDED, RUN, 1, SERVER, outcome(JOB_FAILED)) + b"\x00"
+        return head + self.result(outcome(JOB_FAILED)) + b"\x00"
 
 
 class not_shortest(malformed):
     title = "an integer in too long a form ends the session"
 
     def make(self, head):
-        ended = lb.pack(lb.RUN_ENDED, RUN, 1, SERVER, outcome(JOB_FAILED))
+        ended = self.result(outcome(JOB_FAILED))
         return head + ended.replace(RUN + b"\x01", RUN + b"\xcc\x01", 1)
 
 
@@ -417,7 +444,7 @@ class cut_off(malformed):
     title = "a message that is cut off ends the session"
 
     def make(self, head):
-        ended = lb.pack(lb.RUN_ENDED, RUN, 1, SERVER, outcome(JOB_FAILED))
+        ended = self.result(outcome(JOB_FAILED))
         return head + ended + ended[:-1]
 
 
@@ -430,10 +457,11 @@ class parked(Case):
         self.after(1.5, s.end)
 
 
-CASES = [plain, failed, refused_outcome, parked, gap, lost_tail, reset, resets, connection_lost,
+CASES = [plain, failed, refused_outcome, unsigned_result, invented_result, older_result, parked,
+         gap, lost_tail, reset, resets, connection_lost,
          followed_again, duplicate_frame, duplicate_answer, older_session, many_frames, idle,
          silence,
-         busy, busy_over_a_session, busy_resolve, busy_session, final, unknown_code, final_malformed,
-         final_too_large, final_session, malformed_session,
+         busy, busy_over_a_session, busy_resolve, busy_session, final, unknown_code,
+         final_malformed, final_too_large, final_session, malformed_session,
          sign_again, newer_certificate, strangers_certificate, redirected_certificate,
          older_certificate, newer_broker, trailing, not_shortest, cut_off]

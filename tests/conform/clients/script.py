@@ -74,10 +74,12 @@ class Identities:
     """An administrator, a broker and a caller of this run; the caller's as files below a home."""
 
     def __init__(self):
-        self.administrator, self.broker, self.caller, self.stranger = (
-            nacl.signing.SigningKey.generate() for _ in range(4))
+        self.administrator, self.broker, self.caller, self.stranger, self.server = (
+            nacl.signing.SigningKey.generate() for _ in range(5))
         self.broker_certificate = self.certificate(self.broker, "wh0", "broker", 1)
         self.own = self.certificate(self.caller, "anna", "caller", 7)
+        self.servers = self.certificate(self.server, SERVER, "server", 9, pools=[POOL],
+                                        grants=[], seal_key=b"\x21" * 32)
 
     def write(self, home, address):
         files = {"keys/sign.key": bytes(self.caller).hex().encode() + b"\n",
@@ -142,7 +144,7 @@ class Session:
         self.say(lb.ACCEPTED, req, RUN, duplicate, *extra)
 
     def end(self, job=JOB_SUCCEEDED, **more):
-        self.say(lb.RUN_ENDED, RUN, 1, SERVER, outcome(job, **more))
+        self.frame(self.broker.result(outcome(job, **more)))
 
 
 class Case:
@@ -283,7 +285,8 @@ class Case:
         if not s.welcomed and m[0] != lb.HELLO and not self.session.calls and not self.hellos:
             self.fault("3.1", "something before HELLO")
         handler = {lb.HELLO: self.on_hello, lb.RESOLVE: self.on_resolve, lb.CALL: self.check_call,
-                   lb.FOLLOW: self.check_follow, lb.PING: self.on_ping}.get(m[0], self.on_other)
+                   lb.FOLLOW: self.check_follow, lb.PING: self.on_ping,
+                   lb.CERTIFICATE: self.on_certificate}.get(m[0], self.on_other)
         handler(s, m)
 
     def check_call(self, s, m):
@@ -328,6 +331,17 @@ class Case:
         s.follows.append(m)
         self.on_follow(s, m)
 
+    def result(self, data, *extra, **changes):
+        """RUN_ENDED of the last call with this outcome, signed by the server. A case changes
+        what it must not be: the key that signs, or a field of the result."""
+        key = changes.pop("key", self.who.server)
+        body = lb.unpack(self.calls[-1][1])[4]
+        fields = dict(cluster=CLUSTER, server=SERVER, run=RUN, attempt=1, call=lb.blake(body),
+                      outcome=data)
+        signature = lb.sign_results(key, SERVER, 9, [
+            lb.pack(lb.D_RESULT, *{**fields, **changes}.values())])[0]
+        return lb.pack(lb.RUN_ENDED, RUN, 1, SERVER, data, signature, *extra)
+
     # ---- The plain script
 
     def welcome(self, s, minor=lb.MINOR, yours=b"", extra=()):
@@ -356,6 +370,10 @@ class Case:
 
     def on_follow(self, s, m):
         s.end()
+
+    def on_certificate(self, s, m):
+        """Of the server, whose results the client verifies."""
+        s.say(lb.CERTIFICATES, m[1], [self.who.servers] if m[2] == SERVER else [])
 
     def on_ping(self, s, m):
         s.say(lb.PONG, m[1])

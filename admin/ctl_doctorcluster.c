@@ -1,0 +1,194 @@
+/* ctl_doctorcluster.c - what lbctl doctor finds by asking the broker. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin/ctl.h"
+#include "admin/ctl_doctor.h"
+#include "common/duration.h"
+#include "common/mem.h"
+#include "common/size.h"
+
+enum { ANSWER_WITHIN_MS = 10000 };
+
+static json_t *ask(struct doctor *d, struct longboat *lb, const char *what)
+{
+    json_t *found = json_array();
+    struct ctl_query q = {.what = what, .row = ctl_gather, .self = found};
+    if (ctl_query_over(d->argv, lb, &q) != EXIT_DONE)
+        doctor_say(d, DOCTOR_NOTE, "denied", what, "",
+                   "you may not see this; an administrator's doctor finds more");
+    return found;
+}
+
+static void check_clock(struct doctor *d, struct longboat *lb)
+{
+    const int64_t ahead = longboat_broker_ahead(lb), by = llabs(ahead);
+    char text[DURATION_TEXT];
+    doctor_say(d,
+               by > CLOCK_SKEW_MS          ? DOCTOR_BAD
+               : by > DOCTOR_CLOCK_WARN_MS ? DOCTOR_WARN
+                                           : DOCTOR_OK,
+               "clock", "", by > DOCTOR_CLOCK_WARN_MS ? "set both clocks, with NTP" : "",
+               by > DOCTOR_CLOCK_WARN_MS ? "the broker's clock is %s %s this one's"
+                                         : "the broker's clock agrees with this one's",
+               duration_format(by, text), ahead < 0 ? "behind" : "ahead of");
+    if (longboat_broker_is_newer(lb))
+        doctor_say(d, DOCTOR_NOTE, "version", "broker", "install its version here, too",
+                   "the broker is of a newer version than this program (" LB_VERSION ")");
+}
+
+static void check_store(struct doctor *d, json_t *stats)
+{
+    json_t *store = json_object_get(stats, "store"), *runs = json_object_get(stats, "runs");
+    const int64_t left = ctl_int(store, "free_bytes"), held = ctl_int(runs, "held"),
+                  away = ctl_int(runs, "out_of_contact");
+    char size[SIZE_TEXT], used[SIZE_TEXT];
+    bool full = json_is_true(json_object_get(store, "full"));
+    if (!store)
+        return;
+    doctor_say(d,
+               full                 ? DOCTOR_BAD
+               : left < (1LL << 30) ? DOCTOR_WARN
+                                    : DOCTOR_OK,
+               "store", "broker",
+               full || left < (1LL << 30)
+                   ? "make room on the broker's disk, or lower history_size in broker.yaml"
+                   : "",
+               "%sthe store has %s, %s are free beside it", full ? "no new calls are taken: " : "",
+               size_format(ctl_int(store, "file_bytes"), used), size_format(left, size));
+    if (held)
+        doctor_say(d, DOCTOR_WARN, "held", "broker", "lbctl runs --state held; lbctl release RUN",
+                   "%lld runs wait for a decision", (long long)held);
+    if (away)
+        doctor_say(d, DOCTOR_WARN, "out_of_contact", "broker", "lbctl runs --state out_of_contact",
+                   "%lld runs are on servers that are silent", (long long)away);
+    if (ctl_int(stats, "gated"))
+        doctor_say(d, DOCTOR_NOTE, "busy", "broker",
+                   "lbmon shows who; see budgets in operations.md",
+                   "%lld requests were asked to come back later since the broker started",
+                   (long long)ctl_int(stats, "gated"));
+    if (ctl_int(stats, "denials"))
+        doctor_say(d, DOCTOR_NOTE, "denials", "broker", "lbmon --event denied --since 1d",
+                   "%lld requests were denied since the broker started",
+                   (long long)ctl_int(stats, "denials"));
+}
+
+static void check_server(struct doctor *d, json_t *s)
+{
+    const char *name = ctl_text(s, "server"), *state = ctl_text(s, "session"),
+               *software = ctl_text(s, "software");
+    char *show = mem_printf("lbctl servers %s", name);
+    json_t *need, *missing = json_object_get(s, "packages_missing");
+    size_t i;
+    bool up = strcmp(state, "up") == 0;
+    if (!up)
+        doctor_say(d, DOCTOR_WARN, "server", name,
+                   "start lbworker there, or take the server off the list: lbctl forget",
+                   "it is %s", state);
+    else
+        doctor_say(d, DOCTOR_OK, "server", name, "", "it is up");
+    if (json_is_true(json_object_get(s, "draining")))
+        doctor_say(d, DOCTOR_NOTE, "draining", name, "lbctl undrain lets it work again",
+                   "nothing new starts here: %s", ctl_text(s, "draining_reason"));
+    if (up && *software && strcmp(software, "longboat " LB_VERSION) != 0)
+        doctor_say(d, DOCTOR_NOTE, "version", name, "install the same version everywhere",
+                   "it runs %s, this program is of " LB_VERSION, software);
+    json_array_foreach (json_object_get(s, "needs"), i, need)
+        if (json_is_false(json_object_get(need, "holds")))
+            doctor_say(d, DOCTOR_WARN, "need", name, show, "%s does not hold: %s",
+                       ctl_text(need, "need"), ctl_text(need, "trouble"));
+    if (ctl_int(s, "jobs_with_trouble"))
+        doctor_say(d, DOCTOR_WARN, "jobs", name, "lbworker check on that server",
+                   "%lld job files cannot be used", (long long)ctl_int(s, "jobs_with_trouble"));
+    if (json_array_size(missing))
+        doctor_say(d, DOCTOR_WARN, "packages", name, show, "%zu packages are not installed",
+                   json_array_size(missing));
+    mem_free(&show);
+}
+
+/* The certificates of a name: the newest counts, and older ones with another key are a door that
+ * a rotation has left open. */
+static void check_name(struct doctor *d, json_t *all, json_t *newest)
+{
+    const char *name = ctl_text(newest, "name"), *key = ctl_text(newest, "key");
+    char *remedy = mem_printf("lbctl certificates renew %s", name),
+         *withdraw = mem_printf("lbctl certificates revoke %s --old", name);
+    json_t *row;
+    size_t i, open = 0;
+    const int64_t end = ctl_time(newest, "not_after");
+    json_array_foreach (all, i, row)
+        open += strcmp(ctl_text(row, "name"), name) == 0 &&
+                strcmp(ctl_text(row, "key"), key) != 0 &&
+                !json_is_true(json_object_get(row, "revoked"));
+    if (end)
+        doctor_expiry(d, name, end, remedy);
+    if (open)
+        doctor_say(d, DOCTOR_WARN, "old_key", name, withdraw,
+                   "%zu older certificates are for another key, and still good", open);
+    mem_free(&remedy);
+    mem_free(&withdraw);
+}
+
+static json_t *newest_of(json_t *all, const char *name, bool any)
+{
+    json_t *row, *best = NULL;
+    size_t i;
+    json_array_foreach (all, i, row)
+        if (strcmp(ctl_text(row, "name"), name) == 0 &&
+            (any || !json_is_true(json_object_get(row, "revoked"))) &&
+            (!best || ctl_int(row, "serial") > ctl_int(best, "serial")))
+            best = row;
+    return best;
+}
+
+static void check_certificates(struct doctor *d, json_t *all, json_t *servers)
+{
+    json_t *row;
+    size_t i;
+    json_array_foreach (all, i, row) {
+        if (row == newest_of(all, ctl_text(row, "name"), false) &&
+            strcmp(ctl_text(row, "name"), d->who.me.name) != 0)
+            check_name(d, all, row);
+    }
+    json_array_foreach (servers, i, row) {
+        const char *name = ctl_text(row, "server");
+        if (newest_of(all, name, true) && !newest_of(all, name, false))
+            doctor_say(d, DOCTOR_WARN, "revoked", name, "lbctl forget takes it off the list",
+                       "all certificates of this server are revoked, but it is not forgotten");
+    }
+}
+
+static bool is_up(void *lb)
+{
+    return longboat_is_up(lb);
+}
+
+void doctor_cluster(struct doctor *d)
+{
+    struct longboat *lb = ctl_connect(d->argv);
+    struct error err = {0};
+    json_t *server;
+    size_t i;
+    if (!lb) {
+        doctor_say(d, DOCTOR_BAD, "broker", "", "", "there is no connection to the broker");
+        return;
+    }
+    if (longboat_wait(lb, is_up, lb, ANSWER_WITHIN_MS, &err) < 0) {
+        doctor_say(d, DOCTOR_BAD, "broker", "", "is lbbroker running there, and is its port open?",
+                   "%s", err.text);
+        longboat_close(&lb);
+        return;
+    }
+    doctor_say(d, DOCTOR_OK, "broker", "", "", "%s answers", longboat_broker(lb));
+    check_clock(d, lb);
+    json_t *stats = ask(d, lb, "stats"), *servers = ask(d, lb, "servers"),
+           *certificates = ask(d, lb, "certificates");
+    check_store(d, json_array_get(stats, 0));
+    json_array_foreach (servers, i, server)
+        check_server(d, server);
+    check_certificates(d, certificates, servers);
+    json_decref(stats);
+    json_decref(servers);
+    json_decref(certificates);
+    longboat_close(&lb);
+}

@@ -1,0 +1,158 @@
+/* ctl_evidence.c - lbctl evidence: writes what proves how a run ended into a file, and checks such
+ * a file without a broker, with the administrators' keys alone. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "admin/ctl_proof.h"
+#include "client/config.h"
+#include "common/file.h"
+#include "common/json.h"
+#include "common/paths.h"
+#include "common/termout.h"
+
+enum { EVIDENCE_FILE_MAX = 4 << 20 };
+
+static const struct option_row rows[] = {
+    {"output", 'o', OPTION_STR, NULL, 0, 0, false, "FILE", "write it there, not to stdout"},
+    {"administrators", 0, OPTION_STR, NULL, 0, 0, false, "FILE",
+     "verify: the file with the administrators' public keys (default: this home's)"},
+    {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "verify: each check as a JSON object"},
+};
+
+static const char examples[] =
+    "  lbctl evidence last -o run.json       the signed call and its signed result, in one file\n"
+    "  lbctl evidence verify run.json        is it true? no broker is asked\n"
+    "  lbctl evidence verify run.json --administrators keys.txt\n";
+
+/* ---- Writing */
+
+static int write_it(char **argv, const struct ctl_proof *p, const char *path)
+{
+    struct error err = {0};
+    struct buf text = {0};
+    json_t *o = ctl_proof_to_json(p);
+    char *dump = json_dumps(o, JSON_INDENT(2));
+    buf_printf(&text, "%s\n", dump);
+    free(dump);
+    json_decref(o);
+    int code = EXIT_DONE;
+    if (!path)
+        term_bytes(stdout, buf_span(&text));
+    else if (file_write_atomic(path, buf_span(&text), 0644, &err) < 0)
+        code = ctl_fail(argv, EXIT_REFUSED, &err);
+    buf_free(&text);
+    return code;
+}
+
+static int fetch(char **argv, struct longboat *lb, const char *text, const char *path)
+{
+    struct ctl_proof p = {.attempt = 0};
+    struct error err = {0};
+    struct id run;
+    char id[ID_TEXT];
+    int code = ctl_find(argv, lb, text, &run);
+    if (code >= 0)
+        return code;
+    int rc = ctl_proof_fetch(lb, &run, &p, &err);
+    if (rc < 0) {
+        code = ctl_fail(argv, ctl_code(rc, REFUSAL_NONE), &err);
+    } else if (!p.ended) {
+        error_set(&err, -ESTALE, "run %s has not ended: there is no result yet",
+                  id_format(run, id));
+        code = ctl_fail(argv, EXIT_REFUSED, &err);
+    } else {
+        code = write_it(argv, &p, path);
+    }
+    ctl_proof_free(&p);
+    return code;
+}
+
+/* ---- Verifying */
+
+static void say(void *self, const char *part, bool good, const char *text)
+{
+    const bool *as_json = self;
+    if (!*as_json) {
+        term_say(stdout, "%-4s  %-18s  %s\n", good ? "good" : "BAD", part, text);
+        return;
+    }
+    json_t *o = json_pack("{s:i,s:s,s:b,s:s}", "v", 1, "part", part, "good", good, "text", text);
+    char *dump = o ? json_dumps(o, JSON_COMPACT) : NULL;
+    if (dump)
+        term_say(stdout, "%s\n", dump);
+    free(dump);
+    json_decref(o);
+}
+
+/* The keys of the file or, without one, of this home. */
+static int load_keys(const char *file, const char *cluster, struct trust_anchors *ret,
+                     struct error *err)
+{
+    char path[PATHS_MAX];
+    struct paths paths;
+    int rc;
+    if (file)
+        return anchors_load(file, cluster, ret, err);
+    if ((rc = paths_resolve(&paths, err)) < 0 ||
+        (rc = path_join(path, sizeof path, err, paths.config, ADMINISTRATORS_FILE, NULL)) < 0)
+        return rc;
+    return anchors_load(path, cluster, ret, err);
+}
+
+static int verify(char **argv, const char *file, const char *keys, bool as_json)
+{
+    struct ctl_proof p = {.attempt = 0};
+    struct trust_anchors anchors = {.n = 0};
+    struct error err = {0};
+    struct buf text = {0};
+    int code = EXIT_RAN_AND_FAILED, rc = trust_init(&err);
+    if (rc == 0)
+        rc = file_read(file, EVIDENCE_FILE_MAX, &text, &err);
+    if (rc < 0) {
+        buf_free(&text);
+        return ctl_fail(argv, EXIT_ASKED_WRONGLY, &err);
+    }
+    json_t *o = json_parse(file, buf_span(&text), &err);
+    if (!o) {
+        ctl_fail(argv, code, &err);
+    } else if (ctl_proof_from_json(o, &p, &err) < 0) {
+        error_prefix(&err, "%s", file);
+        ctl_fail(argv, code, &err);
+    } else if (load_keys(keys, p.cluster, &anchors, &err) < 0) {
+        code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &err);
+    } else {
+        const struct evidence_bundle e = ctl_proof_evidence(&p);
+        code = evidence_verify(&e, &anchors, say, &as_json) ? EXIT_DONE : EXIT_RAN_AND_FAILED;
+        if (code)
+            term_say(stderr, "%s: %s proves nothing: see the checks that are BAD\n", argv[0], file);
+    }
+    anchors_free(&anchors);
+    ctl_proof_free(&p);
+    json_decref(o);
+    buf_free(&text);
+    return code;
+}
+
+int ctl_evidence(int argc, char **argv)
+{
+    struct option_values v = {0};
+    struct error err = {0};
+    int first, code = ctl_begin(rows, COUNT_OF(rows), argc, argv, "RUN [-o FILE] | verify FILE",
+                                examples, 1, 2, &v, &first);
+    if (code >= 0)
+        return code;
+    const bool verifies = strcmp(argv[first], "verify") == 0;
+    if ((first + 1 < argc) != verifies) {
+        error_set(&err, -EINVAL, "usage: %s RUN [-o FILE] | verify FILE", argv[0]);
+        code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &err);
+    } else if (verifies) {
+        code = verify(argv, argv[first + 1], opt_str(&v, "administrators"), opt_flag(&v, "json"));
+    } else {
+        struct longboat *lb = ctl_connect(argv);
+        code = lb ? fetch(argv, lb, argv[first], opt_str(&v, "output")) : EXIT_REFUSED;
+        longboat_close(&lb);
+    }
+    options_free(&v);
+    return code;
+}
