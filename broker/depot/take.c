@@ -32,6 +32,7 @@ struct depot_naming {
     uint64_t peer, req, size;
     bool package; /* with manifest and signature; else a plan */
     bool administrator;
+    bool counted; /* as an upload, since it has none of its own: so the queue stays short */
     char by[LIMIT_NAME + 1];
     char *part; /* NULL: it is here */
     struct buf manifest, signature;
@@ -99,6 +100,8 @@ static void name_done(struct offload_job *job, bool cancelled)
         else
             shell_error(n->d->shell, n->peer, n->req, refusal_of(n->rc), "%s", n->err.text);
     }
+    if (n->counted)
+        budgets_give(n->d->budgets, &n->key.who, BUDGET_UPLOADS, 1);
     mem_free(&n->part);
     buf_free(&n->manifest);
     buf_free(&n->signature);
@@ -119,6 +122,7 @@ static void name_it(struct depot *d, const struct shell_peer *p, uint64_t req,
     n->size = size;
     n->administrator = rights_role(p->certificate) == RIGHTS_ADM;
     snprintf(n->by, sizeof n->by, "%s", p->who.name);
+    n->counted = !u || u->naming;
     if (u) {
         u->naming = true;
         n->part = mem_strdup(u->part);
@@ -175,6 +179,17 @@ static void take_put(struct depot *d, struct shell_peer *p, struct span message)
     }
 }
 
+/* A job without an upload of its own counts as one. True: it may be queued. */
+static bool may_queue(struct depot *d, const struct shell_peer *p, uint64_t req,
+                      const struct depot_upload *u)
+{
+    struct error err = {0};
+    if ((u && !u->naming) || budgets_take(d->budgets, &p->key, BUDGET_UPLOADS, 1, &err) == 0)
+        return true;
+    shell_error(d->shell, p->handle, req, REFUSAL_BUSY, "%s", err.text);
+    return false;
+}
+
 static void take_put_end(struct depot *d, struct shell_peer *p, struct span message)
 {
     struct m_put_end m;
@@ -189,7 +204,7 @@ static void take_put_end(struct depot *d, struct shell_peer *p, struct span mess
                     (unsigned long long)(u ? u->offset : 0));
     else if (!here && !u->naming && depot_charge(d, u, m.manifest.n + m.signature.n, &err) < 0)
         shell_error(d->shell, p->handle, m.req, REFUSAL_NO_SPACE, "%s", err.text);
-    else
+    else if (may_queue(d, p, m.req, here ? NULL : u))
         name_it(d, p, m.req, &m.package, here ? NULL : u, here ? size : u->size, &m);
 }
 
@@ -211,10 +226,11 @@ static void take_plan(struct depot *d, struct shell_peer *p, struct span message
                                       .data = m.data,
                                       .now = loop_now(d->shell->loop)};
     enum depot_put result = depot_put(d, &piece, &offset, &err);
-    if (result == DEPOT_WHOLE)
-        name_it(d, p, m.req, &m.plan, depot_upload(d, &m.plan, &p->key), offset, NULL);
-    else
+    struct depot_upload *u = depot_upload(d, &m.plan, &p->key);
+    if (result != DEPOT_WHOLE)
         answer_put(d, p, m.req, result, offset, &err);
+    else if (may_queue(d, p, m.req, u))
+        name_it(d, p, m.req, &m.plan, u, offset, NULL);
 }
 
 static void take_get(struct depot *d, struct shell_peer *p, struct span message)
