@@ -7,6 +7,7 @@
 #define LB_BROKER_CORE_INSIDE_H
 
 #include "broker/core/accounts.h"
+#include "broker/core/order.h"
 #include "broker/core/core.h"
 #include "broker/core/explain.h"
 #include "broker/core/table.h"
@@ -294,6 +295,7 @@ struct parent {
     struct rate drives;
     struct peer_state *driver;
     struct parent *drives_prev, *drives_next; /* of the driver */
+    struct order_node node;
 };
 
 /* ---- What administrators have decided (registry.c) */
@@ -322,6 +324,7 @@ struct bcore {
     struct buf next_certificate; /* for WELCOME */
     uint64_t lsn, epoch;
     struct table runs, runs_by_key, parents, parents_by_key;
+    struct order_node *parents_in_order;
     struct run *oldest, *newest;
     uint64_t n_runs;
     struct kept_ring kept;
@@ -584,6 +587,8 @@ void registry_send_revoked(struct bcore *c, uint64_t peer, uint64_t rests_on);
 uint32_t deploy_desired(const struct bcore *c, const struct server *s, struct buf *items);
 bool registry_is_revoked(const struct bcore *c, uint64_t serial);
 const struct enrolled *enrolled_find(const struct bcore *c, struct span name, uint64_t serial);
+/* the first one behind (name, serial); NULL: there is none */
+const struct enrolled *enrolled_after(const struct bcore *c, struct span name, uint64_t serial);
 void registry_free(struct bcore *c);
 int registry_decode_certificate(struct span bytes, struct d_certificate *ret, struct error *err);
 
