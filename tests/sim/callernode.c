@@ -25,6 +25,7 @@ struct wish {
     unsigned level;
     bool will_cancel, will_repeat, will_other; /* what it will do later */
     bool cancel, cancel_answered, force, heard_here;
+    bool busy; /* the last answer to its call; laws_stepped judges whether that was right */
     struct event later;
 };
 
@@ -287,6 +288,7 @@ static void refused_call(struct callernode *c, struct wish *x, bool other, const
         if (!other && x->state == WISH_OPEN)
             x->state = WISH_REFUSED;
     } else if (!other && x->state == WISH_OPEN && m->code == REFUSAL_BUSY) {
+        x->busy = true;
         world_at(c->w, &x->later,
                  c->w->now + MS((int64_t)m->retry_ms) + world_between(c->w, 0, MS(500)),
                  &c->process, on_later, x);
@@ -456,7 +458,7 @@ bool callernode_is_owed(const struct callernode *c, callernode_excused *excused,
 {
     for (unsigned i = 0; i < c->n_wishes; i++) {
         const struct wish *x = c->wishes[i];
-        bool open = x->state == WISH_OPEN,
+        bool open = x->state == WISH_OPEN && !x->busy,
              unheard = x->state == WISH_ACCEPTED && !excused(self, x->run);
         bool uncancelled = x->cancel && !x->cancel_answered;
         if (!open && !unheard && !uncancelled)
