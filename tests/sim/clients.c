@@ -44,7 +44,7 @@ void clients_choose_room(struct cluster *c, struct broker_mood *mood)
 {
     struct world *w = &c->w;
     struct rng was = world_chance_begin(w, LUCK_HOSTILE, 0);
-    if (world_chance(w, 250) && !SUBSET_WITHOUT(c->subset, HABIT_HOSTILE)) {
+    if (world_chance(w, 150) && !SUBSET_WITHOUT(c->subset, HABIT_HOSTILE)) {
         c->trick_every = world_skewed(w, MS(200), SECS(60));
         mood->max_runs = (uint64_t)world_between(w, 60, 120);
         if (world_chance(w, 500))
