@@ -44,11 +44,11 @@ void clients_choose_room(struct cluster *c, struct broker_mood *mood)
 {
     struct world *w = &c->w;
     struct rng was = world_chance_begin(w, LUCK_HOSTILE, 0);
-    if (world_chance(w, 150) && !SUBSET_WITHOUT(c->subset, HABIT_HOSTILE)) {
+    if (world_chance(w, 120) && !SUBSET_WITHOUT(c->subset, HABIT_HOSTILE)) {
         c->trick_every = world_skewed(w, MS(200), SECS(60));
         mood->max_runs = (uint64_t)world_between(w, 60, 120);
         if (world_chance(w, 500))
-            mood->memory_budget = (uint64_t)world_between(w, 160 << 10, 320 << 10);
+            mood->memory_budget = (uint64_t)world_between(w, 64 << 10, 160 << 10);
     }
     world_chance_end(w, &was);
 }

@@ -8,7 +8,7 @@
 #include "tests/sim/lawsinside.h"
 
 enum {
-    TURNS_MOST = 2, /* starts of one principal for which a waiting run of another may wait */
+    STARTS_MAX = 2, /* starts of one principal for which a waiting run of another may wait */
     OTHERS_MAX = 16
 };
 
@@ -29,15 +29,15 @@ void lawsothers_free(struct laws *l)
 }
 
 /* ---- Room */
-struct held { /* of one pool */
+struct pool_use { /* of one pool */
     uint64_t own, all, most;
 };
 struct holding {
     const char *who;
-    struct held runs, parents, memory;
+    struct pool_use runs, parents, memory;
 };
 
-static void hold(struct held *h, uint64_t n, bool own)
+static void hold(struct pool_use *h, uint64_t n, bool own)
 {
     h->all += n;
     h->most = n > h->most ? n : h->most;
@@ -56,7 +56,7 @@ static void add_account(void *self, const struct view_account *v)
 
 /* Whoever holds most may have three quarters. While all the others together hold less than an
  * eighth, an eighth is free for whoever asks; so it has run out only for one that holds half. */
-static bool has_run_out(const struct held *h, uint64_t size)
+static bool has_run_out(const struct pool_use *h, uint64_t size)
 {
     return (h->all - h->most) * 8 >= size || h->own * 2 >= size;
 }
@@ -196,7 +196,7 @@ static void judge_turn(struct laws *l, const struct bcore *c, struct id run)
     unsigned n = others_waiting(c, &served, first);
     for (unsigned i = 0; i < n; i++) {
         struct wait_fact *x = wait_of(l, &first[i], served.principal);
-        if (++x->starts > TURNS_MOST)
+        if (++x->starts > STARTS_MAX)
             law_break(l, LAW_TURNS, "run %s of %s waits while %u runs of %s are handed over",
                       world_short_id(x->run), first[i].principal, x->starts, served.principal);
     }
