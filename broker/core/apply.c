@@ -243,6 +243,9 @@ static int apply_parent_begun(struct bcore *c, uint64_t lsn, const struct r_pare
     p->begun_at = r->at;
     p->tasks = d.tasks;
     p->lsn = lsn;
+    p->node.id = p->id;
+    p->node.rank = bcore_hash_keyed(c, p->id.b, sizeof p->id.b);
+    order_add(&c->parents_in_order, &p->node);
     table_add(&c->parents, (uintptr_t)p);
     table_add(&c->parents_by_key, (uintptr_t)p);
     return 0;
@@ -274,6 +277,7 @@ static int apply_parent_ended(struct bcore *c, uint64_t lsn, const struct r_pare
     k.key = p->key;
     memcpy(k.digest, p->digest.b, sizeof k.digest);
     kept_add(c, &k);
+    order_remove(&c->parents_in_order, &p->node);
     table_remove(&c->parents, (uintptr_t)p);
     table_remove(&c->parents_by_key, (uintptr_t)p);
     parent_free(c, &p);

@@ -1,13 +1,8 @@
-/* attest.c - what servers can run (ATTEST), and the answer to RESOLVE: where a job is. */
-#include <limits.h>
+/* attest.c - what servers can run (ATTEST). */
 #include <stdlib.h>
 #include <string.h>
 
 #include "broker/core/inside.h"
-
-enum {
-    RESOLVED_MAX = LIMIT_FRAME * 3 / 4
-}; /* bytes of versions in one answer; the rest of the frame is for its head and servers' names */
 
 static void jobs_free(struct bcore *c, struct job_version *jobs, unsigned n)
 {
@@ -31,12 +26,41 @@ void attest_clear(struct bcore *c, struct server *s)
     buf_free(&s->attest);
 }
 
-static struct job_version *job_of(struct server *s, const struct text *name,
+/* By name, the current version of each first; else as the server listed them. */
+static int by_name(const void *a, const void *b)
+{
+    const struct job_version *x = a, *y = b;
+    int cmp = strcmp(x->name->s, y->name->s);
+    if (cmp == 0 && x->older != y->older)
+        cmp = x->older < y->older ? -1 : 1;
+    return cmp ? cmp : x->attested.p < y->attested.p ? -1 : (x->attested.p > y->attested.p) ? 1 : 0;
+}
+
+struct job_version *attest_named(struct job_version *jobs, unsigned n, const struct text *name,
+                                 unsigned *ret_n)
+{
+    unsigned low = 0, high = n;
+    while (low < high) {
+        unsigned mid = (low + high) / 2;
+        if (strcmp(jobs[mid].name->s, name->s) < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    for (high = low; high < n && jobs[high].name == name;)
+        high++;
+    *ret_n = high - low;
+    return jobs + low;
+}
+
+static struct job_version *job_of(struct job_version *jobs, unsigned n, const struct text *name,
                                   const struct hash *hash)
 {
-    for (unsigned i = 0; i < s->n_jobs; i++)
-        if (s->jobs[i].name == name && hash_eq(&s->jobs[i].hash, hash))
-            return &s->jobs[i];
+    unsigned n_named;
+    struct job_version *v = attest_named(jobs, n, name, &n_named);
+    for (unsigned i = 0; i < n_named; i++)
+        if (hash_eq(&v[i].hash, hash))
+            return &v[i];
     return NULL;
 }
 
@@ -96,10 +120,11 @@ static void take_jobs(struct bcore *c, struct server *s, const struct wire_list 
     s->jobs = mem_zalloc(list->count, sizeof *s->jobs);
     s->n_jobs = 0;
     while (wire_next(&it, &item)) {
-        struct job_version *j = &s->jobs[s->n_jobs++];
+        struct job_version *j = &s->jobs[s->n_jobs];
         struct d_attested_job d;
         if (d_attested_job_decode(item, &d, &err) < 0)
             continue; /* impossible: check_lists has decoded it */
+        s->n_jobs++;
         j->name = text_get(c, d.name);
         j->version = text_get(c, d.version);
         j->hash = d.job_hash;
@@ -108,12 +133,13 @@ static void take_jobs(struct bcore *c, struct server *s, const struct wire_list 
         j->older = (uint8_t)d.older;
         j->attested = item;
         j->unmet = first_unmet(s, &d.needs);
-        for (unsigned i = 0; i < n_old; i++)
-            if (old[i].name == j->name && hash_eq(&old[i].hash, &j->hash))
-                j->mean_us = old[i].mean_us;
+        const struct job_version *was = job_of(old, n_old, j->name, &j->hash);
+        if (was)
+            j->mean_us = was->mean_us;
     }
+    qsort(s->jobs, s->n_jobs, sizeof *s->jobs, by_name);
     for (struct attempt *a = s->attempts; a; a = a->next)
-        if ((a->job = job_of(s, a->run->lane->class->job, &a->job_hash)))
+        if ((a->job = job_of(s->jobs, s->n_jobs, a->run->lane->class->job, &a->job_hash)))
             a->job->live++;
     jobs_free(c, old, n_old);
 }
@@ -144,129 +170,4 @@ void bcore_on_attest(struct bcore *c, struct peer_state *p)
     }
     buf_free(&old);
     queue_refresh_seats(c, s);
-}
-
-/* ---- RESOLVE */
-struct version {
-    const struct job_version *job;
-    const struct server *example;
-    uint64_t servers;
-    int64_t deployed;
-    unsigned older; /* at the server where it is newest */
-};
-
-/* When one of its packages was last deployed; the newest job comes first. */
-static int64_t deployed_at(const struct bcore *c, const struct job_version *j)
-{
-    struct d_attested_job d;
-    struct error err;
-    struct span item;
-    int64_t at = 0;
-    if (d_attested_job_decode(j->attested, &d, &err) < 0)
-        return 0;
-    for (struct wire_iter it = wire_iter(&d.packages); wire_next(&it, &item);)
-        for (unsigned i = 0; i < c->n_deployments; i++)
-            if (span_eq(item,
-                        span_of(c->deployments[i].package.b, sizeof c->deployments[i].package.b)) &&
-                c->deployments[i].issued_at > at)
-                at = c->deployments[i].issued_at;
-    return at;
-}
-
-static int newest_first(const void *a, const void *b)
-{
-    const struct version *x = a, *y = b;
-    if (x->older != y->older)
-        return x->older < y->older ? -1 : 1;
-    if (x->deployed != y->deployed)
-        return x->deployed > y->deployed ? -1 : 1;
-    if (x->servers != y->servers)
-        return x->servers > y->servers ? -1 : 1;
-    return memcmp(x->job->hash.b, y->job->hash.b, sizeof x->job->hash.b);
-}
-
-static unsigned versions_in(const struct bcore *c, const struct text *address,
-                            const struct text *name, struct version *v, struct buf *servers,
-                            uint32_t *n_servers)
-{
-    unsigned n = 0;
-    unsigned n_members;
-    struct server *const *members = servers_members(c, address, &n_members);
-    for (unsigned i = 0; i < n_members; i++) {
-        const struct server *s = members[i];
-        if (!server_in(s, address))
-            continue;
-        if (*n_servers < LIMIT_SERVERS) {
-            wire_add_str(servers, span_of(s->name->s, s->name->n));
-            ++*n_servers;
-        }
-        for (unsigned k = 0; k < s->n_jobs; k++) {
-            unsigned at = 0;
-            if (s->jobs[k].name != name)
-                continue;
-            while (at < n && !hash_eq(&v[at].job->hash, &s->jobs[k].hash))
-                at++;
-            if (at == n && n == LIMIT_JOBS)
-                continue;
-            if (at == n)
-                v[n++] = (struct version){&s->jobs[k], s, 0, deployed_at(c, &s->jobs[k]), UINT_MAX};
-            if (s->jobs[k].older < v[at].older)
-                v[at].older = s->jobs[k].older;
-            v[at].servers++;
-        }
-    }
-    return n;
-}
-
-static void send_resolved(struct bcore *c, uint64_t req, const struct text *address,
-                          const struct text *name)
-{
-    struct version *v = mem_zalloc(LIMIT_JOBS, sizeof *v);
-    struct buf servers = {0}, versions = {0}, one = {0};
-    uint32_t n_servers = 0, count = 0;
-    unsigned n = versions_in(c, address, name, v, &servers, &n_servers);
-    qsort(v, n, sizeof *v, newest_first);
-    for (unsigned i = 0; i < n; i++) {
-        struct d_attested_job d;
-        struct error err;
-        if (d_attested_job_decode(v[i].job->attested, &d, &err) < 0)
-            continue;
-        buf_clear(&one);
-        d_version_encode(&(struct d_version){.job_hash = v[i].job->hash,
-                                             .version = d.version,
-                                             .servers = v[i].servers < LIMIT_SERVERS
-                                                            ? v[i].servers
-                                                            : LIMIT_SERVERS,
-                                             .example = span_str(v[i].example->name->s),
-                                             .idempotent = d.idempotent,
-                                             .parameters = d.parameters},
-                         &one);
-        if (versions.n + one.n > RESOLVED_MAX)
-            break;
-        wire_add_bin(&versions, buf_span(&one));
-        count++;
-    }
-    SEND(c, c->ev->peer, 0, resolved, .req = req, .versions = wire_list_from(&versions, count),
-         .servers = wire_list_from(&servers, n_servers));
-    buf_free(&servers);
-    buf_free(&versions);
-    buf_free(&one);
-    mem_free(&v);
-}
-
-void bcore_on_resolve(struct bcore *c, struct peer_state *p)
-{
-    struct m_resolve m;
-    if (!TAKE(c, p, resolve, &m))
-        return;
-    if (!servers_know_address(c, m.address)) {
-        out_fail(c, m.req, REFUSAL_UNKNOWN_ADDRESS,
-                 "no server or pool is named '" SPAN_FMT "' (lbctl servers lists them)",
-                 SPAN_ARG(m.address));
-        return;
-    }
-    struct text *address = text_get(c, m.address), *job = text_get(c, m.job);
-    send_resolved(c, m.req, address, job);
-    text_put(c, &address);
-    text_put(c, &job);
 }

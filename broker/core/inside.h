@@ -9,6 +9,8 @@
 #include "broker/core/accounts.h"
 #include "broker/core/core.h"
 #include "broker/core/explain.h"
+#include "broker/core/order.h"
+#include "broker/core/registry.h"
 #include "broker/core/table.h"
 #include "common/heap.h"
 #include "common/mem.h"
@@ -242,7 +244,7 @@ struct server {
     struct heap_node lease, rest; /* timers */
     uint64_t haves, slots, n_live, n_long, n_started, ended, last_used;
     struct buf attest; /* the last m_attest as received; jobs, packages, needs point into it */
-    struct job_version *jobs;
+    struct job_version *jobs; /* by name, the current version of each first */
     struct span *packages, *needs;
     unsigned n_jobs, n_packages, n_needs;
     struct wire_list facts;
@@ -294,21 +296,7 @@ struct parent {
     struct rate drives;
     struct peer_state *driver;
     struct parent *drives_prev, *drives_next; /* of the driver */
-};
-
-/* ---- What administrators have decided (registry.c) */
-struct enrolled {
-    struct text *name, *role;
-    uint64_t serial, order; /* order: of its record, the highest is the name's current one */
-    int64_t at;
-    struct buf bytes;
-};
-struct deployment {
-    struct text *address, *name, *by;
-    struct hash package;
-    int64_t at, issued_at;
-    uint64_t size;
-    struct buf bytes;
+    struct order_node node;
 };
 
 struct bcore_counts {
@@ -322,6 +310,7 @@ struct bcore {
     struct buf next_certificate; /* for WELCOME */
     uint64_t lsn, epoch;
     struct table runs, runs_by_key, parents, parents_by_key;
+    struct order_node *parents_in_order;
     struct run *oldest, *newest;
     uint64_t n_runs;
     struct kept_ring kept;
@@ -494,6 +483,9 @@ void placement_rest_due(struct bcore *c, struct server *s);
 void bcore_on_attest(struct bcore *c, struct peer_state *p);
 void bcore_on_resolve(struct bcore *c, struct peer_state *p);
 void attest_clear(struct bcore *c, struct server *s);
+/* The versions of one job among a server's jobs, the current one first. */
+struct job_version *attest_named(struct job_version *jobs, unsigned n, const struct text *name,
+                                 unsigned *ret_n);
 
 /* ---- servers.c, leases.c */
 struct server *server_find(const struct bcore *c, struct span name);
@@ -568,24 +560,6 @@ void follow_drain(struct bcore *c);
 void follow_peer_down(struct bcore *c, struct peer_state *p);
 void follow_send_state(struct bcore *c, struct peer_state *p, const struct run *r);
 void explain_reason(const struct bcore *c, const struct run *r, char *out, size_t size);
-
-/* ---- registry.c */
-int registry_apply_enrolled(struct bcore *c, uint64_t lsn, const struct r_enrolled *r,
-                            struct error *err);
-int deploy_apply(struct bcore *c, const struct r_deployed *r, struct error *err);
-int registry_apply_revoked(struct bcore *c, const struct r_revoked *r, struct error *err);
-/* Records a peer's certificate if it is new. False: it contradicts what is known, *err says how. */
-bool registry_meet(struct bcore *c, struct span certificate, struct error *err);
-void bcore_on_enrol(struct bcore *c, struct peer_state *p, bool published);
-void bcore_on_revoke(struct bcore *c, struct peer_state *p);
-void bcore_on_deploy(struct bcore *c, struct peer_state *p);
-void deploy_send_desired(struct bcore *c, const struct server *s, uint64_t rests_on);
-void registry_send_revoked(struct bcore *c, uint64_t peer, uint64_t rests_on);
-uint32_t deploy_desired(const struct bcore *c, const struct server *s, struct buf *items);
-bool registry_is_revoked(const struct bcore *c, uint64_t serial);
-const struct enrolled *enrolled_find(const struct bcore *c, struct span name, uint64_t serial);
-void registry_free(struct bcore *c);
-int registry_decode_certificate(struct span bytes, struct d_certificate *ret, struct error *err);
 
 /* ---- core.c */
 struct peer_state *bcore_peer_find(const struct bcore *c, uint64_t handle);

@@ -341,13 +341,13 @@ unsigned seat_judge(const struct server *s, const struct class *cl, struct job_v
         unmet |= 1u << EXPLAIN_ATTACHING;
     if (s->draining)
         unmet |= 1u << EXPLAIN_DRAINING;
-    for (unsigned i = 0; i < s->n_jobs && !job; i++)
-        if (s->jobs[i].name == cl->job) {
-            if (hash_is_zero(&cl->job_hash) || hash_eq(&cl->job_hash, &s->jobs[i].hash))
-                job = &s->jobs[i];
-            else
-                other = true;
-        }
+    unsigned n_named;
+    struct job_version *jobs = attest_named(s->jobs, s->n_jobs, cl->job, &n_named);
+    for (unsigned i = 0; i < n_named && !job; i++)
+        if (hash_is_zero(&cl->job_hash) || hash_eq(&cl->job_hash, &jobs[i].hash))
+            job = &jobs[i];
+        else
+            other = true;
     if (!job)
         unmet |= 1u << (other ? EXPLAIN_VERSION : EXPLAIN_JOB);
     else if (job->unmet)

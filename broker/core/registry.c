@@ -54,6 +54,14 @@ const struct enrolled *enrolled_find(const struct bcore *c, struct span name, ui
     return best;
 }
 
+const struct enrolled *enrolled_after(const struct bcore *c, struct span name, uint64_t serial)
+{
+    unsigned i = place_of(c, name, serial);
+    if (i < c->n_enrolled && compare(&c->enrolled[i], name, serial) == 0)
+        i++;
+    return i < c->n_enrolled ? &c->enrolled[i] : NULL;
+}
+
 int registry_apply_enrolled(struct bcore *c, uint64_t lsn, const struct r_enrolled *r,
                             struct error *err)
 {

@@ -357,6 +357,26 @@ static void resolve_lists_current_versions_before_older_ones(void **state)
     assert_int_equal(n, 3);
 }
 
+/* Whatever a server attests, a question about a job takes a few versions of each server. */
+static void resolve_takes_a_few_versions_of_each_server(void **state)
+{
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
+    struct world_attested many[60] = {{.job = "above", .hash = 1}};
+    struct m_resolved m;
+    for (uint8_t i = 1; i <= 40; i++)
+        many[i] = (struct world_attested){.job = "load", .hash = i, .older = i - 1u};
+    many[41] = (struct world_attested){.job = "zebra", .hash = 1};
+    world_attest(w, wh1, "wh1", 4, many, NULL, false);
+    SAY(w, anna, "anna", resolve, .req = 4, .job = span_str("load"), .address = span_str("wh1"));
+    SENT(w, anna, RESOLVED, resolved, &m);
+    assert_int_equal(m.versions.count, 16);
+    world_log_clear(w);
+    SAY(w, anna, "anna", resolve, .req = 5, .job = span_str("zebra"), .address = span_str("wh1"));
+    SENT(w, anna, RESOLVED, resolved, &m);
+    assert_int_equal(m.versions.count, 1);
+}
+
 /* A call is unaffected if its job changes between acceptance and hand-over. */
 static void a_call_for_an_older_version_goes_where_that_is_kept(void **state)
 {
@@ -391,6 +411,7 @@ int main(void)
         in_world(unknown_verbs_and_servers_are_refused),
         in_world(resolve_lists_versions_newest_deployment_first),
         in_world(resolve_lists_current_versions_before_older_ones),
+        in_world(resolve_takes_a_few_versions_of_each_server),
         in_world(a_call_for_an_older_version_goes_where_that_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -225,15 +225,8 @@ bool view_parent(const struct bcore *c, const struct id *parent, struct view_par
 
 bool view_parent_after(const struct bcore *c, const struct id *after, struct view_parent *ret)
 {
-    const struct parent *best = NULL;
-    size_t place = 0;
-    uintptr_t item;
-    while ((item = table_next(&c->parents, &place))) {
-        const struct parent *p = (const struct parent *)item;
-        if (id_cmp(p->id, *after) > 0 && (!best || id_cmp(p->id, best->id) < 0))
-            best = p;
-    }
-    return best && fill_parent(best, ret);
+    struct order_node *n = order_after(c->parents_in_order, *after);
+    return n && fill_parent(heap_entry(n, struct parent, node), ret);
 }
 
 /* ---- Administrators' decisions */
@@ -286,12 +279,7 @@ bool view_certificate(const struct bcore *c, const char *name, uint64_t serial,
 bool view_certificate_after(const struct bcore *c, const char *name, uint64_t serial,
                             struct view_certificate *ret)
 {
-    for (unsigned i = 0; i < c->n_enrolled; i++) {
-        int cmp = strcmp(c->enrolled[i].name->s, name);
-        if (cmp > 0 || (cmp == 0 && c->enrolled[i].serial > serial))
-            return fill_certificate(&c->enrolled[i], ret);
-    }
-    return false;
+    return fill_certificate(enrolled_after(c, span_str(name), serial), ret);
 }
 
 struct span view_revocations(const struct bcore *c, uint64_t *ret_number)

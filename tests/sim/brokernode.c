@@ -7,6 +7,7 @@
 
 #include "common/mem.h"
 #include "tests/sim/disk.h"
+#include "tests/sim/door.h"
 #include "tests/sim/listener.h"
 #include "tests/sim/gate.h"
 #include "tests/sim/lookup.h"
@@ -58,6 +59,7 @@ struct brokernode {
     uint64_t last_lsn;
     int64_t tick_at;
     unsigned ticks;
+    bool disk_full; /* as the core was last told */
 };
 
 static void turn_end(void *self);
@@ -87,7 +89,10 @@ static void guest_forget(struct brokernode *b, uint64_t peer)
 static void say(void *self, uint64_t peer, struct span message)
 {
     struct brokernode *b = self;
+    const struct brokernode_guest *g = guest_of(b, peer);
     laws_broker_says(b->laws, peer, message);
+    if (g && !strcmp(g->who->role, "caller"))
+        laws_told(b->laws, g->who->name, message);
     listener_send(b->listener, peer, message);
 }
 
@@ -185,6 +190,15 @@ static void step(struct brokernode *b, struct bcore_event *ev)
         g->window_open = ev->window_open;
     bcore_step(b->core, ev, &b->out);
     b->w->counts.broker_steps++;
+    b->disk_full = ev->kind == BCORE_STORE_FULL || (b->disk_full && ev->kind != BCORE_STORE_OK);
+    bool sent = g && ev->kind == BCORE_MESSAGE;
+    laws_stepped(b->laws, &(struct laws_turn){.core = b->core,
+                                              .out = &b->out,
+                                              .sender = sent ? g->who->name : NULL,
+                                              .peer = ev->peer,
+                                              .is_caller = sent && !strcmp(g->who->role, "caller"),
+                                              .disk_full = b->disk_full,
+                                              .message = ev->message});
     take_output(b, ev->kind == BCORE_MESSAGE ? ev->peer : 0);
     if (ev->kind != BCORE_COMMITTED)
         laws_broker_state(b->laws, b->core);
@@ -276,6 +290,24 @@ static void on_known(void *self, const struct bcore_effect *e, const struct bcor
     take_message(self, e->peer, e->body, e, known);
 }
 
+static bool passes_door(struct brokernode *b, const struct brokernode_guest *g, struct span message)
+{
+    struct buf answer = {0};
+    bool passes = door_admits(b->core, buf_span(&g->who->certificate), message, &answer);
+    if (!passes)
+        gate_put(b->gate, &(struct bcore_effect){
+                              .kind = BCORE_FX_SEND, .peer = g->peer, .body = buf_span(&answer)});
+    buf_free(&answer);
+    return passes;
+}
+
+static bool may_see(void *self, uint64_t peer, struct span first_record)
+{
+    const struct brokernode *b = self;
+    const struct brokernode_guest *g = guest_of(b, peer);
+    return g && door_may_see(b->core, buf_span(&g->who->certificate), first_record);
+}
+
 static void on_message(void *self, uint64_t peer, struct span message)
 {
     struct brokernode *b = self;
@@ -287,6 +319,8 @@ static void on_message(void *self, uint64_t peer, struct span message)
         TRACE(b->w, "broker", "<- %s %s", g->who->name, world_kind_name(kind));
     if (g && !g->closing && !id_is_zero(g->spool))
         laws_heard(b->laws, g->who->name, g->spool);
+    if (g && !passes_door(b, g, message))
+        return;
     if (!g || !seeing_take(b->seeing, peer, message))
         take_message(b, peer, message, NULL, NULL);
 }
@@ -328,7 +362,7 @@ static const struct listener_calls listener_calls = {.hello = on_hello,
                                                      .turn_end = turn_end};
 
 static const struct lookup_calls lookup_calls = {
-    .say = say, .known = on_known, .turn_end = turn_end};
+    .say = say, .may_see = may_see, .known = on_known, .turn_end = turn_end};
 
 /* ---- The journal */
 static void on_durable(void *self, const struct journal_record *r)
@@ -365,16 +399,18 @@ struct brokernode *brokernode_new(struct world *w, struct network *n, struct law
     b->laws = l;
     b->seeing_mood = mood->seeing;
     process_init_machine(w, &b->process, "broker", &b->clock, 0);
-    b->config = (struct bcore_config){.lost_after_ms = (uint64_t)mood->lost_after_ms,
-                                      .memory_budget = 64 << 20,
-                                      .max_runs = 100000,
-                                      .kept_max = mood->kept_max,
-                                      .bodies_budget = mood->bodies_budget,
-                                      .cluster = SIM_CLUSTER,
-                                      .broker = "broker"};
+    b->config =
+        (struct bcore_config){.lost_after_ms = (uint64_t)mood->lost_after_ms,
+                              .memory_budget = mood->memory_budget ? mood->memory_budget : 64 << 20,
+                              .max_runs = mood->max_runs ? mood->max_runs : 100000,
+                              .kept_max = mood->kept_max,
+                              .bodies_budget = mood->bodies_budget,
+                              .cluster = SIM_CLUSTER,
+                              .broker = "broker"};
     catalog_write_certificate("broker", "broker", 1, 0, &b->certificate);
     b->config.certificate = buf_span(&b->certificate);
     world_random_bytes(w, b->config.hash_key, sizeof b->config.hash_key);
+    laws_room(l, b->config.max_runs, b->config.memory_budget);
     b->journal = journal_new(w, &b->process, &journal_calls, b);
     b->shadow = shadow_new(l, &b->config);
     return b;

@@ -20,6 +20,7 @@ struct brokernode;
 struct broker_mood {
     int64_t lost_after_ms;
     uint64_t kept_max, bodies_budget; /* 0: the core's own */
+    uint64_t max_runs, memory_budget; /* 0: plenty */
     struct seeing_mood seeing;
 };
 

@@ -25,6 +25,8 @@ struct wish {
     unsigned level;
     bool will_cancel, will_repeat, will_other; /* what it will do later */
     bool cancel, cancel_answered, force, heard_here;
+    bool follow_again;
+    bool busy; /* the last answer to its call; laws_stepped judges whether that was right */
     struct event later;
 };
 
@@ -110,8 +112,11 @@ static void on_later(struct world *w, void *self)
 {
     struct wish *x = self;
     struct callernode *c = x->c;
-    if (!c->process.up || !peerline_is_up(c->line) ||
-        (x->state != WISH_ACCEPTED && x->state != WISH_ENDED)) {
+    if (x->follow_again && peerline_is_up(c->line)) {
+        x->follow_again = false;
+        say_wish(c, x);
+    } else if (!c->process.up || !peerline_is_up(c->line) ||
+               (x->state != WISH_ACCEPTED && x->state != WISH_ENDED)) {
         if (x->state == WISH_OPEN && peerline_is_up(c->line))
             say_wish(c, x);
         else if (w->chaos && x->state != WISH_REFUSED)
@@ -280,6 +285,13 @@ static void hear_state(struct callernode *c, const struct m_run_state *m)
     laws_state_heard(c->laws, m->run, m->state, x && x->heard_here);
 }
 
+static void try_later(struct wish *x, const struct m_error *busy)
+{
+    struct world *w = x->c->w;
+    world_at(w, &x->later, w->now + MS((int64_t)busy->retry_ms) + world_between(w, 0, MS(500)),
+             &x->c->process, on_later, x);
+}
+
 static void refused_call(struct callernode *c, struct wish *x, bool other, const struct m_error *m)
 {
     if (m->code == REFUSAL_CONFLICT) {
@@ -287,9 +299,8 @@ static void refused_call(struct callernode *c, struct wish *x, bool other, const
         if (!other && x->state == WISH_OPEN)
             x->state = WISH_REFUSED;
     } else if (!other && x->state == WISH_OPEN && m->code == REFUSAL_BUSY) {
-        world_at(c->w, &x->later,
-                 c->w->now + MS((int64_t)m->retry_ms) + world_between(c->w, 0, MS(500)),
-                 &c->process, on_later, x);
+        x->busy = true;
+        try_later(x, m);
     } else if (!other && x->state == WISH_OPEN) {
         x->state = WISH_REFUSED;
     } else if (x->state == WISH_ACCEPTED || x->state == WISH_ENDED) {
@@ -315,6 +326,9 @@ static void hear_error(struct callernode *c, const struct m_error *m)
         return;
     if (what == ASK_CALL || what == ASK_OTHER) {
         refused_call(c, x, what == ASK_OTHER, m);
+    } else if (what == ASK_FOLLOW && m->code == REFUSAL_BUSY) {
+        x->follow_again = true;
+        try_later(x, m);
     } else if (what == ASK_FOLLOW) {
         laws_unknown(c->laws, x->run);
     } else { /* CANCEL is refused for a run that has ended and left the broker's memory */
@@ -456,7 +470,7 @@ bool callernode_is_owed(const struct callernode *c, callernode_excused *excused,
 {
     for (unsigned i = 0; i < c->n_wishes; i++) {
         const struct wish *x = c->wishes[i];
-        bool open = x->state == WISH_OPEN,
+        bool open = x->state == WISH_OPEN && !x->busy,
              unheard = x->state == WISH_ACCEPTED && !excused(self, x->run);
         bool uncancelled = x->cancel && !x->cancel_answered;
         if (!open && !unheard && !uncancelled)

@@ -35,7 +35,8 @@ void callernode_crash(struct callernode *c, int64_t for_us);
 void callernode_pause(struct callernode *c, int64_t for_us);
 
 struct cable *callernode_cable(struct callernode *c);
-/* Is it still waiting for something? A run need not end if `excused` says so. *ret_why: a static
+/* Is it still waiting for something? A run need not end if `excused` says so, and a call for which
+ * there is no room may go on being tried. *ret_why: a static
  * text. */
 typedef bool callernode_excused(void *self, struct id run);
 bool callernode_is_owed(const struct callernode *c, callernode_excused *excused, void *self,

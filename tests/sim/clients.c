@@ -1,5 +1,5 @@
-/* clients.c - the cluster's other clients besides plain callers: drivers with their plans, and
- * monitors. */
+/* clients.c - the cluster's other clients besides plain callers: drivers with their plans,
+ * monitors, and in some seeds one who is hostile. */
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
@@ -40,10 +40,45 @@ static void make_monitors(struct cluster *c, const char *const *servers)
     }
 }
 
+void clients_choose_room(struct cluster *c, struct broker_mood *mood)
+{
+    struct world *w = &c->w;
+    struct rng was = world_chance_begin(w, LUCK_HOSTILE, 0);
+    if (world_chance(w, 120) && !SUBSET_WITHOUT(c->subset, HABIT_HOSTILE)) {
+        c->trick_every = world_skewed(w, MS(200), SECS(60));
+        mood->max_runs = (uint64_t)world_between(w, 60, 120);
+        if (world_chance(w, 500))
+            mood->memory_budget = (uint64_t)world_between(w, 64 << 10, 160 << 10);
+    }
+    world_chance_end(w, &was);
+}
+
+static void make_hostile(struct cluster *c, const char *const *servers)
+{
+    struct world *w = &c->w;
+    if (!c->trick_every)
+        return;
+    struct rng was = world_chance_begin(w, LUCK_HOSTILE, 1);
+    brokernode_know(c->broker, HOSTILE, "caller", 0);
+    c->hostile = hostilecaller_new(w, c->network, &c->catalog, servers, c->of_servers);
+    world_chance_end(w, &was);
+}
+
+static void on_trick(struct world *w, void *self)
+{
+    struct cluster *c = self;
+    struct rng was = world_chance_begin(w, LUCK_TRICK, ++c->tricks);
+    hostilecaller_act(c->hostile, brokernode_core(c->broker));
+    if (w->chaos)
+        world_at(w, &c->trick, w->now + world_between(w, 0, c->trick_every * 2), NULL, on_trick, c);
+    world_chance_end(w, &was);
+}
+
 void clients_make(struct cluster *c, const char *const *servers)
 {
     make_drivers(c, servers);
     make_monitors(c, servers);
+    make_hostile(c, servers);
 }
 
 static void on_plan(struct world *w, void *self)
@@ -68,12 +103,18 @@ void clients_start(struct cluster *c)
         drivernode_start(c->drivers[i]);
     for (unsigned i = 0; i < c->n_monitors; i++)
         monitornode_start(c->monitors[i]);
+    if (c->hostile) {
+        hostilecaller_start(c->hostile);
+        world_at(&c->w, &c->trick, SECS(1), NULL, on_trick, c);
+    }
     if (c->n_drivers)
         world_at(&c->w, &c->plan, SECS(1), NULL, on_plan, c);
 }
 
 void clients_free(struct cluster *c)
 {
+    world_cancel(&c->w, &c->trick);
+    hostilecaller_free(&c->hostile);
     for (unsigned i = 0; i < c->n_drivers; i++)
         drivernode_free(&c->drivers[i]);
     for (unsigned i = 0; i < c->n_monitors; i++)

@@ -188,6 +188,7 @@ static void make(struct cluster *c)
     if (c->theme == THEME_MEMORY || (c->theme != THEME_EXILE && world_chance(w, 300)))
         mood.kept_max = (uint64_t)world_between(w, 1, c->theme == THEME_MEMORY ? 2 : 5);
     mood.bodies_budget = some_bodies_budget(c);
+    clients_choose_room(c, &mood);
     c->lost_after_us = MS(mood.lost_after_ms);
     c->small_steps = mood.kept_max != 0;
     c->laws = laws_new(w);

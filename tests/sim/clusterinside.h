@@ -6,6 +6,7 @@
 #include "tests/sim/callernode.h"
 #include "tests/sim/cluster.h"
 #include "tests/sim/drivernode.h"
+#include "tests/sim/hostilecaller.h"
 #include "tests/sim/monitornode.h"
 #include "tests/sim/workernode.h"
 
@@ -36,6 +37,9 @@ struct cluster {
     struct callernode *callers[CLUSTER_CALLERS], *chief;
     struct drivernode *drivers[CLUSTER_DRIVERS]; /* both or none */
     struct monitornode *monitors[CLUSTER_MONITORS];
+    struct hostilecaller *hostile; /* NULL: nobody is */
+    unsigned tricks;
+    int64_t trick_every;
     struct sim_plan *plans[CLUSTER_PLANS];
     struct plan_mood plan_mood;
     unsigned n_drivers, n_monitors, n_plans, plans_wanted;
@@ -53,7 +57,7 @@ struct cluster {
     enum theme theme;
     /* wall clocks differ by less than CLOCK_SKEW_MS, as forgotten keys require */
     bool small_steps;
-    struct event call, plan, fault, look, disk_well, broker_back;
+    struct event trick, call, plan, fault, look, disk_well, broker_back;
     struct event decide, late_crash; /* of the theme of exile */
     unsigned late;                   /* the server of late_crash */
     int64_t late_for_us;
@@ -65,6 +69,8 @@ struct cluster {
 
 /* ---- clients.c: parents' drivers and monitors */
 void clients_make(struct cluster *c, const char *const *servers);
+/* Someone hostile, and a broker with little room: its pools are in reach. Called first. */
+void clients_choose_room(struct cluster *c, struct broker_mood *mood);
 void clients_start(struct cluster *c);
 void clients_free(struct cluster *c);
 struct cable *clients_cable(struct cluster *c, unsigned i); /* of n_drivers + n_monitors */

@@ -326,6 +326,9 @@ static bool has_key(const struct journal_record *r, struct span principal, struc
     struct d_call d;
     struct r_parent_begun pb;
     struct d_parent pd;
+    if (r->kind != (parent ? KIND_R_PARENT_BEGUN : KIND_R_CALLED) ||
+        !memmem(r->body.p, r->body.n, key.p, key.n))
+        return false; /* most are not decoded */
     if (parent && r->kind == KIND_R_PARENT_BEGUN &&
         r_parent_begun_decode(r->body, &pb, NULL) == 0 && parent_of(&pb, &pd)) {
         *ret_digest = pb.digest;

@@ -64,6 +64,7 @@ void laws_free(struct laws **pl)
     struct keyed *k, *next_k;
     if (!l)
         return;
+    lawsothers_free(l);
     HASH_ITER (hh, l->facts, f, next_f) {
         HASH_DEL(l->facts, f);
         buf_free(&f->outcome);

@@ -63,6 +63,15 @@
     X(QUEUE_HOLDS, 6, \
       "what is queued for a stopped monitor or caller stays within its credit or window") \
     X(STOPPED_COSTS_NOTHING, 6, "the store is not read again for a monitor that gives no credit") \
+    X(OTHERS_UNTOUCHED, 6, \
+      "a caller makes no call in another's name or below another's parent, and neither drives, " \
+      "cancels nor hears of what is another's") \
+    X(REFUSED_LEAVES_NOTHING, 6, "a message that is refused leaves no record") \
+    X(SHARES_HOLD, 6, "no principal has more than three quarters of the live runs or parents") \
+    X(ROOM_FOR_OTHERS, 6, \
+      "while all but the greediest hold less than an eighth, nobody else is refused for room") \
+    X(TURNS, 6, \
+      "a run waits for at most two starts of each other principal in its class and priority") \
     X(PARENT_ENDS, 1, "after the last fault, every parent ends") \
     X(DRIVER_HEARS, 1, "after the last fault, every driver hears the ends of all its parents") \
     X(MONITOR_CATCHES_UP, 7, "after the last fault, every monitor reaches the last event") \
@@ -122,6 +131,23 @@ void laws_decides(struct laws *l, struct span record);
 void laws_digests(struct laws *l, enum law law, const char *what, const struct hash *is,
                   const struct hash *replayed);
 
+/* ---- Principals */
+/* How many runs, and as many parents, may be live, and the bytes that they may take; 0: plenty. */
+void laws_room(struct laws *l, uint64_t runs, uint64_t memory);
+/* A step of the broker's core. */
+struct laws_turn {
+    const struct bcore *core;
+    const struct bcore_out *out;
+    const char *sender; /* of the message that it took; NULL: it took none */
+    uint64_t peer;      /* the sender's session */
+    bool is_caller;     /* by its role */
+    bool disk_full;     /* as the core was last told */
+    struct span message;
+};
+void laws_stepped(struct laws *l, const struct laws_turn *t);
+/* a message leaves the broker for a caller */
+void laws_told(struct laws *l, const char *caller, struct span message);
+
 /* From then on the server's worker, runner and keepers hear each other; INT64_MAX: they don't. */
 void laws_reached(struct laws *l, const char *server, int64_t since);
 /* the worker has read STOP */
@@ -175,7 +201,7 @@ void laws_monitor_hears(struct laws *l, const char *name, const struct m_events 
 
 /* ---- What it knows, for the liveness phase */
 uint64_t laws_last_event(const struct laws *l, const struct sim_filter *filter); /* 0: none yet */
-/* parents that have started and not ended */
+/* parents of plans that have started and not ended */
 unsigned laws_parents_open(const struct laws *l, struct id *ret_one);
 /* accepted runs that have not ended */
 unsigned laws_accepted_open(const struct laws *l, struct id *ret_one);

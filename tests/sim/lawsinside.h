@@ -1,5 +1,5 @@
-/* lawsinside.h - what the witness remembers; for laws.c, lawsparents.c, lawsseeing.c, lawstime.c
- * and witness.c. */
+/* lawsinside.h - what the witness remembers; for laws.c, lawsothers.c, lawsparents.c, lawsseeing.c,
+ * lawstime.c and witness.c. */
 #ifndef LB_TESTS_SIM_LAWSINSIDE_H
 #define LB_TESTS_SIM_LAWSINSIDE_H
 
@@ -135,6 +135,12 @@ struct server_fact {
     int64_t heard, reached; /* true time; see laws_heard, laws_reached */
 };
 
+struct wait_fact { /* the first waiting run of a principal, and another that is served */
+    struct id run;
+    char by[32];
+    unsigned starts;
+};
+
 struct laws {
     struct world *w;
     enum law broken;
@@ -160,6 +166,9 @@ struct laws {
     unsigned n_monitors;
     struct credit_fact *credits;
     unsigned n_credits;
+    struct wait_fact *waits;
+    unsigned n_waits;
+    uint64_t room_runs, room_memory; /* see laws_room */
 };
 
 struct fact *fact_find(const struct laws *l, struct id run);
@@ -177,6 +186,10 @@ bool lawsparents_durable(struct laws *l, const struct journal_record *j);
 void lawsparents_say(struct laws *l, uint64_t peer, const struct m_driving *m);
 void lawsparents_begin(struct laws *l, const struct bcore *c); /* a new broker */
 void lawsparents_free(struct laws *l);
+
+/* ---- lawsothers.c */
+void lawsothers_begin(struct laws *l); /* a new broker */
+void lawsothers_free(struct laws *l);
 
 /* ---- lawsseeing.c */
 void lawsseeing_durable(struct laws *l, const struct journal_record *j);

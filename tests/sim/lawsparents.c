@@ -314,7 +314,7 @@ unsigned laws_parents_open(const struct laws *l, struct id *ret_one)
 {
     unsigned n = 0;
     for (const struct parent_fact *p = l->parents; p; p = p->hh.next)
-        if (!p->ended) {
+        if (p->plan && !p->ended) { /* without a plan: nobody ever drove it */
             *ret_one = p->run;
             n++;
         }

@@ -65,7 +65,9 @@ static void answer_run(struct sim_lookup *l, const struct bcore_effect *e)
 {
     struct r_ended r;
     struct buf message = {0};
-    if (journal_end_of(l->journal, e->run, &r)) {
+    const struct journal_record *first = e->req ? journal_begin_of(l->journal, e->run) : NULL;
+    bool may = !e->req || (first && l->calls->may_see(l->self, e->peer, first->body));
+    if (may && journal_end_of(l->journal, e->run, &r)) {
         m_run_ended_encode(
             &(struct m_run_ended){
                 .run = r.run, .attempt = r.attempt, .server = r.server, .outcome = r.outcome},

@@ -16,6 +16,7 @@ struct sim_lookup;
 
 struct lookup_calls {
     void (*say)(void *self, uint64_t peer, struct span message);
+    bool (*may_see)(void *self, uint64_t peer, struct span first_record);
     /* Take the message `e->body` again, now that this is known about its key (NULL: the key was
      * never used). */
     void (*known)(void *self, const struct bcore_effect *e, const struct bcore_known *known);

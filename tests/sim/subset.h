@@ -35,8 +35,9 @@ unsigned only_count(const struct only *o); /* of one that is given */
     X(FAR, "far") /* a network of more than 0.3 ms */ \
     X(CANCELS, "cancels") \
     X(REPEATS, "repeats") \
-    X(OTHERS, "others") /* keys repeated with another body */ \
-    X(AHEAD, "ahead")   /* attempts that wait at a server */
+    X(OTHERS, "others")   /* keys repeated with another body */ \
+    X(HOSTILE, "hostile") /* a caller that works against the others */ \
+    X(AHEAD, "ahead")     /* attempts that wait at a server */
 #define X(n, t) HABIT_##n,
 enum habit { HABITS(X) HABIT_COUNT };
 #undef X

@@ -106,7 +106,10 @@ struct clock_sim {
     X(MONITOR_CRASH, "monitor crash") \
     X(MONITOR_PAUSE, "monitor stopped") \
     X(MONITOR_STORE, "monitor served from the store") \
-    X(CREDIT_OUT, "credit used up")
+    X(CREDIT_OUT, "credit used up") \
+    X(HOSTILE_ACCEPTED, "hostile call accepted") \
+    X(HOSTILE_BUSY, "hostile call beyond its share") \
+    X(HOSTILE_REFUSED, "hostile message refused")
 /* clang-format on */
 #define X(n, t) FAULT_##n,
 enum fault { FAULTS(X) FAULT_COUNT };
@@ -201,7 +204,9 @@ enum {
     LUCK_TURN_OF_CALLS,
     LUCK_CALL,
     LUCK_PLAN,
-    LUCK_BODIES
+    LUCK_BODIES,
+    LUCK_HOSTILE,
+    LUCK_TRICK
 };
 struct rng world_chance_begin(struct world *w, uint64_t purpose, uint64_t n);
 void world_chance_end(struct world *w, const struct rng *was);
