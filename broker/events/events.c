@@ -256,9 +256,9 @@ static void on_turn_end(void *self)
         e->pending = feed_step(e->feed);
         charge(e, begun, 0);
     }
-    if (e->pending)
-        loop_timer_set(e->shell->loop, &e->later, "events", loop_now(e->shell->loop) + wait / 1000,
-                       on_later, e);
+    if (e->pending) /* rounded up: a loop that wakes too early turns in vain, and counts as busy */
+        loop_timer_set(e->shell->loop, &e->later, "events",
+                       loop_now(e->shell->loop) + (wait + 999) / 1000, on_later, e);
 }
 
 static void on_peer_gone(void *self, uint64_t peer)
