@@ -251,14 +251,14 @@ static void on_turn_end(void *self)
         return;
     int64_t wait = 0;
     tell_pace(e, readers);
-    while (e->pending && (wait = pace_wait(&e->pace, readers)) == 0) {
+    while (e->pending && (wait = pace_wait_ms(&e->pace, readers)) == 0) {
         int64_t begun = clock_thread_us();
         e->pending = feed_step(e->feed);
         charge(e, begun, 0);
     }
-    if (e->pending) /* rounded up: a loop that wakes too early turns in vain, and counts as busy */
-        loop_timer_set(e->shell->loop, &e->later, "events",
-                       loop_now(e->shell->loop) + (wait + 999) / 1000, on_later, e);
+    if (e->pending)
+        loop_timer_set(e->shell->loop, &e->later, "events", loop_now(e->shell->loop) + wait,
+                       on_later, e);
 }
 
 static void on_peer_gone(void *self, uint64_t peer)

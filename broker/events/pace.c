@@ -55,10 +55,11 @@ void pace_spend(struct pace *p, int64_t loop_us, int64_t others_us)
     p->have -= loop_us + others_us;
 }
 
-int64_t pace_wait(const struct pace *p, unsigned readers)
+int64_t pace_wait_ms(const struct pace *p, unsigned readers)
 {
     if (p->have > 0)
         return 0;
     int64_t wait = (1 - p->have) * 1000000 / (allowed(p, readers) + 1);
-    return wait < PACE_WINDOW_US ? wait : PACE_WINDOW_US; /* more may be allowed by then */
+    wait = wait < PACE_WINDOW_US ? wait : PACE_WINDOW_US; /* more may be allowed by then */
+    return (wait + 999) / 1000; /* a loop that woke sooner would turn in vain, and count as busy */
 }

@@ -48,7 +48,7 @@ bool pace_measures(const struct pace *p, int64_t wall);
 void pace_now(struct pace *p, const struct pace_clocks *now, unsigned readers);
 /* Processor time was spent: of the loop, and of other threads. */
 void pace_spend(struct pace *p, int64_t loop_us, int64_t others_us);
-/* How long until something may be spent again, as far as is known now, in us; 0: now. */
-int64_t pace_wait(const struct pace *p, unsigned readers);
+/* How long until something may be spent again, as far as is known now; 0: now. */
+int64_t pace_wait_ms(const struct pace *p, unsigned readers);
 
 #endif
