@@ -251,13 +251,13 @@ static void on_turn_end(void *self)
         return;
     int64_t wait = 0;
     tell_pace(e, readers);
-    while (e->pending && (wait = pace_wait(&e->pace, readers)) == 0) {
+    while (e->pending && (wait = pace_wait_ms(&e->pace, readers)) == 0) {
         int64_t begun = clock_thread_us();
         e->pending = feed_step(e->feed);
         charge(e, begun, 0);
     }
     if (e->pending)
-        loop_timer_set(e->shell->loop, &e->later, "events", loop_now(e->shell->loop) + wait / 1000,
+        loop_timer_set(e->shell->loop, &e->later, "events", loop_now(e->shell->loop) + wait,
                        on_later, e);
 }
 

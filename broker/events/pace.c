@@ -2,12 +2,16 @@
 #include "broker/events/pace.h"
 
 /* Us that events may have of a second, by what was measured: of a busy broker a share of what its
- * other work took, not of the time, so that it is as small beside work that has to wait itself. */
+ * other work took, not of the time, so that it is as small beside work that has to wait itself; and
+ * a little of the time in which its loop has nothing to do, so that a broker whose work comes in
+ * bursts has its followers wait for none of them. */
 static int64_t allowed(const struct pace *p, unsigned readers)
 {
     int64_t share = PACE_FIRST + (readers ? readers - 1 : 0) * (int64_t)PACE_FURTHER;
     share = share < PACE_SHARE_MAX ? share : PACE_SHARE_MAX;
-    int64_t least = p->work * share, idle = p->runs * (PACE_IDLE - p->busy * PACE_IDLE / PACE_BUSY);
+    int64_t spare = p->runs > p->work ? (p->runs - p->work) * PACE_SPARE : 0,
+            least = p->work * share + spare,
+            idle = p->runs * (PACE_IDLE - p->busy * PACE_IDLE / PACE_BUSY);
     return least > idle ? least : idle;
 }
 
@@ -37,7 +41,10 @@ void pace_now(struct pace *p, const struct pace_clocks *now, unsigned readers)
 {
     if (pace_measures(p, now->wall))
         measure(p, now);
-    p->have += (now->wall - p->at) * allowed(p, readers) / 1000000;
+    int64_t passed = now->wall - p->at;
+    p->rest += (passed < PACE_LONGEST_US ? passed : PACE_LONGEST_US) * allowed(p, readers);
+    p->have += p->rest / 1000000;
+    p->rest %= 1000000; /* small steps add up as well */
     p->have = p->have < PACE_SLICE_US ? p->have : PACE_SLICE_US;
     p->at = now->wall;
 }
@@ -48,10 +55,11 @@ void pace_spend(struct pace *p, int64_t loop_us, int64_t others_us)
     p->have -= loop_us + others_us;
 }
 
-int64_t pace_wait(const struct pace *p, unsigned readers)
+int64_t pace_wait_ms(const struct pace *p, unsigned readers)
 {
     if (p->have > 0)
         return 0;
     int64_t wait = (1 - p->have) * 1000000 / (allowed(p, readers) + 1);
-    return wait < PACE_WINDOW_US ? wait : PACE_WINDOW_US; /* more may be allowed by then */
+    wait = wait < PACE_WINDOW_US ? wait : PACE_WINDOW_US; /* more may be allowed by then */
+    return (wait + 999) / 1000; /* a loop that woke sooner would turn in vain, and count as busy */
 }
