@@ -35,7 +35,8 @@ struct loop {
     struct heap timers;
     uint64_t timers_set; /* the tie: order of setting */
     int64_t deadline, armed, now, now_wall;
-    int64_t longest_us;
+    int64_t longest_us, longest_cpu_us;
+    int64_t cpu_us; /* of the thread, as of the end of the last turn; it sleeps without any */
     struct hook *hook;
     size_t hooks;
     loop_signal_fn *signal_fn;
@@ -108,6 +109,11 @@ int64_t loop_now_wall(const struct loop *l)
 int64_t loop_longest_us(const struct loop *l)
 {
     return l->longest_us;
+}
+
+int64_t loop_longest_cpu_us(const struct loop *l)
+{
+    return l->longest_cpu_us;
 }
 
 void loop_stop(struct loop *l, int exit_code)
@@ -351,6 +357,16 @@ static void run_turn_end(struct loop *l)
             l->hook[i].turn_end(l, l->hook[i].arg);
 }
 
+static void note_length(struct loop *l, int64_t us)
+{
+    int64_t cpu_us = clock_thread_us(), used = cpu_us - l->cpu_us;
+    if (us > l->longest_us)
+        l->longest_us = us;
+    if (l->cpu_us && used > l->longest_cpu_us)
+        l->longest_cpu_us = used;
+    l->cpu_us = cpu_us;
+}
+
 int loop_turn(struct loop *l, int64_t until_boot_ms, struct error *err)
 {
     struct epoll_event events[EVENTS_A_TURN];
@@ -376,9 +392,7 @@ int loop_turn(struct loop *l, int64_t until_boot_ms, struct error *err)
         l->deadline = INT64_MAX;
     run_turn_end(l);
     log_flush(0);
-    worked += clock_boot_us() - begun;
-    if (worked > l->longest_us)
-        l->longest_us = worked;
+    note_length(l, worked + clock_boot_us() - begun);
     return 0;
 }
 

@@ -296,6 +296,7 @@ static json_t *store_json(const struct query *q)
     json_set_number(o, "file_bytes", s.file_bytes);
     json_set_number(o, "wal_pages", s.wal_pages);
     json_set_number(o, "free_bytes", s.free_bytes);
+    json_set_number(o, "sqlite_bytes", s.sqlite_bytes);
     json_set_flag(o, "full", s.full);
     return o;
 }
@@ -355,7 +356,8 @@ void query_stats(struct query *q)
                    {"owed_bytes_max", owed.most},
                    {"depot_bytes", depot_bytes(q->from->depot)},
                    {"logs_bytes", logs_bytes(q->from->logs)},
-                   {"turn_us_max", (uint64_t)loop_longest_us(q->shell->loop)}};
+                   {"turn_us_max", (uint64_t)loop_longest_us(q->shell->loop)},
+                   {"turn_cpu_us_max", (uint64_t)loop_longest_cpu_us(q->shell->loop)}};
     for (unsigned i = 0; i < sizeof numbers / sizeof *numbers; i++)
         json_set_number(o, numbers[i].name, numbers[i].v);
     json_set_time(o, "broker_since", q->shell->started_wall);

@@ -233,6 +233,7 @@ void store_cancel(struct store *s, uint64_t session);
 struct store_stats {
     uint64_t epoch, committed, folded, commits, records, checkpoints, dropped;
     uint64_t file_bytes, wal_pages, free_bytes;
+    uint64_t sqlite_bytes; /* what SQLite has in memory for all its files, most of it pages */
     bool full;
     uint64_t asked, asked_bytes; /* questions that wait for an answer, and their memory */
     uint64_t reads;              /* steps of answers that were read */
