@@ -3,7 +3,9 @@
 # principal of each role. First it is quiet; then they attack, all at once, until the time is over.
 # What is counted must be 0; the victim's times are stated.
 # usage: tests/hostile/run.sh BUILD-FOLDER MINUTES [SEED]
-#   LB_EACH=5   instead, each attack alone, for so many seconds, and a table of what it cost
+#   LB_EACH=5   instead, each attack alone, for so many seconds, and a table of what it cost:
+#               ratios of the victim's p99 to quiet, MiB of the broker beyond the pages of SQLite
+#               (calls that it may keep included), the longest turn so far in processor time
 # The cluster's folder is kept, and named, when something is wrong or LB_KEEP is set.
 # Exit: 0 all is well; 1 something is wrong; 2 usage error.
 set -euo pipefail
@@ -66,7 +68,12 @@ set_up() {
 }
 
 rss() { awk '/^VmRSS/ {print int($2 / 1024)}' "/proc/$(cat "$demo/broker.pid")/status"; }
+# What SQLite has in memory, in MiB: pages up to a fixed bound, whoever asks for them.
+pages() { lbctl stats --json | jq '.store.sqlite_bytes / 1048576 | floor'; }
 peak() { awk '/^VmHWM/ {print int($2 / 1024)}' "/proc/$(cat "$demo/broker.pid")/status"; }
+
+# The most processor time that one turn of the broker has used so far, in microseconds.
+turn() { lbctl stats --json | jq .turn_cpu_us_max; }
 
 # A first job of anna's: it and its key must be there after the attacks.
 first_job() {
@@ -94,30 +101,30 @@ check() { # check WHAT FOUND WANTED
 # Each attack alone; between two of them all sessions are gone. The victim's phases have the names
 # of the attacks.
 attacks_one_by_one() {
-    printf '%-40s %-8s %8s %8s %8s %8s\n' attack role whoami history job 'MiB more'
     for m in mona evil carl; do
         role=$(/usr/bin/python3 "$hostile/mob.py" --home "$demo/$m" --role)
         for attack in $(/usr/bin/python3 "$hostile/mob.py" --home "$demo/$m" --names); do
-            sleep 2
+            sleep 1
             echo 5 >"/proc/$(cat "$demo/broker.pid")/clear_refs"
-            before=$(rss)
+            before=$(($(rss) - $(pages)))
             echo "$role/$attack" >"$demo/phases"
             /usr/bin/python3 "$hostile/mob.py" --home "$demo/$m" --seconds "$LB_EACH" \
                 --each "$LB_EACH" --seed "$seed" "$attack" >"$demo/mob-$m.log" 2>&1 || wrong=1
-            echo "$role/$attack $(($(peak) - before))" >>"$demo/memory"
+            echo "$role/$attack $(($(peak) - $(pages) - before)) $(turn)" >>"$demo/memory"
             echo between >"$demo/phases"
         done
     done
 }
 table_of_attacks() {
-    while read -r name more; do
-        jq -r --arg name "$name" --arg more "$more" '.quiet as $q | .[$name] as $a |
+    printf '%-40s %-8s %8s %8s %8s %8s %8s\n' attack role whoami history job 'MiB more' 'turn us'
+    while read -r name more turn; do
+        jq -r --arg name "$name" --arg more "$more" --arg turn "$turn" '.quiet as $q | .[$name] as $a |
             [$name, (["whoami", "history", "job"][] | . as $what |
             if $a[$what].p99_ms and $q[$what].p99_ms
             then ($a[$what].p99_ms / $q[$what].p99_ms * 100 | round / 100 | tostring)
-            else "none" end), $more] | @tsv' "$demo/victim.json"
+            else "none" end), $more, $turn] | @tsv' "$demo/victim.json"
     done <"$demo/memory" | awk -F'\t' '{split($1, n, "/")
-        printf "%-40s %-8s %8s %8s %8s %8s\n", n[2], n[1], $2, $3, $4, $5}'
+        printf "%-40s %-8s %8s %8s %8s %8s %8s\n", n[2], n[1], $2, $3, $4, $5, $6}'
 }
 
 echo "hostile: seed $seed, $quiet s of quiet, then $seconds s of attacks"
