@@ -56,8 +56,8 @@ void connections_closed(struct connections *t, int fd);
 /* We took a frame of so many bytes that came on it. Without a session it may not go on sending. */
 void connections_took(struct connections *t, int fd, size_t bytes);
 /* Closes those that have too much in libzmq, alone or with the others of their principal, or of
- * nobody (BUDGET_BYTES_IN). It has no mark that would stop it (see RECEIVE_FRAMES), and where it has one,
- * a message of endless parts never reaches it. */
+ * nobody (BUDGET_BYTES_IN). It has no mark that would stop it (see RECEIVE_FRAMES), and where it
+ * has one, a message of endless parts never reaches it. */
 void connections_look(struct connections *t, int64_t now);
 /* A session was opened on it. True: its first. */
 bool connections_speaks(struct connections *t, int fd, uint64_t peer);

@@ -118,7 +118,8 @@ attacks_one_by_one() {
 table_of_attacks() {
     printf '%-40s %-8s %8s %8s %8s %8s %8s\n' attack role whoami history job 'MiB more' 'turn us'
     while read -r name more turn; do
-        jq -r --arg name "$name" --arg more "$more" --arg turn "$turn" '.quiet as $q | .[$name] as $a |
+        jq -r --arg name "$name" --arg more "$more" --arg turn "$turn" '
+            .quiet as $q | .[$name] as $a |
             [$name, (["whoami", "history", "job"][] | . as $what |
             if $a[$what].p99_ms and $q[$what].p99_ms
             then ($a[$what].p99_ms / $q[$what].p99_ms * 100 | round / 100 | tostring)
