@@ -19,7 +19,7 @@ static const struct option_row rows[] = {
 };
 
 static const char examples[] =
-    "  lbctl key passphrase             asks for the old one, if any, and twice for the new\n"
+    "  lbctl key passphrase             asks for the old one and twice for the new\n"
     "  lbctl key passphrase --remove\n";
 
 static int change(const struct option_values *v, char path[PATHS_MAX], struct error *err)
