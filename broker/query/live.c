@@ -356,6 +356,7 @@ void query_stats(struct query *q)
                    {"owed_bytes_max", owed.most},
                    {"depot_bytes", depot_bytes(q->from->depot)},
                    {"logs_bytes", logs_bytes(q->from->logs)},
+                   {"logs_refused", logs_refused(q->from->logs)},
                    {"turn_us_max", (uint64_t)loop_longest_us(q->shell->loop)},
                    {"turn_cpu_us_max", (uint64_t)loop_longest_cpu_us(q->shell->loop)}};
     for (unsigned i = 0; i < sizeof numbers / sizeof *numbers; i++)
