@@ -124,9 +124,9 @@ void store_limit(struct store *s, uint64_t most_bytes);
  * Each question belongs to a principal, `who`. Principals are answered in turn, whatever each has
  * asked: in its turn one gets up to STORE_QUICK_TURN quick questions and one step of a page. Within
  * one principal quick questions, and pages, are answered in the order in which they were asked. A
- * page is read in steps of a few milliseconds, so that a filter that matches nothing costs others
+ * page is read in steps of about a millisecond, so that a filter that matches nothing costs others
  * no more than one step; steps are short also because a long reader would pin the WAL. */
-enum { STORE_QUICK_TURN = 32, STORE_STEP_ROWS = 2000 };
+enum { STORE_QUICK_TURN = 32, STORE_STEP_ROWS = 500 };
 
 struct store_filter {                               /* zero: anything. NULL is an empty text */
     const char *job, *server, *principal, *address; /* globs: only `*` */
