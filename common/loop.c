@@ -35,6 +35,8 @@ struct loop {
     struct heap timers;
     uint64_t timers_set; /* the tie: order of setting */
     int64_t deadline, armed, now, now_wall;
+    int64_t longest_us, longest_cpu_us;
+    int64_t cpu_us; /* of the thread, as of the end of the last turn; it sleeps without any */
     struct hook *hook;
     size_t hooks;
     loop_signal_fn *signal_fn;
@@ -102,6 +104,16 @@ int64_t loop_now(const struct loop *l)
 int64_t loop_now_wall(const struct loop *l)
 {
     return l->now_wall;
+}
+
+int64_t loop_longest_us(const struct loop *l)
+{
+    return l->longest_us;
+}
+
+int64_t loop_longest_cpu_us(const struct loop *l)
+{
+    return l->longest_cpu_us;
 }
 
 void loop_stop(struct loop *l, int exit_code)
@@ -345,9 +357,20 @@ static void run_turn_end(struct loop *l)
             l->hook[i].turn_end(l, l->hook[i].arg);
 }
 
+static void note_length(struct loop *l, int64_t us)
+{
+    int64_t cpu_us = clock_thread_us(), used = cpu_us - l->cpu_us;
+    if (us > l->longest_us)
+        l->longest_us = us;
+    if (l->cpu_us && used > l->longest_cpu_us)
+        l->longest_cpu_us = used;
+    l->cpu_us = cpu_us;
+}
+
 int loop_turn(struct loop *l, int64_t until_boot_ms, struct error *err)
 {
     struct epoll_event events[EVENTS_A_TURN];
+    int64_t begun = clock_boot_us(), worked;
     prune_hooks(l);
     bool sleep = !run_prepare(l) && !l->stopping;
     int64_t wake = sleep ? next_wake(l, until_boot_ms) : 0;
@@ -356,7 +379,9 @@ int loop_turn(struct loop *l, int64_t until_boot_ms, struct error *err)
     int rc = sleep ? arm(l, wake, err) : 0;
     if (rc < 0)
         return rc;
+    worked = clock_boot_us() - begun;
     int n = epoll_wait(l->epoll, events, EVENTS_A_TURN, sleep ? -1 : 0);
+    begun = clock_boot_us();
     if (n < 0 && errno != EINTR)
         return error_errno(err, errno, "the event loop cannot wait");
     read_clocks(l);
@@ -367,6 +392,7 @@ int loop_turn(struct loop *l, int64_t until_boot_ms, struct error *err)
         l->deadline = INT64_MAX;
     run_turn_end(l);
     log_flush(0);
+    note_length(l, worked + clock_boot_us() - begun);
     return 0;
 }
 

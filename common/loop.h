@@ -42,6 +42,12 @@ static inline int64_t loop_earlier(int64_t a, int64_t b)
 int64_t loop_now(const struct loop *l);      /* boot time in ms, as of this turn */
 int64_t loop_now_wall(const struct loop *l); /* wall time in ms, as of this turn */
 
+/* The longest turn since loop_new, without its sleep, in microseconds: so long did everybody wait
+ * for one turn, or it for the processor or the disk. And the most processor time that one used, the
+ * first one's left out: that is what the work itself takes, however busy the machine is. */
+int64_t loop_longest_us(const struct loop *l);
+int64_t loop_longest_cpu_us(const struct loop *l);
+
 /* Descriptors. `events` are EPOLLIN, EPOLLOUT, ...; level-triggered unless EPOLLET is among
  * them. Delete before close. -EEXIST: it is already in the loop (perhaps closed without
  * loop_del); -EPERM: epoll does not support this kind of file. */

@@ -198,6 +198,31 @@ static void timers_fire_in_order_and_not_early(void **state)
     loop_destroy(&l);
 }
 
+static void hold_the_loop(struct loop *l, struct loop_timer *timer, void *arg)
+{
+    int64_t until = clock_boot_us() + 5000;
+    (void)l, (void)timer, (void)arg;
+    while (clock_boot_us() < until)
+        ;
+}
+
+static void the_longest_turn_is_counted_without_its_sleep(void **state)
+{
+    (void)state;
+    struct loop *l = fresh();
+    struct loop_timer t = {0};
+    assert_int_equal(loop_longest_us(l), 0);
+    loop_timer_set(l, &t, "hold", loop_now(l), hold_the_loop, NULL);
+    turn(l, INT64_MAX);
+    int64_t longest = loop_longest_us(l);
+    assert_true(longest >= 5000);
+    loop_timer_set(l, &t, "sleep", clock_boot_ms() + 5, note_timer, "x");
+    turn(l, INT64_MAX);
+    assert_true(loop_longest_us(l) >= longest);
+    assert_true(loop_longest_cpu_us(l) < loop_longest_us(l));
+    loop_destroy(&l);
+}
+
 static void set_again(struct loop *l, struct loop_timer *timer, void *arg)
 {
     note('t');
@@ -393,6 +418,7 @@ int main(void)
         cmocka_unit_test(an_event_for_a_deleted_descriptor_is_not_delivered),
         cmocka_unit_test(an_old_event_for_a_reused_descriptor_is_not_delivered),
         cmocka_unit_test(timers_fire_in_order_and_not_early),
+        cmocka_unit_test(the_longest_turn_is_counted_without_its_sleep),
         cmocka_unit_test(a_timer_that_sets_itself_does_not_starve_others),
         cmocka_unit_test(a_timer_stopped_earlier_in_the_turn_does_not_fire),
         cmocka_unit_test(a_deadline_wakes_the_loop_once),

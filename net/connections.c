@@ -155,20 +155,22 @@ static uint64_t unread(const struct connection *c, int64_t now)
     return info.tcpi_bytes_received > known ? info.tcpi_bytes_received - known : 0;
 }
 
-/* Is it too much, with what the principal's other connections of this look have? */
-static bool is_too_much(const struct connections *t, const struct connection *c, uint64_t bytes)
+/* Is it too much, with what the principal's other connections of this look have? Those that never
+ * had a session are nobody's, and together they may have as much as one principal: an honest one
+ * has a HELLO there, which is short. */
+static bool is_too_much(struct connections *t, const struct connection *c, uint64_t bytes)
 {
     const struct peer *p = c->peer ? peers_find(t->peers, c->peer) : NULL;
     struct principal *who = p ? p->of : c->of;
+    struct connections_unread *of = who ? &who->unread : &t->of_nobody;
     if (bytes > CONNECTIONS_UNTAKEN_MAX)
         return true;
-    if (!who || !t->peers->budgets)
+    if (!t->peers->budgets)
         return false;
-    if (who->look != t->look)
-        who->unread = 0;
-    who->look = t->look;
-    who->unread += bytes;
-    return who->unread > budgets_limit(t->peers->budgets, BUDGET_BYTES_IN) && bytes > LIMIT_PACK;
+    if (of->look != t->look)
+        *of = (struct connections_unread){.look = t->look};
+    of->bytes += bytes;
+    return of->bytes > budgets_limit(t->peers->budgets, BUDGET_BYTES_IN) && bytes > LIMIT_PACK;
 }
 
 void connections_look(struct connections *t, int64_t now)

@@ -18,7 +18,7 @@ enum {
     /* bytes that a connection may have in libzmq, the system's buffer and what we cannot count
      * included. An honest sender has a window there, or one long frame. */
     CONNECTIONS_UNTAKEN_MAX = 2 << 20,
-    CONNECTIONS_LOOK_MS = 50 /* how often we look */
+    CONNECTIONS_LOOK_MS = 20 /* how often we look */
 };
 
 struct connection {
@@ -38,8 +38,9 @@ struct connections {
     struct peers *peers; /* borrowed */
     struct connection *all;
     struct heap quiet;
-    int64_t quiet_ms;        /* how long a connection may have no session */
-    uint64_t look;           /* counts them */
+    int64_t quiet_ms; /* how long a connection may have no session */
+    uint64_t look;    /* counts them */
+    struct connections_unread of_nobody;
     struct connection *next; /* to look at; NULL: from the first again */
     unsigned most;           /* more are closed at once, so that descriptors are left */
     /* by us; and of these, for being too many, and for holding too much in libzmq */
@@ -54,9 +55,9 @@ void connections_opened(struct connections *t, int fd, int64_t now);
 void connections_closed(struct connections *t, int fd);
 /* We took a frame of so many bytes that came on it. Without a session it may not go on sending. */
 void connections_took(struct connections *t, int fd, size_t bytes);
-/* Closes those that have too much in libzmq, alone or with the others of their principal
- * (BUDGET_BYTES_IN). It has no mark that would stop it (see RECEIVE_FRAMES), and where it has one,
- * a message of endless parts never reaches it. */
+/* Closes those that have too much in libzmq, alone or with the others of their principal, or of
+ * nobody (BUDGET_BYTES_IN). It has no mark that would stop it (see RECEIVE_FRAMES), and where it
+ * has one, a message of endless parts never reaches it. */
 void connections_look(struct connections *t, int64_t now);
 /* A session was opened on it. True: its first. */
 bool connections_speaks(struct connections *t, int fd, uint64_t peer);

@@ -14,6 +14,11 @@ enum { PEERS_MAX = 16384 /* sessions at a time; each has a connection, so LimitN
 
 struct backlog_frame; /* backlog.h */
 
+/* Bytes in libzmq of one principal's connections, as of which look at them; for connections.c. */
+struct connections_unread {
+    uint64_t bytes, look;
+};
+
 /* All sessions of one transport key. */
 struct principal {
     struct hash key;
@@ -21,8 +26,7 @@ struct principal {
     unsigned quiet;   /* connections that are still there although their session has ended */
     uint64_t owed;    /* bytes that its sessions have not read */
     uint64_t charged; /* of BUDGET_BYTES_OUT: owed, rounded up */
-    /* connections.c: bytes in libzmq of its connections, as of which look */
-    uint64_t unread, look;
+    struct connections_unread unread;
     int64_t said_at; /* when the last sentence about it was said; 0: never */
     /* backlog.c */
     struct peer *first, *last; /* those with waiting frames, in turn */

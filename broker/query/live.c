@@ -296,7 +296,26 @@ static json_t *store_json(const struct query *q)
     json_set_number(o, "file_bytes", s.file_bytes);
     json_set_number(o, "wal_pages", s.wal_pages);
     json_set_number(o, "free_bytes", s.free_bytes);
+    json_set_number(o, "sqlite_bytes", s.sqlite_bytes);
     json_set_flag(o, "full", s.full);
+    return o;
+}
+
+static json_t *net_json(const struct query *q)
+{
+    struct net_server_counts c;
+    json_t *o = json_object();
+    net_server_counts(q->shell->net, &c);
+    json_set_number(o, "connections", c.connections);
+    json_set_number(o, "waiting", c.waiting);
+    json_set_number(o, "over_budget", c.over_budget);
+    json_set_number(o, "beyond_window", c.beyond_window);
+    json_set_number(o, "full_turns", c.full_turns);
+    json_set_number(o, "closed", c.closed);
+    json_set_number(o, "too_many", c.too_many);
+    json_set_number(o, "untaken", c.untaken);
+    json_set_number(o, "not_accepted", c.not_accepted);
+    json_set_number(o, "handshakes_put_off", c.handshakes_put_off);
     return o;
 }
 
@@ -337,10 +356,13 @@ void query_stats(struct query *q)
                    {"owed_bytes_max", owed.most},
                    {"depot_bytes", depot_bytes(q->from->depot)},
                    {"logs_bytes", logs_bytes(q->from->logs)},
-                   {"logs_refused", logs_refused(q->from->logs)}};
+                   {"logs_refused", logs_refused(q->from->logs)},
+                   {"turn_us_max", (uint64_t)loop_longest_us(q->shell->loop)},
+                   {"turn_cpu_us_max", (uint64_t)loop_longest_cpu_us(q->shell->loop)}};
     for (unsigned i = 0; i < sizeof numbers / sizeof *numbers; i++)
         json_set_number(o, numbers[i].name, numbers[i].v);
     json_set_time(o, "broker_since", q->shell->started_wall);
+    json_object_set_new(o, "net", net_json(q));
     json_object_set_new(o, "store", store_json(q));
     query_row(q, o);
     query_answer(q);

@@ -109,7 +109,7 @@ static void keys_of_calls_pass_the_pages_of_the_same_principal(void **state)
 static void
 a_page_that_finds_nothing_is_read_in_steps_between_which_others_are_answered(void **state)
 {
-    enum { RUNS = 2 * STORE_STEP_ROWS + 500 };
+    enum { RUNS = 2 * STORE_STEP_ROWS + STORE_STEP_ROWS / 4 };
     static struct order o;
     struct store_stats stats;
     o = (struct order){.s = with_runs(state, RUNS)};

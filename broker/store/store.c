@@ -390,6 +390,7 @@ void store_stats(struct store *s, struct store_stats *ret)
     ret->asked_bytes = s->asked.bytes + (s->reading ? s->reading->size : 0);
     pthread_mutex_unlock(&s->mutex);
     ret->epoch = s->epoch;
+    ret->sqlite_bytes = (uint64_t)sqlite3_memory_used();
     ret->file_bytes = stat(s->path, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 

@@ -124,9 +124,9 @@ void store_limit(struct store *s, uint64_t most_bytes);
  * Each question belongs to a principal, `who`. Principals are answered in turn, whatever each has
  * asked: in its turn one gets up to STORE_QUICK_TURN quick questions and one step of a page. Within
  * one principal quick questions, and pages, are answered in the order in which they were asked. A
- * page is read in steps of a few milliseconds, so that a filter that matches nothing costs others
+ * page is read in steps of about a millisecond, so that a filter that matches nothing costs others
  * no more than one step; steps are short also because a long reader would pin the WAL. */
-enum { STORE_QUICK_TURN = 32, STORE_STEP_ROWS = 2000 };
+enum { STORE_QUICK_TURN = 32, STORE_STEP_ROWS = 500 };
 
 struct store_filter {                               /* zero: anything. NULL is an empty text */
     const char *job, *server, *principal, *address; /* globs: only `*` */
@@ -233,6 +233,7 @@ void store_cancel(struct store *s, uint64_t session);
 struct store_stats {
     uint64_t epoch, committed, folded, commits, records, checkpoints, dropped;
     uint64_t file_bytes, wal_pages, free_bytes;
+    uint64_t sqlite_bytes; /* what SQLite has in memory for all its files, most of it pages */
     bool full;
     uint64_t asked, asked_bytes; /* questions that wait for an answer, and their memory */
     uint64_t reads;              /* steps of answers that were read */

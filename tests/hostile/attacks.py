@@ -16,10 +16,14 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 
 import zmq  # noqa: E402
 from peer import Peer, ENROL, CERTIFICATE, OPERATE, PUBLISH, ZERO16, ZERO32, lb  # noqa
+from rawpeer import Raw  # noqa: E402
 from randomwords import Words  # noqa: E402
 
 FRAME = (1 << 20) - 4096  # bytes of messages in one frame
 GOALS = {}                # name: (roles, function)
+# What these leave behind lives on, up to their principal's share; so they are the last to be tried
+# where memory is measured.
+KEEPS = {"calls-for-a-server-that-never-comes", "calls-that-outrun-the-workers"}
 
 
 def attack(*roles):
@@ -220,6 +224,31 @@ def connections_that_never_say_hello(mob):
                 break
         time.sleep(0.5)
         mob.leave_all()
+
+
+@attack(*PEOPLE, "server")
+def messages_without_their_last_byte(mob):
+    """On 255 connections, every second one with a session: as long as may be, and never whole."""
+    open_ = []
+    while mob.on:
+        for n in range(255):
+            if not mob.on:
+                break
+            r = Raw(mob.who)
+            mob.sessions += 1
+            open_.append(r)
+            try:
+                if not r.handshake():
+                    continue
+                if n % 2:
+                    r.hello()
+                r.socket.settimeout(0.05)
+                r.socket.sendall(r.wrapped(bytes(FRAME))[:-1])
+            except (EOFError, OSError):
+                pass
+        time.sleep(min(0.5, max(0.0, mob.end - time.monotonic())))
+        while open_:
+            open_.pop().socket.close()
 
 
 @attack(*PEOPLE, "server", "newcomer")

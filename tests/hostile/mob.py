@@ -16,12 +16,13 @@ import sys
 import time
 import traceback
 
-from attacks import GOALS, Mob
+from attacks import GOALS, KEEPS, Mob
 from peer import Identity, one_time_peer, token_of
 
 
 def attacks_of(role):
-    return sorted(name for name, (roles, _) in GOALS.items() if role in roles)
+    names = (name for name, (roles, _) in GOALS.items() if role in roles)
+    return sorted(names, key=lambda name: (name in KEEPS, name))
 
 
 def identity(a):

@@ -93,7 +93,7 @@ class Victim:
         self.connect()
         while True:
             with open(self.a.phases) as f:
-                self.phase = f.read().split()[-1]
+                self.phase = (f.read().split() or [self.phase])[-1]  # empty while it is rewritten
             if self.phase == "end":
                 return
             for what in ("whoami", "history", "job"):

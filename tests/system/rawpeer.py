@@ -124,6 +124,14 @@ def enter(who):
     sys.exit("rawpeer.py: the handshake was refused")
 
 
+def is_let_in(r):
+    """False: put off, as a key with many connections without a session is."""
+    try:
+        return r.handshake()
+    except (EOFError, OSError):
+        return False
+
+
 # ---- Attacks
 
 def parts(who, times):
@@ -177,7 +185,7 @@ def half(who, times):
         elif i % 4 == 1:
             r.greeting()
             r.socket.sendall(b"\x04\xc8\x05HEL")
-        elif r.handshake():
+        elif is_let_in(r):
             whole = r.wrapped(bytes(LARGE // 2))
             r.socket.sendall(whole[:len(whole) // 2])
         if i % 3:
