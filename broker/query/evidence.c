@@ -127,5 +127,5 @@ void query_evidence(struct query *q)
     if (id_is_zero(q->run))
         query_refuse(q, REFUSAL_BAD_ARGUMENT, "`where` must name a `run`");
     else
-        store_ask(q->shell->store, &ask, hear_evidence, q);
+        query_ask(q, &ask, hear_evidence);
 }
