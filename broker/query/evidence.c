@@ -112,7 +112,8 @@ static void hear_evidence(void *self, const struct store_answer *a)
                  {"caller_certificate", p.called.certificate},
                  {"outcome", p.ended.outcome},
                  {"signature", p.ended.signature},
-                 {"signer_certificate", certificate_of(q, p.ended.signature)}};
+                 {"signer_certificate", certificate_of(q, p.ended.signature)},
+                 {"checkpoint", auditor_sealed(q->shell->auditor)}};
     if (!*q->after)
         query_row(q, head_of(q, &p));
     for (unsigned i = from_part; i < sizeof parts / sizeof *parts; i++, from = 0)
