@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,21 +77,55 @@ static int from_file(const char *path, char ret[PASSPHRASE_MAX], struct error *e
     return rc;
 }
 
-/* Reads a line without showing it. The terminal is as it was even if reading fails. */
+/* A signal that ends or stops the program while nothing is shown would leave the terminal so. It
+ * ends the reading instead, and is raised again when the terminal is as it was. */
+static const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
+enum { SIGNALS = sizeof signals / sizeof *signals };
+static volatile sig_atomic_t caught;
+
+static void on_signal(int number)
+{
+    caught = number;
+}
+
+static void catch_signals(struct sigaction was[SIGNALS])
+{
+    const struct sigaction mine = {.sa_handler = on_signal}; /* without SA_RESTART */
+    caught = 0;
+    for (int i = 0; i < SIGNALS; i++) {
+        sigaction(signals[i], NULL, &was[i]);
+        if (was[i].sa_handler != SIG_IGN)
+            sigaction(signals[i], &mine, NULL);
+    }
+}
+
+static void release_signals(const struct sigaction was[SIGNALS])
+{
+    for (int i = 0; i < SIGNALS; i++)
+        sigaction(signals[i], &was[i], NULL);
+    if (caught)
+        raise(caught);
+}
+
+/* Reads a line without showing it. The terminal is as it was even if reading fails, or a signal
+ * ends it. */
 static int from_terminal(int fd, const char *prompt, char ret[PASSPHRASE_MAX], struct error *err)
 {
     struct termios was, quiet;
+    struct sigaction handlers[SIGNALS];
     char line[PASSPHRASE_MAX];
     if (tcgetattr(fd, &was) < 0)
         return error_errno(err, errno, "cannot ask for a passphrase at this terminal");
     quiet = was;
     quiet.c_lflag &= ~(tcflag_t)ECHO;
+    catch_signals(handlers);
     tcsetattr(fd, TCSAFLUSH, &quiet); /* first: what is typed after the prompt must not be seen */
     term_put_fd(fd, span_str(prompt));
     ssize_t n = read(fd, line, sizeof line); /* a terminal gives a whole line */
     int why = errno;
     tcsetattr(fd, TCSADRAIN, &was); /* what was typed ahead is for the next prompt */
     term_put_fd(fd, span_str("\n"));
+    release_signals(handlers);
     int rc = n < 0 ? error_errno(err, why, "cannot read a passphrase from this terminal")
                    : take_line("what you typed", span_of(line, (size_t)n), ret, err);
     sodium_memzero(line, sizeof line);
