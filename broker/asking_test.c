@@ -26,12 +26,19 @@ static void a_question_beyond_the_budget_is_answered_busy_and_others_are_served(
     assert_int_equal(error.req, 7);
     assert_int_equal(error.code, REFUSAL_BUSY);
     assert_true(error.retry_ms > 0);
+    assert_true(memmem(error.text.p, error.text.n, "'anna' has", 10));
     hear(&otto, rows, &rows);
     budgets_give(budgets, &anna.key.transport, BUDGET_QUESTIONS, most);
     say(&anna, query, .req = 9, .what = span_str("history"));
     hear(&anna, rows, &rows);
     assert_int_equal(rows.req, 9);
     assert_int_equal(questions_of(&anna), 0);
+    say(&otto, query, .req = 10, .what = span_str("principals"));
+    hear(&otto, rows, &rows);
+    struct wire_iter it = wire_iter(&rows.rows);
+    struct span row;
+    assert_true(wire_next(&it, &row) &&
+                memmem(row.p, row.n, "\"name\":\"anna\"", 13)); /* what she was refused stays */
     btest_bye(&otto);
     btest_bye(&anna);
     btest_bye(&etl1);
