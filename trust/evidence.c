@@ -198,7 +198,9 @@ static void check_checkpoint(struct evidence_check *c)
     struct error err = {0};
     if (!e->checkpoint.n)
         return;
-    if (audit_checkpoint_open(e->checkpoint, e->broker_certificate, c->anchors, &d, &err) < 0)
+    if (!e->broker_certificate.n)
+        tell(c, "checkpoint", false, "the broker's certificate, which verifies it, is missing");
+    else if (audit_checkpoint_open(e->checkpoint, e->broker_certificate, c->anchors, &d, &err) < 0)
         tell(c, "checkpoint", false, "%s", err.text);
     else
         tell(c, "checkpoint", true,

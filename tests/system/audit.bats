@@ -143,6 +143,17 @@ found() { # found TEXT: verifying the tampered trail says so
     [ "$status" -eq 0 ]
 }
 
+@test "a copy without its last checkpoint is not whole: nobody has signed its end" {
+    lbctl drain etl1 --reason 'to be cut off'
+    lbctl undrain etl1
+    lbctl audit export -o "$demo/ends"
+    tail -n 1 "$demo/ends" | grep -q '"checkpoint"'
+    sed '$d' "$demo/ends" >"$demo/cut"
+    run lbctl audit verify "$demo/cut"
+    [ "$status" -eq 1 ]
+    assert_has "nobody has signed"
+}
+
 @test "the store refuses to change or delete what is in the trail" {
     run sqlite3 "$(db)" "UPDATE audit SET body = x'00' WHERE number = 2"
     [ "$status" -ne 0 ]
