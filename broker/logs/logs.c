@@ -256,6 +256,8 @@ static void hear_about(void *self, const struct store_answer *a)
     struct about about;
     about_of(a->n_records ? a->records[0].body : SPAN_NONE, &about);
     if (!rights_may_see_about(l->shell->core, p->certificate, &about)) {
+        if (about.known)
+            shell_hidden(l->shell, p, "logs", &r->run);
         shell_error(l->shell, r->peer, r->req, REFUSAL_UNKNOWN_RUN,
                     "no run with this id is live or in the history");
         reader_free(l, link_of(l, r));

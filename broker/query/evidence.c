@@ -94,7 +94,7 @@ static void hear_evidence(void *self, const struct store_answer *a)
     if (!query_still_there(q, a))
         return;
     about_of(a->n_records ? a->records[0].body : SPAN_NONE, &about);
-    if (!rights_may_see_about(q->shell->core, q->who, &about) || about.is_parent) {
+    if (!query_may_see_about(q, &about) || about.is_parent) {
         query_refuse(q, REFUSAL_UNKNOWN_RUN,
                      "no run with this id is live or in the history; a parent has no result of "
                      "its own");

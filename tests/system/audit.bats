@@ -99,6 +99,29 @@ found() { # found TEXT: verifying the tampered trail says so
     not lbctl release "$(cat "$demo/hers")" --rerun
 }
 
+@test "who asks for an ended run of another is told that there is none, and is in the trail" {
+    join_principal mal 'call *@etl'
+    as anna lbsubmit --package say --pool etl --quiet
+    python - "$demo/mal" "$(last_run package:say)" <<END
+import sys, uuid
+sys.path.insert(0, "$BATS_TEST_DIRNAME")
+import peer
+lb, run = peer.lb, sys.argv[2]
+p = peer.Peer(peer.Identity(sys.argv[1]))
+assert p.hello()[0] == lb.WELCOME
+of = uuid.UUID(run).bytes
+for message in ((lb.FOLLOW, 1, of, 1), (57, 2, of, "", 0, False),
+                (lb.QUERY, 3, "evidence", {"run": run}, "", 10)):
+    answer = p.ask(*message)
+    assert answer[0] == lb.ERROR and answer[2] == 16, answer
+p.close()
+END
+    local verb
+    for verb in follow logs query; do
+        has ".principal == \"mal\" and .verb == \"$verb\" and .decision == \"denied\""
+    done
+}
+
 @test "a revoked principal is denied its session, and that is in the trail" {
     join_principal rudi 'call *@etl'
     lbctl certificates revoke rudi --reason 'left'
