@@ -124,6 +124,11 @@ static int verify(char **argv, const char *file, const char *keys, bool as_json)
     } else {
         const struct evidence_bundle e = ctl_proof_evidence(&p);
         code = evidence_verify(&e, &anchors, say, &as_json) ? EXIT_DONE : EXIT_RAN_AND_FAILED;
+        if (!e.revocations.n)
+            term_say(stderr,
+                     "%s: no list of revoked certificates is in %s: that none of these is revoked, "
+                     "only `lbctl certificates list` can say\n",
+                     argv[0], file);
         if (code)
             term_say(stderr, "%s: %s proves nothing: see the checks that are BAD\n", argv[0], file);
     }

@@ -114,6 +114,13 @@ end_false_broker() {
     assert_has "extra"
 }
 
+@test "evidence without a list of revoked certificates says so" {
+    jq 'del(.revocations)' "$demo/say.evidence" >"$demo/listless"
+    run lbctl evidence verify "$demo/listless"
+    [ "$status" -eq 0 ]
+    assert_has "no list of revoked certificates is in"
+}
+
 @test "the checkpoint in the evidence is one of the audit trail's" {
     lbctl audit export -o "$demo/trail"
     jq -r .checkpoint "$demo/say.evidence" >"$demo/checkpoint"
