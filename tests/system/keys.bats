@@ -144,6 +144,9 @@ END
 @test "a passphrase can be changed, removed and set again; the key stays" {
     printf 'another four words\n' >"$demo/new"
     chmod 600 "$demo/new"
+    run lbctl key passphrase
+    [ "$status" -ne 0 ]
+    assert_has --new-passphrase-file
     lbctl key passphrase --new-passphrase-file "$demo/new"
     run lbctl whoami
     [ "$status" -eq 3 ]
