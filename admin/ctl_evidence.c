@@ -21,7 +21,7 @@ static const struct option_row rows[] = {
 };
 
 static const char examples[] =
-    "  lbctl evidence last -o run.json       the signed call and its signed result, in one file\n"
+    "  lbctl evidence last -o run.json       signed call and signed result, in a file\n"
     "  lbctl evidence verify run.json        is it true? no broker is asked\n"
     "  lbctl evidence verify run.json --administrators keys.txt\n";
 
