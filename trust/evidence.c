@@ -190,7 +190,7 @@ static void check_broker(struct evidence_check *c)
         tell(c, part, false, "it is of a %s, not of a broker", role_word(c->broker.role));
 }
 
-/* It says which audit trail there was when this was handed out: that trail must hold it for ever. */
+/* It says which audit trail there was when this was handed out; the trail must hold it for ever. */
 static void check_checkpoint(struct evidence_check *c)
 {
     const struct evidence_bundle *e = c->e;
