@@ -27,7 +27,8 @@ static const char examples[] =
     "  lbctl doctor                     this home, and all that the broker knows\n"
     "  lbctl doctor --json | jq 'select(.severity == \"bad\")'\n"
     "  lbctl doctor --local --broker-home /srv/longboat/broker\n"
-    "On a server it also runs lbworker check. Exit codes: 0 nothing is bad; 1 something is.\n";
+    "On a server it also runs lbworker check.\n"
+    "Exit codes: 0 nothing is bad; 1 something is.\n";
 
 static bool quiet;
 

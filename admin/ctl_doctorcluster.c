@@ -64,13 +64,31 @@ static void check_store(struct doctor *d, json_t *stats)
                    "%lld runs are on servers that are silent", (long long)away);
     if (ctl_int(stats, "gated"))
         doctor_say(d, DOCTOR_NOTE, "busy", "broker",
-                   "lbmon shows who; see budgets in operations.md",
+                   "lbctl stats --principals shows who; see budgets in operations.md",
                    "%lld requests were asked to come back later since the broker started",
                    (long long)ctl_int(stats, "gated"));
     if (ctl_int(stats, "denials"))
-        doctor_say(d, DOCTOR_NOTE, "denials", "broker", "lbmon --event denied --since 1d",
+        doctor_say(d, DOCTOR_NOTE, "denials", "broker",
+                   "lbctl audit list --decision denied --since 1d",
                    "%lld requests were denied since the broker started",
                    (long long)ctl_int(stats, "denials"));
+}
+
+/* Who has been told `busy` for a budget of their own, and for which. */
+static void check_budgets(struct doctor *d, json_t *row)
+{
+    const char *word;
+    json_t *use;
+    struct buf refused = {0};
+    json_object_foreach (json_object_get(row, "budgets"), word, use)
+        if (ctl_int(use, "refused"))
+            buf_printf(&refused, "%s%s %lldx", refused.n ? ", " : "", word,
+                       (long long)ctl_int(use, "refused"));
+    if (refused.n)
+        doctor_say(d, DOCTOR_NOTE, "budget", ctl_text(row, "name"),
+                   "find out why it asks for so much; budgets in broker.yaml allow more",
+                   "it was refused what is beyond its budget: %s", buf_str(&refused));
+    buf_free(&refused);
 }
 
 static void check_server(struct doctor *d, json_t *s)
@@ -167,7 +185,7 @@ void doctor_cluster(struct doctor *d)
 {
     struct longboat *lb = ctl_connect(d->argv);
     struct error err = {0};
-    json_t *server;
+    json_t *server, *principal;
     size_t i;
     if (!lb) {
         doctor_say(d, DOCTOR_BAD, "broker", "", "", "there is no connection to the broker");
@@ -182,13 +200,16 @@ void doctor_cluster(struct doctor *d)
     doctor_say(d, DOCTOR_OK, "broker", "", "", "%s answers", longboat_broker(lb));
     check_clock(d, lb);
     json_t *stats = ask(d, lb, "stats"), *servers = ask(d, lb, "servers"),
-           *certificates = ask(d, lb, "certificates");
+           *certificates = ask(d, lb, "certificates"), *principals = ask(d, lb, "principals");
     check_store(d, json_array_get(stats, 0));
     json_array_foreach (servers, i, server)
         check_server(d, server);
+    json_array_foreach (principals, i, principal)
+        check_budgets(d, principal);
     check_certificates(d, certificates, servers);
     json_decref(stats);
     json_decref(servers);
     json_decref(certificates);
+    json_decref(principals);
     longboat_close(&lb);
 }

@@ -14,6 +14,7 @@
 #include "common/mem.h"
 #include "common/paths.h"
 #include "common/size.h"
+#include "common/yaml.h"
 #include "trust/rotation.h"
 #include "trust/secret.h"
 
@@ -99,6 +100,18 @@ static void check_passphrase(struct doctor *d, const char *path)
                    "cluster");
 }
 
+/* While servers are upgraded this is right, and easily forgotten afterwards. */
+static void check_unsigned(struct doctor *d, const char *folder)
+{
+    if (!d->who.accept_unsigned)
+        return;
+    char *file = path_in(folder, "client.yaml");
+    doctor_say(d, DOCTOR_WARN, "unsigned_results", file,
+               "take the line unsigned_results: accept out when all servers are new",
+               "results that no server has signed are believed: a captured broker can invent one");
+    mem_free(&file);
+}
+
 static void check_identity(struct doctor *d, const char *folder)
 {
     struct error err = {0};
@@ -110,6 +123,7 @@ static void check_identity(struct doctor *d, const char *folder)
     d->known = true;
     doctor_say(d, DOCTOR_OK, "identity", folder, "", "%s '%s' of cluster %s",
                role_word(d->who.me.role), d->who.me.name, d->who.me.cluster);
+    check_unsigned(d, folder);
     remedy = mem_printf("an administrator: lbctl certificates renew %s", d->who.me.name);
     doctor_expiry(d, d->who.me.name, d->who.me.not_after, remedy);
     mem_free(&remedy);
@@ -184,6 +198,29 @@ static void check_broker_certificate(struct doctor *d, const char *etc, const ch
     mem_free(&path);
 }
 
+/* Without a copy whoever takes the broker over can write anew what nobody else has verified yet. */
+static void check_audit_copy(struct doctor *d, const char *etc)
+{
+    char *path = path_in(etc, "broker.yaml");
+    struct error err = {0};
+    struct yaml *settings = NULL;
+    const char *copy = "none";
+    int rc = yaml_read_file(path, &settings, &err);
+    const struct yaml_node *node = rc == 0 ? yaml_get(yaml_root(settings), "audit_copy") : NULL;
+    if (node)
+        rc = yaml_str(node, &copy, &err);
+    if (rc < 0)
+        doctor_say(d, DOCTOR_BAD, "broker_home", path, "LONGBOAT_HOME=FOLDER lbbroker check", "%s",
+                   err.text);
+    if (rc == 0 && strcmp(copy, "none") == 0)
+        doctor_say(d, DOCTOR_NOTE, "audit_copy", path,
+                   "audit_copy: journald (or syslog), and forward that to another machine",
+                   "hashes of the audit trail go nowhere else: what is newer than the last "
+                   "`lbctl audit verify` could be written anew by whoever has the broker's key");
+    yaml_free(&settings);
+    mem_free(&path);
+}
+
 void doctor_broker_home(struct doctor *d, const char *home)
 {
     char *etc = path_in(home, "etc"), *var = path_in(home, "var"),
@@ -200,6 +237,7 @@ void doctor_broker_home(struct doctor *d, const char *home)
         doctor_say(d, DOCTOR_BAD, "broker_key", sign,
                    "move it to the machine of the person whose it is",
                    "a person's key lies beside the broker's");
+    check_audit_copy(d, etc);
     check_disk(d, is_there(var) ? var : home);
     mem_free(&etc);
     mem_free(&var);

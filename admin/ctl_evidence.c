@@ -21,7 +21,7 @@ static const struct option_row rows[] = {
 };
 
 static const char examples[] =
-    "  lbctl evidence last -o run.json       the signed call and its signed result, in one file\n"
+    "  lbctl evidence last -o run.json       signed call and signed result, in a file\n"
     "  lbctl evidence verify run.json        is it true? no broker is asked\n"
     "  lbctl evidence verify run.json --administrators keys.txt\n";
 
@@ -124,6 +124,11 @@ static int verify(char **argv, const char *file, const char *keys, bool as_json)
     } else {
         const struct evidence_bundle e = ctl_proof_evidence(&p);
         code = evidence_verify(&e, &anchors, say, &as_json) ? EXIT_DONE : EXIT_RAN_AND_FAILED;
+        if (!e.revocations.n)
+            term_say(stderr,
+                     "%s: no list of revoked certificates is in %s: that none of these is revoked, "
+                     "only `lbctl certificates list` can say\n",
+                     argv[0], file);
         if (code)
             term_say(stderr, "%s: %s proves nothing: see the checks that are BAD\n", argv[0], file);
     }

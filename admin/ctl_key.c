@@ -26,6 +26,7 @@ static int change(const struct option_values *v, char path[PATHS_MAX], struct er
 {
     struct paths paths;
     struct key key = {0};
+    struct hash unused;
     char text[PASSPHRASE_MAX];
     const char *passphrase = opt_flag(v, "remove") ? NULL : text;
     int rc = trust_init(err);
@@ -34,10 +35,15 @@ static int change(const struct option_values *v, char path[PATHS_MAX], struct er
     if (rc == 0)
         rc = path_join(path, PATHS_MAX, err, paths.config, SIGN_KEY_FILE, NULL);
     passphrase_use_file(opt_str(v, "passphrase-file"));
+    const bool locked = rc == 0 && key_file_is_locked(path, &unused, NULL) > 0;
     if (rc == 0)
         rc = key_load(path, &key, err);
     if (opt_str(v, "new-passphrase-file"))
         passphrase_use_file(opt_str(v, "new-passphrase-file"));
+    else if (rc == 0 && passphrase && locked && passphrase_has_file())
+        rc = error_set(err, -EINVAL,
+                       "the old passphrase comes from a file; name the file of the new one with "
+                       "--new-passphrase-file");
     if (rc == 0 && passphrase)
         rc = passphrase_ask_new("your key", text, err);
     if (rc == 0)

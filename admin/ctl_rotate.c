@@ -35,7 +35,8 @@ static const struct option_row rows[] = {
 static const char examples[] =
     "  lbctl certificates rotate                     a request, and at an administrator's\n"
     "                                                what to do\n"
-    "  ssh etl4 lbworker rotate | lbctl certificates sign | ssh etl4 lbworker rotate --take\n"
+    "  ssh etl4 lbworker rotate | lbctl certificates sign |\n"
+    "      ssh etl4 lbworker rotate --take\n"
     "  ssh desk lbctl certificates rotate | lbctl certificates sign |\n"
     "      ssh desk lbctl certificates take\n"
     "  lbctl certificates trust <broker.word         who did not hear of the broker's new key\n"

@@ -16,10 +16,11 @@ static const struct option_row rows[] = {
 
 static const char examples[] =
     "  lbctl stats                      the broker's counts\n"
-    "  lbctl stats --principals         who uses it: first who was refused something, then by\n"
-    "                                   the memory of live runs\n"
+    "  lbctl stats --principals         who uses it: first who was refused something,\n"
+    "                                   then by the memory of live runs\n"
     "  lbctl stats --principals --json | jq 'select(.name == \"anna\") | .budgets'\n"
-    "Without `watch *@*` you see your own row alone. docs/operations.md lists the budgets.\n";
+    "Without `watch *@*` you see your own row alone.\n"
+    "docs/operations.md lists the budgets.\n";
 
 /* The columns after the name; a narrow page leaves out those with the highest rank. */
 static const struct {

@@ -28,10 +28,11 @@ struct ctl_trail {
     const struct ctl_trail_order *order;
     struct trust_anchors anchors;
     struct audit_walk walk;
-    bool begun;
+    bool whole;
     struct buf known, last; /* checkpoints: from before; the newest of this trail */
     struct buf bytes, certificate;
     FILE *to;
+    off_t sealed_end; /* of the copy, behind its newest checkpoint */
     char kept[PATHS_MAX];
     size_t row;
     struct error err;
@@ -78,6 +79,7 @@ static int take_checkpoint(struct ctl_trail *t, json_t *row)
     if (rc == 0) {
         buf_clear(&t->last);
         buf_add(&t->last, t->bytes.p, t->bytes.n);
+        t->sealed_end = t->to ? ftello(t->to) : 0;
     }
     return rc;
 }
@@ -217,8 +219,9 @@ static void say_whole(const struct ctl_trail *t)
     if (w->head.number > w->sealed)
         term_say(stdout,
                  "the last %llu entries are newer than the last checkpoint: nobody has signed them "
-                 "yet\n",
-                 (unsigned long long)(w->head.number - w->sealed));
+                 "yet%s\n",
+                 (unsigned long long)(w->head.number - w->sealed),
+                 t->order->to ? ", and they are not in the copy" : "");
 }
 
 static int keep_checkpoint(struct ctl_trail *t)
@@ -226,11 +229,30 @@ static int keep_checkpoint(struct ctl_trail *t)
     return t->order->from ? 0 : file_write_atomic(t->kept, buf_span(&t->last), 0600, &t->err);
 }
 
+/* The broker goes on while it is read. A copy ends with a checkpoint, so that all of it is signed:
+ * else whoever has it could drop the last checkpoint and alter what is before it. */
+static bool cut_unsigned(struct ctl_trail *t)
+{
+    return !t->whole || t->walk.head.number == t->walk.sealed ||
+           ftruncate(fileno(t->to), t->sealed_end) == 0;
+}
+
+static int check_signed(const struct ctl_trail *t, struct error *why)
+{
+    const struct audit_walk *w = &t->walk;
+    if (!t->order->from || w->head.number == w->sealed)
+        return 0;
+    return error_set(why, -EBADMSG,
+                     "entries %llu to %llu come after the last checkpoint, so nobody has signed "
+                     "them; a copy that `lbctl audit export` has made ends with a checkpoint",
+                     (unsigned long long)w->sealed + 1, (unsigned long long)w->head.number);
+}
+
 static int close_copy(struct ctl_trail *t)
 {
     if (!t->to)
         return 0;
-    bool good = fflush(t->to) == 0 && fsync(fileno(t->to)) == 0;
+    bool good = fflush(t->to) == 0 && cut_unsigned(t) && fsync(fileno(t->to)) == 0;
     int rc = good ? 0 : error_errno(&t->err, errno, "%s", t->order->to);
     if (fclose(t->to) != 0 && good)
         rc = error_errno(&t->err, errno, "%s", t->order->to);
@@ -244,6 +266,9 @@ static int finish(struct ctl_trail *t, char **argv)
     int rc = t->rc;
     if (rc == 0)
         rc = audit_walk_end(&t->walk, &why);
+    if (rc == 0)
+        rc = check_signed(t, &why);
+    t->whole = rc == 0;
     int copied = close_copy(t);
     if (copied < 0)
         ctl_fail(argv, EXIT_RAN_AND_FAILED, &t->err);

@@ -26,12 +26,53 @@ static void a_question_beyond_the_budget_is_answered_busy_and_others_are_served(
     assert_int_equal(error.req, 7);
     assert_int_equal(error.code, REFUSAL_BUSY);
     assert_true(error.retry_ms > 0);
+    assert_true(memmem(error.text.p, error.text.n, "'anna' has", 10));
     hear(&otto, rows, &rows);
     budgets_give(budgets, &anna.key.transport, BUDGET_QUESTIONS, most);
     say(&anna, query, .req = 9, .what = span_str("history"));
     hear(&anna, rows, &rows);
     assert_int_equal(rows.req, 9);
     assert_int_equal(questions_of(&anna), 0);
+    say(&otto, query, .req = 10, .what = span_str("principals"));
+    hear(&otto, rows, &rows);
+    struct wire_iter it = wire_iter(&rows.rows);
+    struct span row;
+    assert_true(wire_next(&it, &row) &&
+                memmem(row.p, row.n, "\"name\":\"anna\"", 13)); /* what she was refused stays */
+    btest_bye(&otto);
+    btest_bye(&anna);
+    btest_bye(&etl1);
+}
+
+static void every_query_that_asks_the_store_counts(void **state)
+{
+    static const char *const all[] = {"history", "parents", "run",  "evidence",
+                                      "find",    "audit",   "trail"};
+    struct btest *w = *state;
+    struct btest_peer anna, etl1, otto;
+    struct m_error error;
+    struct buf where = {0};
+    static const char *const grants[] = {"watch *@*"};
+    btest_principal(w, &otto, "otto", ROLE_CALLER, 9, grants, 1);
+    btest_caller_and_worker(w, &anna, &etl1);
+    btest_connect(&otto);
+    struct budgets *budgets = w->broker->shell.budgets;
+    uint64_t most = budgets_limit(budgets, BUDGET_QUESTIONS);
+    budgets_found(budgets, &otto.key.transport, BUDGET_QUESTIONS, most);
+    value_add_str(&where, span_str("run"));
+    value_add_str(&where, span_str("019aa5c3-5c74-7abc-8def-0123456789ab"));
+    const struct wire_list one = wire_list_from(&where, 1), none = {.count = 0};
+    for (unsigned i = 0; i < sizeof all / sizeof *all; i++) {
+        const bool of_run = strcmp(all[i], "run") == 0 || strcmp(all[i], "evidence") == 0 ||
+                            strcmp(all[i], "find") == 0;
+        say(&otto, query, .req = i + 1, .what = span_str(all[i]), .where = of_run ? one : none);
+        hear(&otto, error, &error);
+        assert_int_equal(error.req, i + 1);
+        if (error.code != REFUSAL_BUSY)
+            fail_msg("%s: " SPAN_FMT, all[i], SPAN_ARG(error.text));
+    }
+    buf_free(&where);
+    budgets_give(budgets, &otto.key.transport, BUDGET_QUESTIONS, most);
     btest_bye(&otto);
     btest_bye(&anna);
     btest_bye(&etl1);
@@ -84,6 +125,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_world(a_question_beyond_the_budget_is_answered_busy_and_others_are_served),
+        in_world(every_query_that_asks_the_store_counts),
         in_world(the_questions_of_a_session_end_with_it),
         in_world(a_lookup_beyond_the_budget_is_answered_busy),
     };

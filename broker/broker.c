@@ -200,10 +200,18 @@ static void open_core(struct broker *b)
     b->shell.core = bcore_new(&c);
 }
 
+static const char *name_of_key(void *broker, const struct hash *key)
+{
+    const struct broker *b = broker;
+    const struct certificate *c = b->shell.known ? known_by_key(b->shell.known, key) : NULL;
+    return c ? c->name : NULL;
+}
+
 static void open_budgets(struct broker *b)
 {
     const struct broker_options *o = &b->options;
     b->shell.budgets = budgets_new();
+    budgets_name_by(b->shell.budgets, name_of_key, b);
     for (unsigned i = 0; i < BUDGET_COUNT; i++)
         if (o->budgets[i])
             budgets_set_limit(b->shell.budgets, i, o->budgets[i]);

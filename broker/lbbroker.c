@@ -22,7 +22,7 @@ static const char EXAMPLES[] =
     "  lbbroker                 run with etc/broker.yaml (made by: lbctl init)\n"
     "  lbbroker check           check configuration, keys, store and port\n"
     "  lbbroker rotate          a new key, with an administrator's help\n"
-    "  lbbroker --restored      once, after putting a backup back: hold what was live in it\n"
+    "  lbbroker --restored      once, with a backup: hold what was live in it\n"
     "  lbbroker --listen 'tcp://*:7411' --log-level debug\n";
 
 static const struct option_row ROWS[] = {

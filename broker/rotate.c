@@ -28,11 +28,12 @@ static const struct option_row rows[] = {
 };
 
 static const char examples[] =
-    "Sessions must hear of the new key before it is used, so the broker is restarted twice.\n"
+    "Sessions must hear of the new key before it is used, so the broker is restarted\n"
+    "twice.\n"
     "At an administrator's:\n"
     "  ssh wh0 lbbroker rotate | lbctl certificates sign >broker.word\n"
     "  ssh wh0 lbbroker rotate --take <broker.word\n"
-    "  ssh wh0 systemctl restart lbbroker         announces it; wait until all have connected\n"
+    "  ssh wh0 systemctl restart lbbroker   announces it; wait for all to connect\n"
     "  ssh wh0 lbbroker rotate --now\n"
     "  ssh wh0 systemctl restart lbbroker\n"
     "Who did not connect in between runs: lbctl certificates trust <broker.word\n";

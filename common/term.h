@@ -94,7 +94,8 @@ void term_table_addf(struct term_table *t, enum term_mood mood, const char *fmt,
     __attribute__((format(printf, 3, 4)));
 size_t term_table_rows(const struct term_table *t); /* complete or not */
 /* Appends titles and rows, columns two spaces apart, fitted to the page of `term`.
- * Elsewhere (a pipe, a file) nothing is cut or left out. No rows: nothing is written. */
+ * Elsewhere (a pipe, a file) nothing is cut or left out. Without any title there is no line of
+ * titles. No rows: nothing is written. */
 void term_table_print(const struct term_table *t, const struct term *term, struct buf *out);
 
 /* ---- times, in the zone of this process (TZ, /etc/localtime) ---- */

@@ -258,7 +258,11 @@ void term_table_print(const struct term_table *t, const struct term *term, struc
         texts[i] = span_str(t->columns[i].title);
         moods[i] = TERM_BOLD;
     }
-    print_row(t, term, widths, texts, moods, out);
+    bool titled = false;
+    for (size_t i = 0; i < t->n; i++)
+        titled |= texts[i].n > 0;
+    if (titled)
+        print_row(t, term, widths, texts, moods, out);
     for (size_t row = 0; row < term_table_rows(t); row++) {
         for (size_t i = 0; i < t->n; i++) {
             const struct term_cell none = {0};

@@ -153,6 +153,17 @@ static void wide_characters_are_aligned_by_their_columns(void **state)
     term_table_free(&t);
 }
 
+static void a_table_without_titles_begins_with_its_first_row(void **state)
+{
+    static const struct term_column columns[] = {{"", 0}, {"", 0}};
+    struct term_table *t = term_table_new(columns, 2);
+    (void)state;
+    term_table_add(t, "entry");
+    term_table_add(t, "17");
+    prints(t, 80, "entry  17\n");
+    term_table_free(&t);
+}
+
 static void a_table_makes_its_cells_safe_and_may_be_empty(void **state)
 {
     (void)state;
@@ -176,6 +187,7 @@ int main(void)
         cmocka_unit_test(no_row_is_ever_wider_than_the_page),
         cmocka_unit_test(an_optional_column_without_any_text_is_left_out_on_a_terminal),
         cmocka_unit_test(wide_characters_are_aligned_by_their_columns),
+        cmocka_unit_test(a_table_without_titles_begins_with_its_first_row),
         cmocka_unit_test(a_table_makes_its_cells_safe_and_may_be_empty),
     };
     term_unicode_set(true);

@@ -12,8 +12,7 @@
 
 struct budget_entry {
     struct budget_account account; /* account.name points to `name` */
-    char name[LIMIT_NAME + 1];
-    bool idle; /* in the count of those that use nothing */
+    bool idle;                     /* in the count of those that use nothing */
     UT_hash_handle hh;
 };
 
@@ -21,6 +20,8 @@ struct budgets {
     struct budget_entry *entries; /* in the order of their first use */
     unsigned n_idle;
     uint64_t limit[BUDGET_COUNT], pool[BUDGET_COUNT], total[BUDGET_COUNT];
+    budget_name *name;
+    void *self;
 };
 
 const struct budget_row *budget_row(enum budget b)
@@ -165,16 +166,20 @@ static struct budget_entry *open_entry(struct budgets *b, const struct hash *who
         return e;
     e = mem_zalloc(1, sizeof *e);
     e->account.key = *who;
-    e->account.name = e->name;
     HASH_ADD_KEYPTR(hh, b->entries, &e->account.key, sizeof e->account.key, e);
     return e;
 }
 
-void budgets_name(struct budgets *b, const struct hash *who, const char *name)
+void budgets_name_by(struct budgets *b, budget_name *name, void *self)
 {
-    struct budget_entry *e = entry_of(b, who);
-    if (e)
-        snprintf(e->name, sizeof e->name, "%s", name);
+    b->name = name;
+    b->self = self;
+}
+
+static const char *name_of(const struct budgets *b, const struct budget_entry *e)
+{
+    const char *name = b->name ? b->name(b->self, &e->account.key) : NULL;
+    return name ? name : "";
 }
 
 bool budget_share_fits(uint64_t own, uint64_t amount, uint64_t used, uint64_t size,
@@ -203,12 +208,14 @@ static int refuse(const struct budgets *b, const struct budget_entry *e, enum bu
                   struct error *err)
 {
     const struct budget_row *row = budget_row(which);
+    const char *name = name_of(b, e);
+    name = *name ? name : "a key without a name";
     if (row->kind == BUDGET_KIND_SHARE)
         return error_set(err, -EDQUOT,
-                         "'%s' uses its share of what is free (%s; setting budgets: %s=%llu)",
-                         e->name, row->text, row->word, (unsigned long long)b->limit[which]);
+                         "'%s' uses its share of what is free (%s; setting budgets: %s=%llu)", name,
+                         row->text, row->word, (unsigned long long)b->limit[which]);
     return error_set(err, -EDQUOT, "'%s' has reached the limit of %llu %s (setting budgets: %s)",
-                     e->name, (unsigned long long)b->limit[which], row->text, row->word);
+                     name, (unsigned long long)b->limit[which], row->text, row->word);
 }
 
 static void add(struct budgets *b, struct budget_entry *e, enum budget which, uint64_t amount)
@@ -261,6 +268,9 @@ uint64_t budgets_used(const struct budgets *b, const struct hash *who, enum budg
 void budgets_each(const struct budgets *b,
                   void (*take)(void *self, const struct budget_account *account), void *self)
 {
-    for (const struct budget_entry *e = b->entries; e; e = e->hh.next)
-        take(self, &e->account);
+    for (const struct budget_entry *e = b->entries; e; e = e->hh.next) {
+        struct budget_account a = e->account;
+        a.name = name_of(b, e);
+        take(self, &a);
+    }
 }

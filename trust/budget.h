@@ -77,8 +77,10 @@ void budgets_free(struct budgets **b);
 void budgets_set_limit(struct budgets *b, enum budget which, uint64_t limit);
 void budgets_set_pool(struct budgets *b, enum budget which, uint64_t size);
 uint64_t budgets_limit(const struct budgets *b, enum budget which);
-/* The name of the principal with this key, for people; copied. */
-void budgets_name(struct budgets *b, const struct hash *who, const char *name);
+/* Who tells the name of the principal with this key, for people; NULL: it is not known. It is asked
+ * when a name is shown: accounts come and go, and a key has none before its holder has joined. */
+typedef const char *budget_name(void *self, const struct hash *who);
+void budgets_name_by(struct budgets *b, budget_name *name, void *self);
 
 /* Takes `amount`: 0. -EDQUOT: nothing was taken, the refusal was counted, and *err is the sentence
  * for ERROR `busy`. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proto/outcome.h"
+#include "trust/audit.h"
 #include "trust/call.h"
 #include "trust/revocation.h"
 
@@ -181,21 +182,30 @@ static void check_signature(struct evidence_check *c)
 static void check_broker(struct evidence_check *c)
 {
     const struct evidence_bundle *e = c->e;
-    struct d_signed s;
-    struct error err = {0};
     const char *part = "broker_certificate";
     if (e->broker_certificate.n &&
         open_certificate(c, part, e->broker_certificate, beginning_of(e->broker_certificate),
                          &c->broker) &&
         c->broker.role != ROLE_BROKER)
         tell(c, part, false, "it is of a %s, not of a broker", role_word(c->broker.role));
+}
+
+/* It says which audit trail there was when this was handed out; the trail must hold it for ever. */
+static void check_checkpoint(struct evidence_check *c)
+{
+    const struct evidence_bundle *e = c->e;
+    struct d_checkpoint d;
+    struct error err = {0};
     if (!e->checkpoint.n)
         return;
-    if (envelope_open("checkpoint", e->checkpoint, &c->broker.sign_key, &s, &err) < 0 ||
-        certificate_check_signer(&c->broker, "checkpoint", &s, &err) < 0)
+    if (!e->broker_certificate.n)
+        tell(c, "checkpoint", false, "the broker's certificate, which verifies it, is missing");
+    else if (audit_checkpoint_open(e->checkpoint, e->broker_certificate, c->anchors, &d, &err) < 0)
         tell(c, "checkpoint", false, "%s", err.text);
     else
-        tell(c, "checkpoint", true, "the broker '%s' signed it", c->broker.name);
+        tell(c, "checkpoint", true,
+             "the broker '" SPAN_FMT "' signed it: number %llu, at entry %llu of the audit trail",
+             SPAN_ARG(d.broker), (unsigned long long)d.seq, (unsigned long long)d.number);
 }
 
 static void check_revoked(struct evidence_check *c, const struct revocations *list,
@@ -233,6 +243,7 @@ bool evidence_verify(const struct evidence_bundle *e, const struct trust_anchors
     check_outcome(&c);
     check_signature(&c);
     check_broker(&c);
+    check_checkpoint(&c);
     check_revocations(&c);
     certificate_free(&c.caller);
     certificate_free(&c.signer);

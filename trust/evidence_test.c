@@ -1,6 +1,7 @@
 /* evidence_test.c - evidence verifies with the administrators' keys alone, and each alteration of
  * each part is found and named. */
 #include "proto/outcome.h"
+#include "trust/audit.h"
 #include "trust/call.h"
 #include "trust/evidence.h"
 #include "trust/fixture.h"
@@ -9,7 +10,7 @@
 /* The whole story of one run of anna's call at etl, which wh1 ran. */
 struct evidence_story {
     struct trust_anchors anchors;
-    struct buf call, caller, outcome, signature, server, broker, list;
+    struct buf call, caller, outcome, signature, server, broker, list, checkpoint;
     struct evidence_bundle e;
     struct d_call body;
     struct hash digest;
@@ -54,6 +55,21 @@ static void sign_call(struct evidence_story *s)
     call_digest(envelope.body, &s->digest);
 }
 
+static void sign_checkpoint(struct evidence_story *s, const char *cluster)
+{
+    struct key broker = fixture_key('b');
+    struct error err = {0};
+    const struct d_checkpoint c = {.cluster = span_str(cluster),
+                                   .broker = span_str("wh0"),
+                                   .seq = 4,
+                                   .number = 17,
+                                   .at = NOW + HOUR + 1};
+    buf_clear(&s->checkpoint);
+    if (audit_checkpoint_sign(&c, &broker, "wh0", 2, &s->checkpoint, &err) < 0)
+        fail_msg("%s", err.text);
+    s->e.checkpoint = buf_span(&s->checkpoint);
+}
+
 static const struct d_outcome GOOD = {.delivery = DELIVERY_CALLED,
                                       .job = JOB_SUCCEEDED,
                                       .package = PACKAGE_SUCCEEDED,
@@ -90,12 +106,13 @@ static void begin(struct evidence_story *s)
                                     .revocations = buf_span(&s->list)};
     memset(s->e.run.b, 5, sizeof s->e.run.b);
     sign_result(s, &GOOD);
+    sign_checkpoint(s, "test");
 }
 
 static void end(struct evidence_story *s)
 {
     struct buf *all[] = {&s->call,   &s->caller, &s->outcome, &s->signature,
-                         &s->server, &s->broker, &s->list};
+                         &s->server, &s->broker, &s->list,    &s->checkpoint};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         buf_free(all[i]);
     anchors_free(&s->anchors);
@@ -132,8 +149,8 @@ static void evidence_verifies_with_the_administrators_keys_alone(void **state)
     begin(&s);
     if (!evidence_verify(&s.e, &s.anchors, note, &bad))
         fail_msg("%s: %s", bad.parts, bad.texts);
-    assert_int_equal(bad.good, 7);
-    s.e.broker_certificate = s.e.revocations = SPAN_NONE;
+    assert_int_equal(bad.good, 8);
+    s.e.broker_certificate = s.e.checkpoint = s.e.revocations = SPAN_NONE;
     assert_true(evidence_verify(&s.e, &s.anchors, NULL, NULL));
     end(&s);
 }
@@ -152,6 +169,7 @@ static void every_altered_byte_of_every_document_is_found_and_its_part_named(voi
                      {"signature", &s.signature},
                      {"signer_certificate", &s.server},
                      {"broker_certificate", &s.broker},
+                     {"checkpoint", &s.checkpoint},
                      {"revocations", &s.list}};
     for (size_t d = 0; d < sizeof documents / sizeof *documents; d++)
         for (size_t i = 0; i < documents[d].bytes->n; i++) {
@@ -257,6 +275,21 @@ static void a_brokers_own_word_is_no_evidence(void **state)
     end(&s);
 }
 
+static void a_checkpoint_of_another_cluster_or_that_nobody_vouches_for_is_found(void **state)
+{
+    struct evidence_story s;
+    (void)state;
+    begin(&s);
+    sign_checkpoint(&s, "other");
+    assert_found(&s, "checkpoint", "another cluster");
+    sign_checkpoint(&s, "test");
+    s.e.broker_certificate = buf_span(&s.server);
+    assert_found(&s, "checkpoint", "server");
+    s.e.broker_certificate = SPAN_NONE;
+    assert_found(&s, "checkpoint", "is missing");
+    end(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -268,6 +301,7 @@ int main(void)
         cmocka_unit_test(a_revoked_certificate_proves_nothing),
         cmocka_unit_test(a_result_from_after_the_end_of_its_certificate_is_found),
         cmocka_unit_test(a_brokers_own_word_is_no_evidence),
+        cmocka_unit_test(a_checkpoint_of_another_cluster_or_that_nobody_vouches_for_is_found),
     };
     return cmocka_run_group_tests(tests, fixture_setup, NULL);
 }

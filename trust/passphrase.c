@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +34,11 @@ static const char *file_of(void)
 {
     const char *path = option_file ? option_file : secure_getenv("LONGBOAT_PASSPHRASE_FILE");
     return path && *path ? path : NULL;
+}
+
+bool passphrase_has_file(void)
+{
+    return file_of() != NULL;
 }
 
 static int open_terminal(void)
@@ -76,21 +83,75 @@ static int from_file(const char *path, char ret[PASSPHRASE_MAX], struct error *e
     return rc;
 }
 
-/* Reads a line without showing it. The terminal is as it was even if reading fails. */
+/* A signal that ends or stops the program while nothing is shown would leave the terminal so. It
+ * ends the reading instead, and is raised again when the terminal is as it was. */
+static const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
+enum { SIGNALS = sizeof signals / sizeof *signals };
+static volatile sig_atomic_t caught;
+
+static void on_signal(int number)
+{
+    caught = number;
+}
+
+/* They stay blocked but for wait_for_line, so that none comes between a look and a sleep. */
+struct passphrase_signals {
+    struct sigaction handlers[SIGNALS];
+    sigset_t mask;
+};
+
+static void catch_signals(struct passphrase_signals *was)
+{
+    const struct sigaction mine = {.sa_handler = on_signal};
+    sigset_t ours;
+    caught = 0;
+    sigemptyset(&ours);
+    for (int i = 0; i < SIGNALS; i++)
+        sigaddset(&ours, signals[i]);
+    sigprocmask(SIG_BLOCK, &ours, &was->mask);
+    for (int i = 0; i < SIGNALS; i++) {
+        sigaction(signals[i], NULL, &was->handlers[i]);
+        if (was->handlers[i].sa_handler != SIG_IGN)
+            sigaction(signals[i], &mine, NULL);
+    }
+}
+
+static void release_signals(const struct passphrase_signals *was)
+{
+    for (int i = 0; i < SIGNALS; i++)
+        sigaction(signals[i], &was->handlers[i], NULL);
+    sigprocmask(SIG_SETMASK, &was->mask, NULL);
+    if (caught)
+        raise(caught);
+}
+
+/* False: a signal came first. */
+static bool wait_for_line(int fd, const struct passphrase_signals *was)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    return ppoll(&p, 1, NULL, &was->mask) > 0;
+}
+
+/* Reads a line without showing it. The terminal is as it was even if reading fails, or a signal
+ * ends it. */
 static int from_terminal(int fd, const char *prompt, char ret[PASSPHRASE_MAX], struct error *err)
 {
     struct termios was, quiet;
+    struct passphrase_signals before;
     char line[PASSPHRASE_MAX];
     if (tcgetattr(fd, &was) < 0)
         return error_errno(err, errno, "cannot ask for a passphrase at this terminal");
     quiet = was;
     quiet.c_lflag &= ~(tcflag_t)ECHO;
+    catch_signals(&before);
     tcsetattr(fd, TCSAFLUSH, &quiet); /* first: what is typed after the prompt must not be seen */
     term_put_fd(fd, span_str(prompt));
-    ssize_t n = read(fd, line, sizeof line); /* a terminal gives a whole line */
+    /* a terminal gives a whole line */
+    ssize_t n = wait_for_line(fd, &before) ? read(fd, line, sizeof line) : -1;
     int why = errno;
     tcsetattr(fd, TCSADRAIN, &was); /* what was typed ahead is for the next prompt */
     term_put_fd(fd, span_str("\n"));
+    release_signals(&before);
     int rc = n < 0 ? error_errno(err, why, "cannot read a passphrase from this terminal")
                    : take_line("what you typed", span_of(line, (size_t)n), ret, err);
     sodium_memzero(line, sizeof line);

@@ -17,6 +17,8 @@ enum {
 void passphrase_may_ask(void);
 /* The file of --passphrase-file, which counts more than LONGBOAT_PASSPHRASE_FILE. NULL: none. */
 void passphrase_use_file(const char *path);
+/* Does a file give it, so that nobody is asked? */
+bool passphrase_has_file(void);
 /* Is there a terminal or a file to get one from? */
 bool passphrase_can_ask(void);
 

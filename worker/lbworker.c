@@ -28,12 +28,12 @@ static const struct option_row rows[] = {
 };
 
 static const char examples[] =
-    "Without a command, runs the worker of this server: it connects to the broker, runs the\n"
-    "steps of jobs through lbrunner, and sends back results and output. Options can also\n"
-    "stand in worker.yaml in the configuration folder.\n"
+    "Without a command, runs the worker of this server: it connects to the broker,\n"
+    "runs the steps of jobs through lbrunner, and sends back results and output.\n"
+    "Options can also stand in worker.yaml in the configuration folder.\n"
     "\n"
     "Commands:\n"
-    "  join     make this machine a server of a cluster, with a token from an administrator\n"
+    "  join     make this machine a server of a cluster, with a token\n"
     "  rotate   make a new key for this server, with an administrator's help\n"
     "  check    say what is right and what is wrong on this server\n"
     "\n"
@@ -46,8 +46,8 @@ static const char examples[] =
     "  lbworker check\n"
     "  LONGBOAT_HOME=$HOME/etl4 lbworker --slots 4\n"
     "\n"
-    "Exit codes: 0 stopped as asked; 1 failed; 2 bad usage; 3 not possible here: this machine\n"
-    "has not joined, or another lbworker runs.\n";
+    "Exit codes: 0 stopped as asked; 1 failed; 2 bad usage; 3 not possible here: this\n"
+    "machine has not joined, or another lbworker runs.\n";
 
 static unsigned default_slots(void)
 {

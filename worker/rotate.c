@@ -20,11 +20,12 @@ static const struct option_row rows[] = {
 };
 
 static const char examples[] =
-    "Makes a new key and prints a request for an administrator; with --take, takes the\n"
-    "answer. Until then, and until the worker is restarted, the old key is used.\n"
+    "Makes a new key and prints a request for an administrator; with --take, takes\n"
+    "the answer. Until then, and until the worker is restarted, the old key is used.\n"
     "\n"
     "Example, at an administrator's:\n"
-    "  ssh etl4 lbworker rotate | lbctl certificates sign | ssh etl4 lbworker rotate --take\n"
+    "  ssh etl4 lbworker rotate | lbctl certificates sign |\n"
+    "      ssh etl4 lbworker rotate --take\n"
     "  ssh etl4 systemctl restart lbworker\n"
     "  lbctl certificates revoke etl4 --old\n"
     "\n"

@@ -29,6 +29,8 @@ struct auditor {
     uint64_t epoch, seq, sealed; /* sealed: the number in the last checkpoint */
     struct hash previous;        /* of the last checkpoint */
     int64_t sealed_at, denied_wall;
+    struct buf seal, kept_seal; /* the newest checkpoint; the newest one that is on disk */
+    uint64_t seal_ticket;
     struct buf bytes; /* of the pieces; their spans hold offsets until auditor_pending */
     struct store_audit *pieces;
     unsigned n_pieces, cap_pieces;
@@ -76,6 +78,8 @@ void auditor_free(struct auditor **auditor)
     ledger_free(&a->ledger);
     buf_free(&a->bytes);
     buf_free(&a->copies);
+    buf_free(&a->seal);
+    buf_free(&a->kept_seal);
     mem_free(&a->pieces);
     mem_free(auditor);
 }
@@ -240,7 +244,25 @@ void auditor_checkpoint(struct auditor *a, int64_t now, int64_t wall)
     a->seq = c.seq;
     a->sealed = c.number;
     a->sealed_at = now;
-    buf_free(&bytes);
+    buf_free(&a->seal);
+    a->seal = bytes;
+    a->seal_ticket = a->made;
+}
+
+struct span auditor_sealed(const struct auditor *a)
+{
+    return buf_span(&a->kept_seal);
+}
+
+/* One that was handed out before it is on disk could be gone after a crash, and another one be
+ * signed in its place. */
+static void keep_seal(struct auditor *a)
+{
+    if (!a->seal.n || a->seal_ticket > a->committed)
+        return;
+    buf_free(&a->kept_seal);
+    a->kept_seal = a->seal;
+    a->seal = (struct buf){0};
 }
 
 void auditor_refresh(struct auditor *a, int64_t now, int64_t wall)
@@ -311,6 +333,7 @@ static void send_copies(struct auditor *a)
 void auditor_committed(struct auditor *a, uint64_t pieces)
 {
     a->committed = pieces;
+    keep_seal(a);
     send_copies(a);
     go_on(a, false);
 }

@@ -67,6 +67,9 @@ void auditor_checkpoint(struct auditor *a, int64_t now, int64_t wall);
 /* The same for a reader: only if there are new entries and the last checkpoint is older than
  * AUDITOR_FRESH_MS. */
 void auditor_refresh(struct auditor *a, int64_t now, int64_t wall);
+/* The newest checkpoint that is on disk, a d_signed; empty: none yet. Valid until the next
+ * auditor_committed. */
+struct span auditor_sealed(const struct auditor *a);
 /* Entries up to `number` go; an entry says so. */
 void auditor_drop(struct auditor *a, int64_t wall, uint64_t number);
 /* The end: writes everything that was gathered, an entry `stop`, and a checkpoint. */

@@ -123,6 +123,29 @@ static void go(void *self, bool cancelled)
     ((struct auditor_desk *)self)->gone += cancelled ? 100 : 1;
 }
 
+static void a_checkpoint_is_shown_only_once_it_is_on_disk(void **state)
+{
+    struct auditor_desk d;
+    struct d_checkpoint c;
+    (void)state;
+    begin(&d);
+    assert_int_equal(auditor_sealed(d.auditor).n, 0);
+    auditor_checkpoint(d.auditor, 1000, NOW);
+    assert_int_equal(auditor_sealed(d.auditor).n, 0);
+    auditor_committed(d.auditor, 1);
+    auditor_act(d.auditor, 2000, NOW, &anna, &(struct auditor_entry){.verb = "invite"});
+    auditor_checkpoint(d.auditor, 2000, NOW);
+    auditor_committed(d.auditor, 2);
+    for (uint64_t seq = 1; seq <= 2; seq++) {
+        if (audit_checkpoint_open(auditor_sealed(d.auditor), buf_span(&d.certificate), &d.anchors,
+                                  &c, &d.err) < 0)
+            fail_msg("%s", d.err.text);
+        assert_int_equal(c.seq, seq);
+        auditor_committed(d.auditor, 3);
+    }
+    end(&d);
+}
+
 static void an_act_waits_until_its_entry_is_on_disk(void **state)
 {
     struct auditor_desk d;
@@ -150,6 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_days_trail_is_whole_with_checkpoints_denials_and_what_was_dropped),
         cmocka_unit_test(a_text_that_is_too_long_or_no_text_is_cut_and_can_be_read),
+        cmocka_unit_test(a_checkpoint_is_shown_only_once_it_is_on_disk),
         cmocka_unit_test(an_act_waits_until_its_entry_is_on_disk),
     };
     return cmocka_run_group_tests(tests, fixture_setup, NULL);

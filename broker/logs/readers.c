@@ -354,6 +354,8 @@ static void judge(struct readers *rs, struct reader *r, const struct store_answe
     size_t size;
     about_of(a->n_records ? a->records[0].body : SPAN_NONE, &about);
     if (!p || !rights_may_see_about(rs->shell->core, p->certificate, &about)) {
+        if (p && about.known)
+            shell_hidden(rs->shell, p, "logs", &r->run);
         shell_error(rs->shell, r->peer, r->req, REFUSAL_UNKNOWN_RUN,
                     "no run with this id is live or in the history");
         reader_free(rs, r);

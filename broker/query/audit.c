@@ -74,7 +74,7 @@ static void hear_audit(void *self, const struct store_answer *a)
         struct d_audit m;
         if (d_audit_decode(a->records[i].body, &m, NULL) < 0)
             continue;                                 /* altered: `lbctl audit verify` names it */
-        if (q->since && m.at < q->since - 86400000) { /* in order, unless the clock jumps */
+        if (q->since && m.at + 86400000 < q->since) { /* in order, unless the clock jumps */
             next = 0;
             break;
         }

@@ -94,7 +94,7 @@ static void hear_evidence(void *self, const struct store_answer *a)
     if (!query_still_there(q, a))
         return;
     about_of(a->n_records ? a->records[0].body : SPAN_NONE, &about);
-    if (!rights_may_see_about(q->shell->core, q->who, &about) || about.is_parent) {
+    if (!query_may_see_about(q, &about) || about.is_parent) {
         query_refuse(q, REFUSAL_UNKNOWN_RUN,
                      "no run with this id is live or in the history; a parent has no result of "
                      "its own");
@@ -112,7 +112,8 @@ static void hear_evidence(void *self, const struct store_answer *a)
                  {"caller_certificate", p.called.certificate},
                  {"outcome", p.ended.outcome},
                  {"signature", p.ended.signature},
-                 {"signer_certificate", certificate_of(q, p.ended.signature)}};
+                 {"signer_certificate", certificate_of(q, p.ended.signature)},
+                 {"checkpoint", auditor_sealed(q->shell->auditor)}};
     if (!*q->after)
         query_row(q, head_of(q, &p));
     for (unsigned i = from_part; i < sizeof parts / sizeof *parts; i++, from = 0)
@@ -127,5 +128,5 @@ void query_evidence(struct query *q)
     if (id_is_zero(q->run))
         query_refuse(q, REFUSAL_BAD_ARGUMENT, "`where` must name a `run`");
     else
-        store_ask(q->shell->store, &ask, hear_evidence, q);
+        query_ask(q, &ask, hear_evidence);
 }

@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "broker/query/query.h"
+#include "broker/shell/about.h"
 
 enum {
     QUERY_PAGE_BYTES = 512 << 10, /* of rows; a frame holds them with room to spare */
@@ -54,6 +55,9 @@ void query_refuse(struct query *q, enum refusal code, const char *text);
 bool query_may_see(const struct query *q, const char *owner, const char *job, const char *address,
                    const char *server);
 
+/* The same of the run that the query names; that it may not see it is in the audit trail then. */
+bool query_may_see_about(const struct query *q, const struct about *about);
+
 /* False, and the query is freed: while the store was asked, the peer has gone or its certificate
  * was revoked. */
 bool query_still_there(struct query *q, const struct store_answer *a);
@@ -77,7 +81,7 @@ void query_find(struct query *q);    /* find.c */
 void query_history(struct query *q); /* past.c */
 void query_run(struct query *q);
 void query_evidence(struct query *q); /* evidence.c */
-void query_servers(struct query *q); /* live.c */
+void query_servers(struct query *q);  /* live.c */
 void query_packages(struct query *q);
 void query_certificates(struct query *q);
 void query_whoami(struct query *q);

@@ -68,6 +68,15 @@ bool query_still_there(struct query *q, const struct store_answer *a)
     return false;
 }
 
+bool query_may_see_about(const struct query *q, const struct about *about)
+{
+    if (rights_may_see_about(q->shell->core, q->who, about))
+        return true;
+    if (about->known)
+        shell_hidden(q->shell, shell_find_peer(q->shell, q->peer), "query", &q->run);
+    return false;
+}
+
 /* ---- Pages of the store */
 void query_ask(struct query *q, const struct store_question *ask, store_hear *hear)
 {

@@ -123,7 +123,7 @@ static void hear_run(void *self, const struct store_answer *a)
     if (!query_still_there(q, a))
         return;
     about_of(a->n_records ? a->records[0].body : SPAN_NONE, &about);
-    if (!rights_may_see_about(q->shell->core, q->who, &about)) {
+    if (!query_may_see_about(q, &about)) {
         query_refuse(q, REFUSAL_UNKNOWN_RUN, "no run with this id is live or in the history");
         return;
     }

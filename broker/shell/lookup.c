@@ -109,9 +109,12 @@ static void hear_run(void *self, const struct store_answer *a)
             l->shell, l->peer, l->req, REFUSAL_STATE,
             "run %s is a parent that has not ended; follow its children or its events instead",
             id_format(l->run, text));
-    else if (p && l->req)
+    else if (p && l->req) {
+        if (about.known && p->certificate && !may)
+            shell_hidden(l->shell, p, "follow", &l->run);
         shell_error(l->shell, l->peer, l->req, REFUSAL_UNKNOWN_RUN,
                     "run %s is neither live nor in the history", id_format(l->run, text));
+    }
     buf_free(&outcome);
     lookup_free(l);
 }

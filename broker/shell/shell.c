@@ -94,6 +94,24 @@ void shell_note(struct shell *sh, const char *by, const char *verb, const char *
                                                .reason = span_str(text)});
 }
 
+void shell_hidden(struct shell *sh, const struct shell_peer *p, const char *verb,
+                  const struct id *run)
+{
+    char id[ID_TEXT];
+    const struct ledger_who who = {.name = p->who.name,
+                                   .role = p->who.role,
+                                   .address = p->address,
+                                   .key = p->key,
+                                   .serial = p->certificate ? p->certificate->serial : 0};
+    const struct auditor_entry e = {.verb = verb,
+                                    .object = id_format(*run, id),
+                                    .decision = AUDIT_DENIED,
+                                    .code = REFUSAL_UNKNOWN_RUN,
+                                    .reason = "the run is another's, and no grant shows it: the "
+                                              "answer was that there is none"};
+    auditor_deny(sh->auditor, loop_now(sh->loop), loop_now_wall(sh->loop), &who, &e);
+}
+
 void shell_drop(struct shell *sh, struct shell_peer *p, enum refusal code, const char *text)
 {
     shell_refused(sh, p->handle, code, span_str(text));

@@ -95,6 +95,10 @@ void shell_done(struct shell *sh, uint64_t peer, uint64_t req, const char *fmt, 
     __attribute__((format(printf, 4, 5)));
 /* Tells the audit trail that this is how the message that is being taken was answered. */
 void shell_refused(struct shell *sh, uint64_t peer, enum refusal code, struct span text);
+/* Tells it that a principal asked by `verb` for a run that it may not see, and is told that there
+ * is none. For what is judged only when the store has answered. */
+void shell_hidden(struct shell *sh, const struct shell_peer *p, const char *verb,
+                  const struct id *run);
 /* Ends the session: REFUSED is the last message. Frees p. */
 void shell_drop(struct shell *sh, struct shell_peer *p, enum refusal code, const char *text);
 /* Adds a line to the view `events` that is not a record of the core: a denial, an invitation, a

@@ -236,7 +236,7 @@ static bool answer_history(struct history *h, const struct store_question *q, st
         a->at = (uint64_t)sqlite3_column_int64(st, 0);
         n++;
         before = q->filter.since &&
-                 sqlite3_column_int64(st, ROW_COLUMNS) < q->filter.since - (int64_t)86400000;
+                 sqlite3_column_int64(st, ROW_COLUMNS) + (int64_t)86400000 < q->filter.since;
         if (before)
             break;
         if (row_matches(st, &q->filter))

@@ -99,6 +99,29 @@ found() { # found TEXT: verifying the tampered trail says so
     not lbctl release "$(cat "$demo/hers")" --rerun
 }
 
+@test "who asks for an ended run of another is told that there is none, and is in the trail" {
+    join_principal mal 'call *@etl'
+    as anna lbsubmit --package say --pool etl --quiet
+    python - "$demo/mal" "$(last_run package:say)" <<END
+import sys, uuid
+sys.path.insert(0, "$BATS_TEST_DIRNAME")
+import peer
+lb, run = peer.lb, sys.argv[2]
+p = peer.Peer(peer.Identity(sys.argv[1]))
+assert p.hello()[0] == lb.WELCOME
+of = uuid.UUID(run).bytes
+for message in ((lb.FOLLOW, 1, of, 1), (57, 2, of, "", 0, False),
+                (lb.QUERY, 3, "evidence", {"run": run}, "", 10)):
+    answer = p.ask(*message)
+    assert answer[0] == lb.ERROR and answer[2] == 16, answer
+p.close()
+END
+    local verb
+    for verb in follow logs query; do
+        has ".principal == \"mal\" and .verb == \"$verb\" and .decision == \"denied\""
+    done
+}
+
 @test "a revoked principal is denied its session, and that is in the trail" {
     join_principal rudi 'call *@etl'
     lbctl certificates revoke rudi --reason 'left'
@@ -141,6 +164,17 @@ found() { # found TEXT: verifying the tampered trail says so
     python "$BATS_TEST_DIRNAME/trail.py" "$(db)" >"$demo/again.jsonl" # the store says the same
     run lbctl audit verify "$demo/again.jsonl"
     [ "$status" -eq 0 ]
+}
+
+@test "a copy without its last checkpoint is not whole: nobody has signed its end" {
+    lbctl drain etl1 --reason 'to be cut off'
+    lbctl undrain etl1
+    lbctl audit export -o "$demo/ends"
+    tail -n 1 "$demo/ends" | grep -q '"checkpoint"'
+    sed '$d' "$demo/ends" >"$demo/cut"
+    run lbctl audit verify "$demo/cut"
+    [ "$status" -eq 1 ]
+    assert_has "nobody has signed"
 }
 
 @test "the store refuses to change or delete what is in the trail" {

@@ -44,6 +44,7 @@ no_finding() {
     finding ok store
     finding ok server etl1
     finding ok key_mode broker.key
+    finding note audit_copy broker.yaml
     no_finding bad key_mode
     python "$BATS_TEST_DIRNAME/schema.py" finding 10 <<<"$output"
 }
@@ -62,6 +63,36 @@ no_finding() {
     finding warn passphrase sign.key
     run as anna lbctl doctor --local --json
     finding ok passphrase sign.key
+}
+
+@test "a copy of the audit trail elsewhere is no finding" {
+    cp "$demo/broker/etc/broker.yaml" "$demo/yaml"
+    echo 'audit_copy: journald' >>"$demo/broker/etc/broker.yaml"
+    run lbctl doctor --local --json --broker-home "$demo/broker"
+    cp "$demo/yaml" "$demo/broker/etc/broker.yaml"
+    no_finding note audit_copy
+}
+
+@test "a caller that believes unsigned results is a warning" {
+    echo 'unsigned_results: accept' >>"$demo/anna/etc/client.yaml"
+    run as anna lbctl doctor --local --json
+    sed -i '/unsigned_results/d' "$demo/anna/etc/client.yaml"
+    finding warn unsigned_results client.yaml
+}
+
+@test "who was refused what is beyond a budget is a note" {
+    python - "$demo/anna" <<END
+import sys
+sys.path.insert(0, "$BATS_TEST_DIRNAME")
+import peer
+p = peer.Peer(peer.Identity(sys.argv[1]))
+assert p.hello()[0] == peer.lb.WELCOME
+p.say(*[peer.lb.pack(peer.lb.SUBSCRIBE, n, 0, 0, {}, 0) for n in range(1, 70)])
+assert p.hear_of((peer.lb.ERROR,))
+p.close()
+END
+    run lbctl doctor --json
+    finding note budget anna
 }
 
 @test "a key that others can read is bad, with the command that mends it" {

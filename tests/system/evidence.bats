@@ -89,6 +89,7 @@ end_false_broker() {
     cat "$demo/checks"
     grep -q "^good  signature .*'etl1' signed this outcome" "$demo/checks"
     grep -q "^good  call .*job package:say at etl" "$demo/checks"
+    grep -q "^good  checkpoint .*at entry [1-9][0-9]* of the audit trail" "$demo/checks"
     not grep -q BAD "$demo/checks"
     lbctl evidence verify "$demo/fail.evidence"
 }
@@ -111,6 +112,19 @@ end_false_broker() {
     run lbctl evidence verify "$demo/altered"
     [ "$status" -eq 1 ]
     assert_has "extra"
+}
+
+@test "evidence without a list of revoked certificates says so" {
+    jq 'del(.revocations)' "$demo/say.evidence" >"$demo/listless"
+    run lbctl evidence verify "$demo/listless"
+    [ "$status" -eq 0 ]
+    assert_has "no list of revoked certificates is in"
+}
+
+@test "the checkpoint in the evidence is one of the audit trail's" {
+    lbctl audit export -o "$demo/trail"
+    jq -r .checkpoint "$demo/say.evidence" >"$demo/checkpoint"
+    grep -qF "\"$(cat "$demo/checkpoint")\"" "$demo/trail"
 }
 
 @test "other administrators' keys vouch for nothing" {

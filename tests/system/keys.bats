@@ -106,6 +106,26 @@ on_terminal() {
     assert_has "the passphrase is wrong"
 }
 
+@test "ctrl-c at the passphrase ends the program, and the terminal shows again what is typed" {
+    unset LONGBOAT_PASSPHRASE_FILE
+    timeout 20 python - lbctl whoami <<'END'
+import fcntl, os, pty, signal, struct, sys, termios
+pid, fd = pty.fork()
+if pid == 0:
+    os.execvp(sys.argv[1], sys.argv[1:])
+number = struct.unpack("i", fcntl.ioctl(fd, 0x80045430, bytes(4)))[0]
+terminal = os.open(f"/dev/pts/{number}", os.O_RDWR | os.O_NOCTTY)
+shown = b""
+while b"Passphrase of" not in shown:
+    shown += os.read(fd, 4096)
+assert not termios.tcgetattr(terminal)[3] & termios.ECHO
+os.write(fd, b"half a pass\x03")
+status = os.waitpid(pid, 0)[1]
+assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGINT, status
+assert termios.tcgetattr(terminal)[3] & termios.ECHO
+END
+}
+
 @test "without a terminal the sentence names the file of the passphrase" {
     unset LONGBOAT_PASSPHRASE_FILE
     run setsid lbctl whoami
@@ -124,6 +144,9 @@ on_terminal() {
 @test "a passphrase can be changed, removed and set again; the key stays" {
     printf 'another four words\n' >"$demo/new"
     chmod 600 "$demo/new"
+    run lbctl key passphrase
+    [ "$status" -ne 0 ]
+    assert_has --new-passphrase-file
     lbctl key passphrase --new-passphrase-file "$demo/new"
     run lbctl whoami
     [ "$status" -eq 3 ]

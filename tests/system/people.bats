@@ -75,6 +75,13 @@ parent_run() {
             }
         done
     done
+    for c in lbbroker "lbbroker rotate" lbworker "lbworker rotate" lbsubmit lbmon; do
+        wide=$($c --help | awk 'length > 80')
+        [ -z "$wide" ] || {
+            echo "$c --help: $wide"
+            return 1
+        }
+    done
 }
 
 @test "show of a parent has its tasks, its children and why a task was skipped" {
