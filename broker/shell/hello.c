@@ -136,8 +136,6 @@ static struct shell_peer *add_peer(struct shell *sh, uint64_t handle, const stru
         p->who.pools = (const char *const *)c->pools;
         p->who.n_pools = (unsigned)c->n_pools;
     }
-    if (c && sh->budgets)
-        budgets_name(sh->budgets, key, c->name);
     HASH_ADD(hh, sh->peers, handle, sizeof p->handle, p);
     return p;
 }
