@@ -179,7 +179,7 @@ struct serials {
 static bool take_serial(void *self, struct span json)
 {
     struct serials *s = self;
-    json_t *row = json_parse("row", json, NULL);
+    json_t *row = json_parse_shown("row", json, NULL);
     if (row && strcmp(ctl_text(row, "name"), s->name) == 0 &&
         !json_is_true(json_object_get(row, "revoked")) &&
         (uint64_t)ctl_int(row, "serial") != s->spared) {

@@ -49,7 +49,7 @@ struct pkg_rows {
 static bool take_row(void *self, struct span text)
 {
     struct pkg_rows *r = self;
-    json_t *row = json_parse("the broker's answer", text, &r->err);
+    json_t *row = json_parse_shown("the broker's answer", text, &r->err);
     if (!row)
         return false;
     r->take(r->self, row);

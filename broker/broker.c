@@ -256,7 +256,7 @@ static int open_services(struct broker *b, struct error *err)
     ask_listen(sh);
     int rc = offload_new(&sh->offload, sh->loop, err);
     if (rc == 0)
-        rc = depot_open(&b->depot, sh, depot, b->options.depot_bytes, err);
+        rc = depot_open(&b->depot, sh, depot, b->options.depot_bytes, b->options.retention_ms, err);
     if (rc == 0)
         rc = logs_open(&b->logs, sh, logs, b->options.logs_bytes, err);
     b->sources = (struct query_sources){sh, b->events, b->depot, b->logs};

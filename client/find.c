@@ -76,7 +76,7 @@ static bool take_found(void *self, struct span json)
 {
     struct find_found *f = self;
     struct id run;
-    json_t *row = json_parse("the broker's answer", json, &f->err);
+    json_t *row = json_parse_shown("the broker's answer", json, &f->err);
     if (row && id_parse(text_of(row, "run"), &run, &f->err) == 0) {
         if (f->n++ == 0)
             f->run = run;

@@ -8,6 +8,7 @@
 #include "common/file.h"
 #include "common/mem.h"
 #include "common/suggest.h"
+#include "common/term.h"
 
 char *json_dump_canonical(const json_t *value)
 {
@@ -26,6 +27,57 @@ json_t *json_parse(const char *name, struct span text, struct error *err)
         mem_die();
     if (!value)
         error_set(err, -EINVAL, "%s:%d:%d: %s", name, why.line, why.column, why.text);
+    return value;
+}
+
+/* The text made visible; NULL: it was. */
+static char *shown(const char *text)
+{
+    struct buf safe = {0};
+    term_safe(&safe, span_str(text));
+    char *differs = strcmp(buf_str(&safe), text) != 0 ? mem_strdup(buf_str(&safe)) : NULL;
+    buf_free(&safe);
+    return differs;
+}
+
+static void show_all(json_t *value);
+
+static void show_object(json_t *object)
+{
+    json_t *whole = json_object(), *member;
+    const char *key;
+    json_object_foreach (object, key, member) {
+        char *safe = shown(key);
+        show_all(member);
+        json_object_set(whole, safe ? safe : key, member);
+        mem_free(&safe);
+    }
+    json_object_clear(object);
+    json_object_update(object, whole);
+    json_decref(whole);
+}
+
+/* As deep as json_parse lets a value be. */
+static void show_all(json_t *value)
+{
+    json_t *item;
+    size_t i;
+    if (json_is_object(value))
+        show_object(value);
+    json_array_foreach (value, i, item)
+        show_all(item);
+    if (!json_is_string(value))
+        return;
+    char *safe = shown(json_string_value(value));
+    if (safe)
+        json_string_set(value, safe);
+    mem_free(&safe);
+}
+
+json_t *json_parse_shown(const char *name, struct span text, struct error *err)
+{
+    json_t *value = json_parse(name, text, err);
+    show_all(value);
     return value;
 }
 

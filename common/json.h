@@ -16,7 +16,10 @@ char *json_dump_canonical(const json_t *value);
 /* Parses any JSON value; release it with json_decref. NULL: it is not JSON, or has a key twice or a
  * NUL character; *err begins with "name:line:column: ". */
 json_t *json_parse(const char *name, struct span text, struct error *err);
-/* The same for a file of at most `max` bytes. */
+/* The same for a row that others have filled and that is to be shown: in its texts and keys all is
+ * made visible that could act on a terminal or begin a line (term_safe). */
+json_t *json_parse_shown(const char *name, struct span text, struct error *err);
+/* json_parse for a file of at most `max` bytes. */
 json_t *json_read_file(const char *path, size_t max, struct error *err);
 
 /* Read a member of an object. *ret is set only on success; texts belong to the object. -EINVAL:

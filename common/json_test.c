@@ -82,6 +82,19 @@ static void an_unknown_key_is_refused_with_a_suggestion(void **state)
     json_decref(good);
 }
 
+static void a_row_that_is_shown_has_no_text_that_could_act(void **state)
+{
+    (void)state;
+    const char *row = "{\"a\\nb\":[{\"x\":\"\\u001b[2J\\u202e\"}],\"c\":\"plain\",\"d\":7}";
+    json_t *o = json_parse_shown("row", span_str(row), NULL);
+    char *text = json_dumps(o, JSON_COMPACT);
+    assert_string_equal(
+        text, "{\"a\\\\u000ab\":[{\"x\":\"\\\\u001b[2J\\\\u202e\"}],\"c\":\"plain\",\"d\":7}");
+    free(text);
+    json_decref(o);
+    assert_null(json_parse_shown("row", span_str("{"), NULL));
+}
+
 static void a_file_is_read_up_to_a_limit(void **state)
 {
     const char *path = testing_path(state, "f.json");
@@ -101,6 +114,7 @@ int main(void)
         cmocka_unit_test(invalid_json_is_refused_with_its_place),
         cmocka_unit_test(members_have_types),
         cmocka_unit_test(an_unknown_key_is_refused_with_a_suggestion),
+        cmocka_unit_test(a_row_that_is_shown_has_no_text_that_could_act),
         in_folder(a_file_is_read_up_to_a_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,7 +94,7 @@ static void control_bytes_are_made_visible(void **state)
 {
     listen_to(state, say_control_bytes);
     assert_int_equal(lines(), 1);
-    assert_contains(said, "a\\x0ab\\x1b[2Jc\\x7f \xc3\xa4 \\u202e\n");
+    assert_contains(said, "a\\u000ab\\u001b[2Jc\\u007f \xc3\xa4 \\u202e\n");
 }
 
 static void say_often(void)

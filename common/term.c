@@ -155,9 +155,7 @@ static void add_safe(struct buf *out, struct span text, bool lines)
             buf_add_str(out, "\xef\xbf\xbd");
         else if (lines && (c == '\n' || c == '\t'))
             buf_add(out, text.p + at, 1);
-        else if (c < 0x20 || c == 0x7f)
-            buf_printf(out, "\\x%02x", (unsigned)c);
-        else if ((c >= 0x80 && c < 0xa0) || deceives(c))
+        else if (c < 0x20 || (c >= 0x7f && c < 0xa0) || deceives(c))
             buf_printf(out, "\\u%04x", (unsigned)c);
         else
             buf_add(out, text.p + at, n);

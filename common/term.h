@@ -36,8 +36,8 @@ void term_paint(struct buf *out, const struct term *t, enum term_mood mood, cons
 int term_width(struct span text);
 
 /* Appends text from outside with everything made visible that could act on a terminal or deceive a
- * reader: control bytes as \x1b, C1 controls and characters that change the direction as \u202e,
- * malformed bytes as U+FFFD. */
+ * reader: controls and characters that change the direction as \u202e, malformed bytes as U+FFFD.
+ * What is JSON stays JSON and says the same. */
 void term_safe(struct buf *out, struct span text);
 /* The same, but lines and tabs stay: for logs of children. */
 void term_safe_lines(struct buf *out, struct span text);

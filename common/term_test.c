@@ -88,15 +88,15 @@ static void text_from_outside_cannot_act_on_the_terminal(void **state)
     (void)state;
     struct buf b = {0};
     term_safe(&b, span_str("a\033[2J\r\n\x7f z\xc3\xa4"));
-    says(&b, "a\\x1b[2J\\x0d\\x0a\\x7f z\xc3\xa4");
+    says(&b, "a\\u001b[2J\\u000d\\u000a\\u007f z\xc3\xa4");
     term_safe(&b, span_str("\xc2\x9b"
                            "31m \xe2\x80\xae"
                            "txt \xff"));
     says(&b, "\\u009b31m \\u202etxt \xef\xbf\xbd");
     term_safe(&b, span_of("\0", 1));
-    says(&b, "\\x00");
+    says(&b, "\\u0000");
     term_safe_lines(&b, span_str("a\tb\nc\rd\033"));
-    says(&b, "a\tb\nc\\x0dd\\x1b");
+    says(&b, "a\tb\nc\\u000dd\\u001b");
     buf_free(&b);
 }
 

@@ -26,7 +26,7 @@ static void line_feeds_of_a_format_stay_and_those_of_its_arguments_are_shown(voi
     FILE *f = tmpfile();
     int n = term_say(f, "a\tb\n%s|%d|%.3s\n", "x\ny\tz\r\033[2J\xc2\x9b", 7, "longer");
     char *text = text_of(f);
-    assert_string_equal(text, "a\tb\nx\\x0ay\\x09z\\x0d\\x1b[2J\\u009b|7|lon\n");
+    assert_string_equal(text, "a\tb\nx\\u000ay\\u0009z\\u000d\\u001b[2J\\u009b|7|lon\n");
     assert_int_equal(n, (int)strlen("a\tb\nx\ny\tz\r\033[2J\xc2\x9b|7|lon\n"));
     mem_free(&text);
 }
@@ -56,7 +56,7 @@ static void a_page_keeps_our_marks_and_shows_the_sequences_of_others(void **stat
     assert_true(term_put(f, buf_span(&page)));
     char *text = text_of(f);
     assert_string_equal(text, "\r\033[12A\033[K\033[31mfailed\033[0m\n"
-                              "\\x1b[31mred\\x1b[0m\\x0d\\x08\\x07\033[J");
+                              "\\u001b[31mred\\u001b[0m\\u000d\\u0008\\u0007\033[J");
     mem_free(&text);
     buf_free(&page);
 }

@@ -173,7 +173,7 @@ static void a_table_makes_its_cells_safe_and_may_be_empty(void **state)
     assert_string_equal(buf_str(&b), "");
     term_table_add(t, "a\033b");
     term_table_print(t, &pipe_like, &b);
-    assert_contains(buf_str(&b), "a\\x1bb");
+    assert_contains(buf_str(&b), "a\\u001bb");
     term_table_free(&t);
     buf_free(&b);
 }

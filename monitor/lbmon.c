@@ -91,7 +91,7 @@ static bool print(void *self, uint64_t seq, struct span json)
         buf_add_str(&out, "\n");
     } else {
         struct error err = {0};
-        json_t *event = json_parse("event", json, &err);
+        json_t *event = json_parse_shown("event", json, &err);
         m->line.term = term_of(STDOUT_FILENO); /* its window may have changed */
         if (event)
             print_line(m, event, &out);

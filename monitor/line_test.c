@@ -105,7 +105,7 @@ static void other_events_say_what_they_are_about(void **state)
         "\"run\":\"0198c1f2-7a10-7cc3-9d1e-6a9f4b3c2d10\",\"job\":\"load\",\"attempt\":2}",
         "09:14:07  4b3c2d10  etl2  load  assigned  attempt=2\n");
     has(0, "{\"event\":\"drain\",\"reason\":\"a\\u001b[31m\\nb\"}",
-        "drain  reason=a\\x1b[31m\\x0ab\n");
+        "drain  reason=a\\u001b[31m\\u000ab\n");
     has(0, "{\"event\":\"parent_ended\",\"plan\":\"nightly\",\"status\":\"failed\"}",
         "  nightly  parent_ended  status=failed\n");
 }

@@ -53,7 +53,7 @@ static bool take_rows(void *self, uint64_t kind, struct span message)
         longboat_decode(h->shell->lb, &m_rows_schema, message, &m, NULL) == 0) {
         struct wire_iter it = wire_iter(&m.rows);
         while (wire_next(&it, &row)) {
-            json_t *server = json_parse("server", row, NULL);
+            json_t *server = json_parse_shown("server", row, NULL);
             if (server && json_array_append_new(l.rows, server) == 0)
                 add_names(&l, server);
         }

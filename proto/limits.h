@@ -50,6 +50,9 @@ enum {
 
     /* Logs and packages */
     LIMIT_LOG_CHUNK = 64 << 10, /* bytes of output in one message */
+    /* bytes of output sent and not acknowledged, half of the window; the piece that reaches it may
+       go beyond by its own length */
+    LIMIT_LOG_CREDIT = 256 << 10,
     LIMIT_LOG_STEP = 16 << 20,  /* default cap of a step's output; more is counted and cut */
     LIMIT_CHUNK = 256 << 10,    /* bytes of a package in one message */
     LIMIT_MANIFEST = 256 << 10, /* a package's manifest as canonical JSON */

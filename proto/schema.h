@@ -136,7 +136,8 @@
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
     X(u64, try_no, LIMIT_TRIES) X(u64, stream, 2) X(u64, offset, ANY) X(i64, at, 0) \
     X(bin, data, LIMIT_LOG_CHUNK) X(u64, cut, ANY)
-/* Credit for logs: bytes of LOG_DATA taken so far in this session. */
+/* Credit for logs: bytes of LOG_DATA, that is, of `data`, taken so far in this session, in order,
+   dropped ones included. A worker that goes beyond its credit is REFUSED. */
 #define M_LOG_ACK(X) X(u64, bytes, ANY)
 /* The packages that this server is to have, a deployed each: whole, after WELCOME and whenever it
    changes. */

@@ -14,7 +14,8 @@ import textwrap
 ELSEWHERE = {"sessions": "PEERS", "silent": "ZAP_SILENT", "silent_ms": "ZAP_SILENT_MS",
              "subscriptions": "FEED_READERS",
              "log_readers": "LOGS_READERS", "query_page": "QUERY_PAGE_BYTES",
-             "log_page": "LOGS_PAGE", "uploads": "UPLOADS", "batch": "BATCH_MAX"}
+             "log_page": "LOGS_PAGE", "uploads": "DEPOT_UPLOADS",
+             "upload_idle": "DEPOT_IDLE_MS", "batch": "BATCH_MAX"}
 # What a client keeps to, and what becomes of one that does not: names of limits.h or ELSEWHERE.
 # A number in braces is given in full, {KIB} in KiB or MiB, {S} in seconds.
 KEPT = [
@@ -36,9 +37,13 @@ KEPT = [
     ("from connecting to the end of the handshake", "{HANDSHAKE_MS:S}", "the connection is cut"),
     ("subscriptions of one principal", "{SUBSCRIPTIONS}", "ERROR `busy`"),
     ("subscriptions of all", "{subscriptions}", "ERROR `busy`"),
+    ("LOGS being served, of one principal", "{LOG_READERS}", "ERROR `busy`"),
     ("LOGS being served, of all", "{log_readers}", "ERROR `busy`"),
-    ("uploads (PUT, PARENT_PLAN) at a time, of all", "{uploads}",
-     "the oldest begins again at offset 0"),
+    ("LOG_DATA sent and not acknowledged", "{LIMIT_LOG_CREDIT:KIB}, and the rest of one piece",
+     "REFUSED `malformed`"),
+    ("uploads (PUT, PARENT_PLAN) at a time, of one principal", "{UPLOADS}", "ERROR `busy`"),
+    ("uploads at a time, of all", "{uploads}", "ERROR `busy`"),
+    ("an upload without a byte", "{upload_idle:S}", "it begins again at offset 0"),
     ("rows of a page", "{LIMIT_ROWS} and {query_page:KIB}", "the page ends; go on with `next`"),
     ("events of an EVENTS, LOG_DATA of a LOG", "{LIMIT_EVENTS}, {log_page:KIB} of output",
      "the next message goes on"),

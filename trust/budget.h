@@ -50,9 +50,10 @@
     X(MEMORY, "memory", SHARE, 75, "bytes", "memory of its runs, as a share of memory_budget", \
       "as for runs") \
     X(LOGS, "logs", SHARE, 75, "bytes", "logs of its server's children, as a share of logs_size", \
-      "as for runs; the index of a log counts, too") \
+      "above it a server loses its oldest output, so that of others finds room; the index of a " \
+      "log counts, too") \
     X(DEPOT, "depot", SHARE, 75, "bytes", "packages and plans, as a share of depot_size", \
-      "as for runs; deployed packages count for those who uploaded them")
+      "as for runs; a file counts for the one who uploaded it, from the upload's first byte on")
 #define X(n, w, k, l, u, t, y) BUDGET_##n,
 enum budget { BUDGETS(X) BUDGET_COUNT };
 #undef X

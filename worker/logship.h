@@ -11,8 +11,8 @@
 #include "worker/spool.h"
 
 enum {
-    LOGSHIP_CREDIT = 256 << 10, /* bytes sent and not yet acknowledged: half the session's window */
-    LOGSHIP_TURN = 128 << 10    /* bytes in one call of logship_pump; then others have their turn */
+    LOGSHIP_CREDIT = LIMIT_LOG_CREDIT,
+    LOGSHIP_TURN = 128 << 10 /* bytes in one call of logship_pump; then others have their turn */
 };
 
 struct logship;

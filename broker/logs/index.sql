@@ -1,11 +1,16 @@
 -- index.sql - where each piece of output lies in the segment files of var/logs, as logfile.c makes
 -- the tables when it opens them.
 
--- bytes: of the file, as far as it has been committed here.
+-- A file of one server's output; server '': of all servers' (files of before each had its own).
+-- bytes: of the file, and pieces: in it, as far as they have been committed here.
 CREATE TABLE IF NOT EXISTS segment (
-    id    INTEGER PRIMARY KEY,
-    bytes INTEGER NOT NULL
+    id     INTEGER PRIMARY KEY,
+    bytes  INTEGER NOT NULL,
+    server TEXT NOT NULL DEFAULT '',
+    pieces INTEGER NOT NULL DEFAULT 0
 );
+
+CREATE INDEX IF NOT EXISTS segment_server ON segment (server, id);
 
 -- One piece of a step's output: LOG_DATA without its bytes. turn: the number of the step's try.
 -- off: its place in the stream, cut bytes included. place, length: where its bytes lie in the
@@ -29,3 +34,4 @@ CREATE TABLE IF NOT EXISTS piece (
 CREATE UNIQUE INDEX IF NOT EXISTS piece_where ON piece (run, attempt, step, turn, stream, off);
 CREATE INDEX IF NOT EXISTS piece_run ON piece (run);
 CREATE INDEX IF NOT EXISTS piece_segment ON piece (segment);
+CREATE INDEX IF NOT EXISTS piece_cut ON piece (run, attempt, step, turn, stream) WHERE length = 0;

@@ -1,89 +1,75 @@
-/* logfile.c - see logfile.h. */
+/* logfile.c - see logfile.h: segments are written, and dropped beyond the quota. */
 #include "broker/logs/logfile.h"
 
+#include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "broker/logs/inside.h"
 #include "common/file.h"
 #include "common/log.h"
-#include "common/mem.h"
 #include "gen/broker/logs/index_sql.h"
 
-enum { SEGMENT_DEFAULT = 32 << 20 };
-enum {
-    Q_ADD,
-    Q_SERVER,
-    Q_READ,
-    Q_REACHED,
-    Q_SEGMENT_ADD,
-    Q_SEGMENT_OLDEST,
-    Q_SEGMENT_DROP,
-    Q_PIECES_DROP,
-    Q_SEGMENT_BYTES,
-    QUERIES
-};
+enum { SEGMENT_DEFAULT = 4 << 20, DROP_WITH_EACH = 4 /* rows dropped with each that is added */ };
 
 /* clang-format off */
-static const char *const SQL[QUERIES] = {
-    [Q_ADD] =
+static const char *const SQL[LOGQ_COUNT] = {
+    [LOGQ_ADD] =
         "INSERT OR IGNORE INTO piece "
         "(run, server, attempt, step, turn, stream, off, at, cut, segment, place, length) "
         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-    [Q_SERVER] =
-        "SELECT server FROM piece WHERE run = ?1 LIMIT 1",
-    [Q_READ] =
+    [LOGQ_CUTS] =
+        "SELECT count(*) FROM (SELECT 1 FROM piece INDEXED BY piece_cut "
+        "WHERE run = ?1 AND attempt = ?2 AND step = ?3 AND turn = ?4 AND stream = ?5 "
+        "  AND length = 0 LIMIT 10)",
+    [LOGQ_SERVER] =
+        "SELECT server FROM piece WHERE run = ?1 AND attempt = ?2 LIMIT 1",
+    [LOGQ_READ] =
         "SELECT id, attempt, step, turn, stream, off, at, cut, segment, place, length "
         "FROM piece INDEXED BY piece_run "
         "WHERE run = ?1 AND id > ?2 "
         "ORDER BY id",
-    [Q_REACHED] =
-        "SELECT sum(reached) "
-        "FROM (SELECT max(off + length + cut) AS reached "
-        "      FROM piece "
-        "      WHERE run = ?1 "
-        "      GROUP BY attempt, step, turn, stream)",
-    [Q_SEGMENT_ADD] =
-        "INSERT OR REPLACE INTO segment VALUES (?1, ?2)",
-    [Q_SEGMENT_OLDEST] =
-        "SELECT id, bytes FROM segment ORDER BY id LIMIT 1",
-    [Q_SEGMENT_DROP] =
+    [LOGQ_STREAM] =
+        "SELECT attempt, step, turn, stream FROM piece INDEXED BY piece_where "
+        "WHERE run = ?1 AND (attempt, step, turn, stream) > (?2, ?3, ?4, ?5) "
+        "ORDER BY attempt, step, turn, stream LIMIT 1",
+    [LOGQ_REACHED] =
+        "SELECT off + length + cut FROM piece INDEXED BY piece_where "
+        "WHERE run = ?1 AND attempt = ?2 AND step = ?3 AND turn = ?4 AND stream = ?5 "
+        "ORDER BY off DESC LIMIT 1",
+    [LOGQ_SEGMENTS] =
+        "SELECT id, server, bytes, pieces FROM segment ORDER BY id",
+    [LOGQ_SEGMENT_ADD] =
+        "INSERT OR REPLACE INTO segment (id, bytes, server, pieces) VALUES (?1, ?2, ?3, ?4)",
+    [LOGQ_SEGMENT_OLDEST] =
+        "SELECT id, bytes, pieces FROM segment WHERE server = ?1 ORDER BY id LIMIT 1",
+    [LOGQ_SEGMENT_DROP] =
         "DELETE FROM segment WHERE id = ?1",
-    [Q_PIECES_DROP] =
-        "DELETE FROM piece WHERE segment = ?1",
-    [Q_SEGMENT_BYTES] =
-        "SELECT sum(bytes), max(id) FROM segment",
+    [LOGQ_PIECES_DROP] =
+        "DELETE FROM piece WHERE id IN (SELECT id FROM piece WHERE segment = ?1 LIMIT ?2)",
 };
 /* clang-format on */
 
-struct logfile {
-    char *folder;
-    sqlite3 *db;
-    sqlite3_stmt *st[QUERIES];
-    int fd;
-    uint64_t segment, length; /* the one being written */
-    uint64_t bytes, most_bytes, segment_bytes;
-    bool writing;
-};
-
-static int failed(struct logfile *f, const char *doing, struct error *err)
+int logfile_failed(struct logfile *f, const char *doing, struct error *err)
 {
     return error_set(err, -EIO, "logs: %s '%s/index.db': %s", doing, f->folder,
                      f->db ? sqlite3_errmsg(f->db) : "out of memory");
 }
 
-static sqlite3_stmt *statement(struct logfile *f, unsigned which)
+sqlite3_stmt *logfile_statement(struct logfile *f, unsigned which)
 {
     if (!f->st[which])
         sqlite3_prepare_v3(f->db, SQL[which], -1, SQLITE_PREPARE_PERSISTENT, &f->st[which], NULL);
     return f->st[which];
 }
 
-static char *segment_path(const struct logfile *f, uint64_t segment)
+char *logfile_segment_path(const struct logfile *f, uint64_t segment)
 {
     return mem_printf("%s/%08llu.log", f->folder, (unsigned long long)segment);
 }
@@ -91,9 +77,31 @@ static char *segment_path(const struct logfile *f, uint64_t segment)
 static int run(struct logfile *f, sqlite3_stmt *st, struct error *err)
 {
     int rc = st ? sqlite3_step(st) : SQLITE_ERROR;
-    int result = rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : failed(f, "writing", err);
+    int result = rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : logfile_failed(f, "writing", err);
     sqlite3_reset(st);
     return result;
+}
+
+/* ---- Opening */
+/* An index of before each server had segments of its own: their pieces are counted now, once. */
+static int raise_index(struct logfile *f)
+{
+    sqlite3_stmt *st = NULL;
+    const char *sql = "SELECT count(*), sum(name = 'server') FROM pragma_table_info('segment')";
+    int rc = sqlite3_prepare_v2(f->db, sql, -1, &st, NULL);
+    if (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW)
+        rc = SQLITE_OK;
+    bool old = rc == SQLITE_OK && sqlite3_column_int(st, 0) && !sqlite3_column_int(st, 1);
+    sqlite3_finalize(st);
+    if (old)
+        rc = sqlite3_exec(
+            f->db,
+            "BEGIN; ALTER TABLE segment ADD COLUMN server TEXT NOT NULL DEFAULT '';"
+            "ALTER TABLE segment ADD COLUMN pieces INTEGER NOT NULL DEFAULT 0;"
+            "UPDATE segment SET pieces = (SELECT count(*) FROM piece WHERE segment = segment.id);"
+            "COMMIT",
+            NULL, NULL, NULL);
+    return rc;
 }
 
 static int open_index(struct logfile *f, struct error *err)
@@ -106,8 +114,10 @@ static int open_index(struct logfile *f, struct error *err)
             f->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192",
             NULL, NULL, NULL);
     if (rc == SQLITE_OK)
+        rc = raise_index(f);
+    if (rc == SQLITE_OK)
         rc = sqlite3_exec(f->db, index_sql, NULL, NULL, NULL);
-    int result = rc == SQLITE_OK ? 0 : failed(f, "opening", err);
+    int result = rc == SQLITE_OK ? 0 : logfile_failed(f, "opening", err);
     bool damaged = rc == SQLITE_CORRUPT || rc == SQLITE_NOTADB;
     if (result < 0) {
         sqlite3_close(f->db);
@@ -122,41 +132,95 @@ static int open_index(struct logfile *f, struct error *err)
     return result;
 }
 
-static int open_segment(struct logfile *f, struct error *err)
+static struct logfile_server *server_of(struct logfile *f, const char *name)
 {
-    struct stat st;
-    char *path = segment_path(f, f->segment);
-    f->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-    int rc = f->fd < 0 || fstat(f->fd, &st) < 0 ? error_errno(err, errno, "logs: '%s'", path) : 0;
-    f->length = rc == 0 ? (uint64_t)st.st_size : 0;
-    mem_free(&path);
+    struct logfile_server *s = NULL;
+    HASH_FIND_STR(f->servers, name, s);
+    if (s)
+        return s;
+    s = mem_zalloc(1, sizeof *s);
+    snprintf(s->name, sizeof s->name, "%s", name);
+    s->fd = -1;
+    HASH_ADD_STR(f->servers, name, s);
+    return s;
+}
+
+static uint64_t cost_of(uint64_t bytes, uint64_t pieces)
+{
+    return bytes + pieces * LOGFILE_PIECE;
+}
+
+static int note_segment(struct logfile *f, uint64_t id, const char *server, uint64_t bytes,
+                        uint64_t pieces, struct error *err)
+{
+    sqlite3_stmt *st = logfile_statement(f, LOGQ_SEGMENT_ADD);
+    if (!st)
+        return logfile_failed(f, "writing", err);
+    sqlite3_bind_int64(st, 1, (int64_t)id);
+    sqlite3_bind_int64(st, 2, (int64_t)bytes);
+    sqlite3_bind_text(st, 3, server, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(st, 4, (int64_t)pieces);
+    return run(f, st, err);
+}
+
+static int load_segments(struct logfile *f, struct error *err)
+{
+    sqlite3_stmt *st = logfile_statement(f, LOGQ_SEGMENTS);
+    int rc = SQLITE_ERROR;
+    while (st && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+        uint64_t cost =
+            cost_of((uint64_t)sqlite3_column_int64(st, 2), (uint64_t)sqlite3_column_int64(st, 3));
+        f->last_segment = (uint64_t)sqlite3_column_int64(st, 0);
+        server_of(f, (const char *)sqlite3_column_text(st, 1))->cost += cost;
+        f->cost += cost;
+    }
+    sqlite3_reset(st);
+    return rc == SQLITE_DONE ? 0 : logfile_failed(f, "reading", err);
+}
+
+/* Files above the last number that the index knows: of an index that was set aside, or of a crash.
+ * They count, too, and go first. */
+static int find_strays(struct logfile *f, struct error *err)
+{
+    uint64_t known = f->last_segment;
+    DIR *dir = opendir(f->folder);
+    int rc = 0;
+    for (const struct dirent *e; rc == 0 && dir && (e = readdir(dir));) {
+        char *end;
+        struct stat st;
+        uint64_t id = strtoull(e->d_name, &end, 10);
+        if (end == e->d_name || strcmp(end, ".log") != 0 || id <= known ||
+            fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+            continue;
+        rc = note_segment(f, id, "", (uint64_t)st.st_size, 0, err);
+        server_of(f, "")->cost += (uint64_t)st.st_size;
+        f->cost += (uint64_t)st.st_size;
+        if (id > f->last_segment)
+            f->last_segment = id;
+    }
+    if (dir)
+        closedir(dir);
     return rc;
 }
 
-int logfile_open(struct logfile **ret, const char *folder, uint64_t most_bytes,
-                 uint64_t segment_bytes, struct error *err)
+int logfile_open(struct logfile **ret, const struct logfile_options *o, struct error *err)
 {
     struct logfile *f = mem_zalloc(1, sizeof *f);
-    f->fd = -1;
-    f->folder = mem_strdup(folder);
-    f->most_bytes = most_bytes;
-    f->segment_bytes = segment_bytes ? segment_bytes : SEGMENT_DEFAULT;
-    int rc = file_make_dirs(folder, 0700, err);
+    f->folder = mem_strdup(o->folder);
+    f->most_bytes = o->most_bytes;
+    f->segment_bytes = o->segment_bytes ? o->segment_bytes : SEGMENT_DEFAULT;
+    f->share = o->share;
+    int rc = file_make_dirs(f->folder, 0700, err);
     if (rc == 0 && (rc = open_index(f, err)) == -EAGAIN) {
         log_warn("the index of the logs in %s was damaged and has been set aside; earlier output "
                  "cannot be found any more",
-                 folder);
+                 f->folder);
         rc = open_index(f, err);
     }
-    sqlite3_stmt *st = rc == 0 ? statement(f, Q_SEGMENT_BYTES) : NULL;
-    if (st && sqlite3_step(st) == SQLITE_ROW) {
-        f->bytes = (uint64_t)sqlite3_column_int64(st, 0);
-        /* a new one: a crash may have cut the last */
-        f->segment = (uint64_t)sqlite3_column_int64(st, 1) + 1;
-    }
-    sqlite3_reset(st);
     if (rc == 0)
-        rc = open_segment(f, err);
+        rc = load_segments(f, err);
+    if (rc == 0)
+        rc = find_strays(f, err);
     if (rc < 0) {
         logfile_close(&f);
         return rc;
@@ -165,232 +229,302 @@ int logfile_open(struct logfile **ret, const char *folder, uint64_t most_bytes,
     return 0;
 }
 
+static void close_segment(struct logfile *f, struct logfile_server *s)
+{
+    if (s->fd < 0)
+        return;
+    close(s->fd);
+    s->fd = -1;
+    for (unsigned i = 0; i < LOGFILE_OPEN_MAX; i++)
+        if (f->open[i] == s)
+            f->open[i] = NULL;
+}
+
 void logfile_close(struct logfile **logfile)
 {
     struct logfile *f = *logfile;
+    struct logfile_server *s, *next;
     if (!f)
         return;
     if (f->db)
         logfile_commit(f, NULL);
-    for (unsigned i = 0; i < QUERIES; i++)
+    HASH_ITER (hh, f->servers, s, next) {
+        close_segment(f, s);
+        HASH_DEL(f->servers, s);
+        mem_free(&s);
+    }
+    for (unsigned i = 0; i < LOGQ_COUNT; i++)
         sqlite3_finalize(f->st[i]);
     sqlite3_close(f->db);
-    if (f->fd >= 0)
-        close(f->fd);
     mem_free(&f->folder);
     mem_free(logfile);
 }
 
 uint64_t logfile_bytes(const struct logfile *f)
 {
-    return f->bytes;
+    return f->cost;
+}
+
+uint64_t logfile_held(const struct logfile *f, const char *server)
+{
+    const struct logfile_server *s = NULL;
+    HASH_FIND_STR(f->servers, server, s);
+    return s ? s->cost : 0;
+}
+
+/* ---- Dropping: the file at once, the rows of its pieces in steps */
+static void give_back(struct logfile *f, struct logfile_server *s, uint64_t cost)
+{
+    cost = cost < s->cost ? cost : s->cost;
+    s->cost -= cost;
+    f->cost -= cost;
+}
+
+/* The one whose oldest goes now: who holds more than the share, else, beyond the quota, who holds
+ * most. NULL: nobody. */
+static struct logfile_server *loser(struct logfile *f, struct logfile_server *adding)
+{
+    struct logfile_server *most = NULL;
+    if (!f->most_bytes)
+        return NULL;
+    if (adding && f->share && adding->cost > f->most_bytes / 100 * f->share)
+        return adding;
+    if (f->cost <= f->most_bytes)
+        return NULL;
+    for (struct logfile_server *s = f->servers; s; s = s->hh.next)
+        if (!most || s->cost > most->cost)
+            most = s;
+    return most;
+}
+
+static int begin_drop(struct logfile *f, struct logfile_server *s, struct error *err)
+{
+    sqlite3_stmt *st = logfile_statement(f, LOGQ_SEGMENT_OLDEST);
+    uint64_t id = 0, bytes = 0, pieces = 0;
+    if (s->dirty && note_segment(f, s->segment, s->name, s->length, s->pieces, err) < 0)
+        return -EIO;
+    s->dirty = false;
+    if (!st)
+        return logfile_failed(f, "reading", err);
+    sqlite3_bind_text(st, 1, s->name, -1, SQLITE_STATIC);
+    if (sqlite3_step(st) == SQLITE_ROW) {
+        id = (uint64_t)sqlite3_column_int64(st, 0);
+        bytes = (uint64_t)sqlite3_column_int64(st, 1);
+        pieces = (uint64_t)sqlite3_column_int64(st, 2);
+    }
+    sqlite3_reset(st);
+    if (!id) {
+        give_back(f, s, s->cost);
+        return 0;
+    }
+    if (id == s->segment) {
+        close_segment(f, s);
+        s->segment = 0;
+    }
+    char *path = logfile_segment_path(f, id);
+    unlink(path);
+    mem_free(&path);
+    give_back(f, s, bytes);
+    f->loser = s;
+    f->dropping = id;
+    f->dropping_pieces = pieces;
+    return note_segment(f, id, s->name, 0, pieces, err);
+}
+
+static int drop_rows(struct logfile *f, unsigned n, struct error *err)
+{
+    sqlite3_stmt *st = logfile_statement(f, LOGQ_PIECES_DROP);
+    if (!st)
+        return logfile_failed(f, "writing", err);
+    sqlite3_bind_int64(st, 1, (int64_t)f->dropping);
+    sqlite3_bind_int64(st, 2, n);
+    int rc = run(f, st, err);
+    if (rc < 0)
+        return rc;
+    uint64_t gone = (uint64_t)sqlite3_changes(f->db);
+    if (gone < n) { /* that was the last */
+        if (!(st = logfile_statement(f, LOGQ_SEGMENT_DROP)))
+            return logfile_failed(f, "writing", err);
+        sqlite3_bind_int64(st, 1, (int64_t)f->dropping);
+        rc = run(f, st, err);
+        gone = f->dropping_pieces;
+        f->dropping = 0;
+    }
+    gone = gone < f->dropping_pieces ? gone : f->dropping_pieces;
+    f->dropping_pieces -= gone;
+    give_back(f, f->loser, gone * LOGFILE_PIECE);
+    return rc;
+}
+
+static int keep_quota(struct logfile *f, struct logfile_server *adding, unsigned rows,
+                      struct error *err)
+{
+    struct logfile_server *s;
+    int rc = 0;
+    if (!f->dropping && (s = loser(f, adding)))
+        rc = begin_drop(f, s, err);
+    return rc == 0 && f->dropping ? drop_rows(f, rows, err) : rc;
+}
+
+bool logfile_drops(const struct logfile *f)
+{
+    return f->dropping != 0 || (f->most_bytes && f->cost > f->most_bytes);
 }
 
 /* ---- Writing */
-static int drop_oldest(struct logfile *f, struct error *err)
-{
-    sqlite3_stmt *st = statement(f, Q_SEGMENT_OLDEST);
-    uint64_t id = 0, bytes = 0;
-    if (st && sqlite3_step(st) == SQLITE_ROW) {
-        id = (uint64_t)sqlite3_column_int64(st, 0);
-        bytes = (uint64_t)sqlite3_column_int64(st, 1);
-    }
-    sqlite3_reset(st);
-    if (!id || id == f->segment)
-        return -ENOENT;
-    const unsigned drops[] = {Q_PIECES_DROP, Q_SEGMENT_DROP};
-    for (unsigned i = 0; i < 2; i++) {
-        if (!(st = statement(f, drops[i])))
-            return failed(f, "writing", err);
-        sqlite3_bind_int64(st, 1, (int64_t)id);
-        int rc = run(f, st, err);
-        if (rc < 0)
-            return rc;
-    }
-    char *path = segment_path(f, id);
-    unlink(path);
-    mem_free(&path);
-    f->bytes -= bytes < f->bytes ? bytes : f->bytes;
-    return 0;
-}
-
-static int note_segment(struct logfile *f, struct error *err)
-{
-    sqlite3_stmt *st = statement(f, Q_SEGMENT_ADD);
-    if (!st)
-        return failed(f, "writing", err);
-    sqlite3_bind_int64(st, 1, (int64_t)f->segment);
-    sqlite3_bind_int64(st, 2, (int64_t)f->length);
-    return run(f, st, err);
-}
-
-static int next_segment(struct logfile *f, struct error *err)
-{
-    int rc = note_segment(f, err);
-    if (rc < 0)
-        return rc;
-    close(f->fd);
-    f->segment++;
-    if ((rc = open_segment(f, err)) < 0)
-        return rc;
-    while (f->most_bytes && f->bytes > f->most_bytes && drop_oldest(f, err) == 0)
-        ;
-    return 0;
-}
-
 static int begin(struct logfile *f, struct error *err)
 {
     if (f->writing)
         return 0;
     if (sqlite3_exec(f->db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
-        return failed(f, "writing", err);
+        return logfile_failed(f, "writing", err);
     f->writing = true;
     return 0;
 }
 
+static int note_segments(struct logfile *f, struct error *err)
+{
+    int rc = 0;
+    for (struct logfile_server *s = f->servers; rc == 0 && s; s = s->hh.next)
+        if (s->dirty) {
+            rc = note_segment(f, s->segment, s->name, s->length, s->pieces, err);
+            s->dirty = false;
+        }
+    return rc;
+}
+
 int logfile_commit(struct logfile *f, struct error *err)
 {
+    int rc = 0;
+    if (logfile_drops(f) && (rc = begin(f, err)) == 0)
+        rc = keep_quota(f, NULL, LOGFILE_DROP, err);
     if (!f->writing)
-        return 0;
-    int rc = note_segment(f, err);
+        return rc;
+    if (rc == 0)
+        rc = note_segments(f, err);
     f->writing = false;
     if (sqlite3_exec(f->db, rc == 0 ? "COMMIT" : "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK &&
         rc == 0) {
-        rc = failed(f, "writing", err);
+        rc = logfile_failed(f, "writing", err);
         sqlite3_exec(f->db, "ROLLBACK", NULL, NULL, NULL);
     }
     return rc;
 }
 
-static int add_row(struct logfile *f, const char *server, const struct m_log_data *m,
+static struct logfile_server **free_place(struct logfile *f)
+{
+    struct logfile_server **oldest = &f->open[0];
+    for (unsigned i = 0; i < LOGFILE_OPEN_MAX; i++) {
+        if (!f->open[i])
+            return &f->open[i];
+        if (f->open[i]->used < (*oldest)->used)
+            oldest = &f->open[i];
+    }
+    close_segment(f, *oldest);
+    return oldest;
+}
+
+/* After a start each server begins a new one: a crash may have cut the last. */
+static int open_segment(struct logfile *f, struct logfile_server *s, struct error *err)
+{
+    s->used = ++f->uses;
+    if (s->fd >= 0)
+        return 0;
+    bool new = !s->segment;
+    uint64_t id = new ? f->last_segment + 1 : s->segment;
+    struct logfile_server **place = free_place(f);
+    char *path = logfile_segment_path(f, id);
+    s->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | (new ? O_TRUNC : 0),
+                 0600);
+    int rc = s->fd < 0 ? error_errno(err, errno, "logs: '%s'", path) : 0;
+    mem_free(&path);
+    if (rc < 0)
+        return rc;
+    *place = s;
+    if (new) {
+        f->last_segment = s->segment = id;
+        s->length = s->pieces = 0;
+    }
+    return 0;
+}
+
+static int end_segment(struct logfile *f, struct logfile_server *s, struct error *err)
+{
+    int rc = note_segment(f, s->segment, s->name, s->length, s->pieces, err);
+    close_segment(f, s);
+    s->segment = 0;
+    s->dirty = false;
+    return rc;
+}
+
+static void bind_stream(sqlite3_stmt *st, const struct m_log_data *m, const int at[5])
+{
+    sqlite3_bind_blob(st, at[0], m->run.b, sizeof m->run.b, SQLITE_STATIC);
+    sqlite3_bind_int64(st, at[1], (int64_t)m->attempt);
+    sqlite3_bind_text(st, at[2], m->step.n ? (const char *)m->step.p : "", (int)m->step.n,
+                      SQLITE_STATIC);
+    sqlite3_bind_int64(st, at[3], (int64_t)m->try_no);
+    sqlite3_bind_int64(st, at[4], (int64_t)m->stream);
+}
+
+static int add_row(struct logfile *f, const struct logfile_server *s, const struct m_log_data *m,
                    struct error *err)
 {
-    sqlite3_stmt *st = statement(f, Q_ADD);
+    sqlite3_stmt *st = logfile_statement(f, LOGQ_ADD);
     if (!st)
-        return failed(f, "writing", err);
-    sqlite3_bind_blob(st, 1, m->run.b, sizeof m->run.b, SQLITE_STATIC);
-    sqlite3_bind_text(st, 2, server, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(st, 3, (int64_t)m->attempt);
-    sqlite3_bind_text(st, 4, m->step.n ? (const char *)m->step.p : "", (int)m->step.n,
-                      SQLITE_STATIC);
-    const int64_t numbers[] = {
-        (int64_t)m->try_no, (int64_t)m->stream,  (int64_t)m->offset, m->at,
-        (int64_t)m->cut,    (int64_t)f->segment, (int64_t)f->length, (int64_t)m->data.n};
-    for (int i = 0; i < 8; i++)
-        sqlite3_bind_int64(st, 5 + i, numbers[i]);
+        return logfile_failed(f, "writing", err);
+    bind_stream(st, m, (const int[]){1, 3, 4, 5, 6});
+    sqlite3_bind_text(st, 2, s->name, -1, SQLITE_STATIC);
+    const int64_t numbers[] = {(int64_t)m->offset, m->at,
+                               (int64_t)m->cut,    (int64_t)s->segment,
+                               (int64_t)s->length, (int64_t)m->data.n};
+    for (int i = 0; i < 6; i++)
+        sqlite3_bind_int64(st, 7 + i, numbers[i]);
     int rc = run(f, st, err);
     return rc < 0 ? rc : sqlite3_changes(f->db);
+}
+
+/* Has this stream said often enough that bytes were cut? */
+static bool is_enough(struct logfile *f, const struct m_log_data *m)
+{
+    sqlite3_stmt *st = logfile_statement(f, LOGQ_CUTS);
+    if (!st)
+        return true;
+    bind_stream(st, m, (const int[]){1, 2, 3, 4, 5});
+    bool enough = sqlite3_step(st) != SQLITE_ROW || sqlite3_column_int(st, 0) >= LOGFILE_CUTS_MAX;
+    sqlite3_reset(st);
+    return enough;
 }
 
 int logfile_add(struct logfile *f, const char *server, const struct m_log_data *m,
                 struct error *err)
 {
-    char owner[LIMIT_NAME + 1];
+    struct logfile_server *s = server_of(f, server);
+    assert(*server);
+    if (!m->data.n && (!m->cut || is_enough(f, m)))
+        return 0;
     int rc = begin(f, err);
-    if (rc < 0)
-        return rc;
-    if (logfile_server(f, &m->run, owner) && m->attempt <= 1 && strcmp(owner, server) != 0)
-        return error_set(err, -EACCES, "the output of this run comes from '%s', not from '%s'",
-                         owner, server);
-    rc = add_row(f, server, m, err);
+    if (rc == 0)
+        rc = open_segment(f, s, err);
+    if (rc == 0)
+        rc = add_row(f, s, m, err);
     if (rc <= 0)
         return rc;
-    rc = file_write_all(f->fd, m->data.p, m->data.n);
-    if (rc < 0)
+    s->dirty = true;
+    s->pieces++;
+    s->cost += LOGFILE_PIECE;
+    f->cost += LOGFILE_PIECE;
+    rc = file_write_all(s->fd, m->data.p, m->data.n);
+    if (rc < 0) {
+        end_segment(f, s, NULL); /* how much of it was written is not known */
         return error_errno(err, -rc, "logs: writing to '%s'", f->folder);
-    f->length += m->data.n;
-    f->bytes += m->data.n;
-    rc = f->length >= f->segment_bytes ? next_segment(f, err) : 0;
+    }
+    s->length += m->data.n;
+    s->cost += m->data.n;
+    f->cost += m->data.n;
+    if (cost_of(s->length, s->pieces) >= f->segment_bytes)
+        rc = end_segment(f, s, err);
+    if (rc == 0)
+        rc = keep_quota(f, s, DROP_WITH_EACH, err);
     return rc < 0 ? rc : 1;
-}
-
-/* ---- Reading */
-bool logfile_server(struct logfile *f, const struct id *run_id, char ret[LIMIT_NAME + 1])
-{
-    sqlite3_stmt *st = statement(f, Q_SERVER);
-    if (!st)
-        return false;
-    sqlite3_bind_blob(st, 1, run_id->b, sizeof run_id->b, SQLITE_STATIC);
-    bool there = sqlite3_step(st) == SQLITE_ROW;
-    if (there)
-        snprintf(ret, LIMIT_NAME + 1, "%s", (const char *)sqlite3_column_text(st, 0));
-    sqlite3_reset(st);
-    return there;
-}
-
-uint64_t logfile_reached(struct logfile *f, const struct id *run_id)
-{
-    sqlite3_stmt *st = statement(f, Q_REACHED);
-    uint64_t n = 0;
-    if (!st)
-        return 0;
-    sqlite3_bind_blob(st, 1, run_id->b, sizeof run_id->b, SQLITE_STATIC);
-    if (sqlite3_step(st) == SQLITE_ROW)
-        n = (uint64_t)sqlite3_column_int64(st, 0);
-    sqlite3_reset(st);
-    return n;
-}
-
-/* The bytes of a piece, without those that its segment lost in a crash. */
-static void read_data(struct logfile *f, uint64_t segment, uint64_t place, size_t n,
-                      struct buf *out)
-{
-    char *path = segment_path(f, segment);
-    int fd = segment == f->segment ? f->fd : open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    ssize_t got = fd < 0 ? -1 : pread(fd, buf_grow(out, n), n, (off_t)place);
-    if (got > 0)
-        out->n += (size_t)got;
-    if (fd >= 0 && fd != f->fd)
-        close(fd);
-    mem_free(&path);
-}
-
-static void add_piece(struct logfile *f, sqlite3_stmt *st, const struct id *run_id,
-                      struct buf *items)
-{
-    struct buf data = {0}, encoded = {0};
-    read_data(f, (uint64_t)sqlite3_column_int64(st, 8), (uint64_t)sqlite3_column_int64(st, 9),
-              (size_t)sqlite3_column_int64(st, 10), &data);
-    struct m_log_data m = {.run = *run_id,
-                           .attempt = (uint64_t)sqlite3_column_int64(st, 1),
-                           .step = span_str((const char *)sqlite3_column_text(st, 2)),
-                           .try_no = (uint64_t)sqlite3_column_int64(st, 3),
-                           .stream = (uint64_t)sqlite3_column_int64(st, 4),
-                           .offset = (uint64_t)sqlite3_column_int64(st, 5),
-                           .at = sqlite3_column_int64(st, 6),
-                           .cut = (uint64_t)sqlite3_column_int64(st, 7),
-                           .data = buf_span(&data)};
-    m_log_data_encode(&m, &encoded);
-    wire_add_bin(items, buf_span(&encoded));
-    buf_free(&data);
-    buf_free(&encoded);
-}
-
-int logfile_read(struct logfile *f, const struct id *run_id, struct span step, uint64_t after,
-                 size_t most, struct buf *items, uint64_t *ret_next, struct error *err)
-{
-    sqlite3_stmt *st = statement(f, Q_READ);
-    size_t begun = items->n;
-    int n = 0, rc = SQLITE_ROW;
-    *ret_next = after;
-    if (!st)
-        return failed(f, "reading", err);
-    sqlite3_bind_blob(st, 1, run_id->b, sizeof run_id->b, SQLITE_STATIC);
-    sqlite3_bind_int64(st, 2, (int64_t)after);
-    while (n < LIMIT_EVENTS && (rc = sqlite3_step(st)) == SQLITE_ROW) {
-        if (n && items->n - begun + (size_t)sqlite3_column_int64(st, 10) > most)
-            break;
-        *ret_next = (uint64_t)sqlite3_column_int64(st, 0);
-        if (step.n && !span_eq_str(step, (const char *)sqlite3_column_text(st, 2)))
-            continue;
-        add_piece(f, st, run_id, items);
-        n++;
-    }
-    sqlite3_reset(st);
-    if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
-        *ret_next = after;
-        items->n = begun;
-        return failed(f, "reading", err);
-    }
-    return n;
 }

@@ -10,7 +10,8 @@ static struct logfile *open_logs(void **state, uint64_t most, uint64_t segment)
 {
     struct logfile *f = NULL;
     struct error err = {0};
-    if (logfile_open(&f, testing_path(state, "logs"), most, segment, &err) < 0)
+    struct logfile_options o = {testing_path(state, "logs"), most, segment, 0};
+    if (logfile_open(&f, &o, &err) < 0)
         fail_msg("%s", err.text);
     return f;
 }
@@ -77,30 +78,139 @@ static void a_repeated_piece_is_kept_once(void **state)
     assert_int_equal(add(f, "etl1", 1, "extract", 0, "one"), 1);
     assert_int_equal(add(f, "etl1", 1, "extract", 0, "one"), 0);
     assert_output(f, 1, "", 1000, "one");
-    assert_int_equal(logfile_bytes(f), 3);
+    assert_int_equal(logfile_bytes(f), 3 + LOGFILE_PIECE);
     logfile_close(&f);
 }
 
-static void only_the_server_of_a_run_can_write_its_log(void **state)
+static void an_attempts_output_names_its_server(void **state)
 {
+    char server[LIMIT_NAME + 1];
     struct logfile *f = open_logs(state, 0, 0);
     assert_int_equal(add(f, "etl1", 1, "extract", 0, "one"), 1);
-    assert_int_equal(add(f, "etl2", 1, "extract", 3, "two"), -EACCES);
-    assert_output(f, 1, "", 1000, "one");
+    assert_true(logfile_server(f, &(struct id){{1}}, 1, server));
+    assert_string_equal(server, "etl1");
+    assert_false(logfile_server(f, &(struct id){{1}}, 2, server));
+    assert_false(logfile_server(f, &(struct id){{2}}, 1, server));
     logfile_close(&f);
 }
+
+static int add_cut(struct logfile *f, uint8_t run, uint64_t offset, uint64_t cut)
+{
+    struct error err = {0};
+    struct m_log_data m = {.run = {{run}},
+                           .attempt = 1,
+                           .step = span_str("extract"),
+                           .try_no = 1,
+                           .stream = 1,
+                           .offset = offset,
+                           .cut = cut};
+    return logfile_add(f, "etl1", &m, &err);
+}
+
+static void pieces_without_bytes_cost_nothing_or_are_few(void **state)
+{
+    struct logfile *f = open_logs(state, 0, 0);
+    for (unsigned i = 0; i < 1000; i++)
+        assert_int_equal(add_cut(f, 1, i, 0), 0);
+    assert_int_equal(logfile_bytes(f), 0);
+    for (unsigned i = 0; i < 1000; i++)
+        assert_int_equal(add_cut(f, 1, i, 5), i < LOGFILE_CUTS_MAX);
+    assert_int_equal(logfile_bytes(f), LOGFILE_CUTS_MAX * LOGFILE_PIECE);
+    assert_int_equal(add(f, "etl1", 1, "extract", 100, "one"), 1);
+    assert_int_equal(logfile_reached(f, &(struct id){{1}}), 103);
+    logfile_close(&f);
+}
+
+static void commit_until_all_is_dropped(struct logfile *f)
+{
+    struct error err = {0};
+    do
+        assert_int_equal(logfile_commit(f, &err), 0);
+    while (logfile_drops(f));
+}
+
+enum { COST = 10 + LOGFILE_PIECE /* of a piece of ten bytes */ };
 
 static void beyond_the_quota_the_oldest_segment_is_deleted(void **state)
 {
-    struct logfile *f = open_logs(state, 25, 10);
-    struct error err = {0};
+    struct logfile *f = open_logs(state, 5 * COST / 2, COST);
     for (uint8_t i = 1; i <= 5; i++)
         assert_int_equal(add(f, "etl1", i, "extract", 0, "0123456789"), 1);
-    assert_int_equal(logfile_commit(f, &err), 0);
-    assert_true(logfile_bytes(f) <= 25);
+    commit_until_all_is_dropped(f);
+    assert_int_equal(logfile_bytes(f), 2 * COST);
     assert_output(f, 1, "", 1000, "");
     assert_output(f, 5, "", 1000, "0123456789");
     assert_int_equal(access(testing_path(state, "logs/00000001.log"), F_OK), -1);
+    logfile_close(&f);
+    f = open_logs(state, 5 * COST / 2, COST);
+    assert_int_equal(logfile_bytes(f), 2 * COST);
+    logfile_close(&f);
+}
+
+static void a_server_that_prints_much_loses_its_own_and_nobody_elses(void **state)
+{
+    struct logfile *f = open_logs(state, 20 * COST, 4 * COST);
+    assert_int_equal(add(f, "quiet", 1, "extract", 0, "0123456789"), 1);
+    for (unsigned i = 0; i < 1000; i++)
+        assert_int_equal(add(f, "loud", 2, "extract", i * 10, "abcdefghij"), 1);
+    commit_until_all_is_dropped(f);
+    assert_output(f, 1, "", 1000, "0123456789");
+    assert_int_equal(logfile_held(f, "quiet"), COST);
+    assert_true(logfile_bytes(f) <= 20 * COST);
+    assert_true(logfile_held(f, "loud") >= 12 * COST);
+    logfile_close(&f);
+}
+
+static void above_its_share_a_server_loses_its_own_although_there_is_room(void **state)
+{
+    struct error err = {0};
+    struct logfile *f = NULL;
+    struct logfile_options o = {testing_path(state, "logs"), 100 * COST, 4 * COST, 50};
+    assert_int_equal(logfile_open(&f, &o, &err), 0);
+    for (unsigned i = 0; i < 200; i++)
+        assert_int_equal(add(f, "loud", 2, "extract", i * 10, "abcdefghij"), 1);
+    commit_until_all_is_dropped(f);
+    assert_in_range(logfile_bytes(f), 40 * COST, 55 * COST);
+    logfile_close(&f);
+}
+
+static void more_servers_than_open_files_write_each_to_their_own(void **state)
+{
+    enum { SERVERS = LOGFILE_OPEN_MAX + 20 };
+    char name[20];
+    struct logfile *f = open_logs(state, 0, 0);
+    for (unsigned round = 0; round < 3; round++)
+        for (unsigned i = 0; i < SERVERS; i++) {
+            snprintf(name, sizeof name, "etl%u", i);
+            assert_int_equal(add(f, name, (uint8_t)i, "extract", round * 4, "abcd"), 1);
+        }
+    for (unsigned i = 0; i < SERVERS; i++)
+        assert_output(f, (uint8_t)i, "", 1000, "abcdabcdabcd");
+    logfile_close(&f);
+}
+
+static void an_index_of_before_is_raised_and_its_logs_are_still_read(void **state)
+{
+    sqlite3 *db;
+    struct error err = {0};
+    struct logfile *f = open_logs(state, 0, 0);
+    add(f, "etl1", 1, "extract", 0, "before");
+    logfile_close(&f);
+    assert_int_equal(sqlite3_open(testing_path(state, "logs/index.db"), &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db,
+                                  "DROP INDEX segment_server; DROP INDEX piece_cut;"
+                                  "ALTER TABLE segment DROP COLUMN server;"
+                                  "ALTER TABLE segment DROP COLUMN pieces",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+    f = open_logs(state, 0, 0);
+    assert_output(f, 1, "", 1000, "before");
+    assert_int_equal(logfile_bytes(f), 6 + LOGFILE_PIECE);
+    assert_int_equal(logfile_held(f, "etl1"), 0);
+    assert_int_equal(add(f, "etl1", 1, "extract", 6, " and after"), 1);
+    assert_int_equal(logfile_commit(f, &err), 0);
+    assert_output(f, 1, "", 1000, "before and after");
     logfile_close(&f);
 }
 
@@ -151,8 +261,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         in_folder(output_is_read_back_in_pages_as_written),
         in_folder(a_repeated_piece_is_kept_once),
-        in_folder(only_the_server_of_a_run_can_write_its_log),
+        in_folder(an_attempts_output_names_its_server),
+        in_folder(pieces_without_bytes_cost_nothing_or_are_few),
         in_folder(beyond_the_quota_the_oldest_segment_is_deleted),
+        in_folder(a_server_that_prints_much_loses_its_own_and_nobody_elses),
+        in_folder(above_its_share_a_server_loses_its_own_although_there_is_room),
+        in_folder(more_servers_than_open_files_write_each_to_their_own),
+        in_folder(an_index_of_before_is_raised_and_its_logs_are_still_read),
         in_folder(a_damaged_index_is_set_aside),
         in_folder(a_failed_read_is_not_the_end_of_the_output),
     };

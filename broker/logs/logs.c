@@ -1,38 +1,51 @@
-/* logs.c - see logs.h: output comes in from workers under credit and goes out to readers. The
-   files: logfile.h. */
+/* logs.c - see logs.h: output comes in from workers under credit. Out: readers.h; the files:
+   logfile.h. */
 #include "broker/logs/logs.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/queue.h>
 
-#include "broker/logs/logfile.h"
-#include "broker/shell/about.h"
-#include "broker/shell/ask.h"
-#include "broker/shell/rights.h"
+#include "broker/logs/handed.h"
+#include "broker/logs/readers.h"
 #include "common/log.h"
 
-struct logs_reader {
-    uint64_t peer, req, after;
-    struct id run;
-    char step[LIMIT_NAME + 1];
-    bool follow;
-    bool judging; /* the store is asked whether it may read, and how much there is */
-    bool over;    /* the run has ended: `expected` bytes in all, or until `deadline` */
-    uint64_t expected;
-    int64_t deadline;
-    uint64_t asked;
-    struct logs *logs;
-    struct logs_reader *next;
+/* A piece that waits until the store has said whose attempt it is, or for those before it. */
+struct logs_held {
+    struct buf message;
+    STAILQ_ENTRY(logs_held) next;
+};
+
+/* A session that has sent LOG_DATA. */
+struct logs_session {
+    uint64_t peer;
+    struct hash key;
+    /* bytes of LOG_DATA: come, taken, and acknowledged; what has come and is not taken is held */
+    uint64_t come, taken, acked;
+    STAILQ_HEAD(, logs_held) held;
+    bool waits; /* for the store */
+    UT_hash_handle hh;
+};
+
+/* Whose output was dropped. */
+struct logs_liar {
+    char server[LIMIT_NAME + 1];
+    uint64_t count; /* since it was last said */
+    int64_t said;   /* boot ms; 0: never */
+    UT_hash_handle hh;
 };
 
 struct logs {
     struct shell *shell;
     struct logfile *file;
-    struct logs_reader *readers;
-    unsigned n;
+    struct handed *handed;
+    struct readers *readers;
+    struct logs_session *sessions;
+    struct logs_liar *liars;
+    uint64_t refused;
     bool dirty, owe; /* pieces were added; acknowledgements are owed */
-    struct loop_timer tail;
+    struct loop_timer work;
 };
 
 uint64_t logs_bytes(const struct logs *l)
@@ -40,292 +53,188 @@ uint64_t logs_bytes(const struct logs *l)
     return logfile_bytes(l->file);
 }
 
-static void reader_free(struct logs *l, struct logs_reader **link)
+uint64_t logs_refused(const struct logs *l)
 {
-    struct logs_reader *r = *link;
-    *link = r->next;
-    if (r->asked)
-        store_forget(l->shell->store, r->asked);
-    mem_free(&r);
-    l->n--;
+    return l->refused;
 }
 
-/* ---- In */
-/* May this server write to the run's log? A live run names its server; for an ended one the first
- * piece of its output does. */
-static bool is_its_run(const struct logs *l, const struct shell_peer *p, const struct m_log_data *m)
+/* ---- Sessions */
+static struct logs_session *session_of(struct logs *l, const struct shell_peer *p)
 {
-    struct view_run r;
-    char server[LIMIT_NAME + 1];
-    if (view_run(l->shell->core, &m->run, &r))
-        return m->attempt < r.attempt || (r.server && strcmp(r.server, p->who.name) == 0);
-    return !logfile_server(l->file, &m->run, server) || strcmp(server, p->who.name) == 0;
+    struct logs_session *s = NULL;
+    HASH_FIND(hh, l->sessions, &p->handle, sizeof p->handle, s);
+    if (s)
+        return s;
+    s = mem_zalloc(1, sizeof *s);
+    s->peer = p->handle;
+    s->key = p->key;
+    STAILQ_INIT(&s->held);
+    HASH_ADD(hh, l->sessions, peer, sizeof s->peer, s);
+    return s;
 }
 
-static void acknowledge(struct logs *l, struct shell_peer *p)
+static uint64_t held_cost(const struct logs_held *h)
 {
-    shell_send(l->shell, p->handle, &m_log_ack_schema, &(struct m_log_ack){.bytes = p->log_bytes});
-    p->log_acked = p->log_bytes;
+    return sizeof *h + h->message.n;
+}
+
+static void release(struct logs *l, struct logs_session *s)
+{
+    struct logs_held *h = STAILQ_FIRST(&s->held);
+    STAILQ_REMOVE_HEAD(&s->held, next);
+    budgets_give(l->shell->budgets, &s->key, BUDGET_LOOKUPS, held_cost(h));
+    buf_free(&h->message);
+    mem_free(&h);
+}
+
+static void session_free(struct logs *l, struct logs_session *s)
+{
+    while (!STAILQ_EMPTY(&s->held))
+        release(l, s);
+    HASH_DEL(l->sessions, s);
+    mem_free(&s);
+}
+
+static void acknowledge(struct logs *l, struct logs_session *s)
+{
+    shell_send(l->shell, s->peer, &m_log_ack_schema, &(struct m_log_ack){.bytes = s->taken});
+    s->acked = s->taken;
+}
+
+/* ---- Pieces */
+static void refuse(struct logs *l, const struct shell_peer *p, const char *why)
+{
+    struct logs_liar *x = NULL;
+    int64_t now = loop_now(l->shell->loop);
+    l->refused++;
+    HASH_FIND_STR(l->liars, p->who.name, x);
+    if (!x) {
+        x = mem_zalloc(1, sizeof *x);
+        snprintf(x->server, sizeof x->server, "%s", p->who.name);
+        HASH_ADD_STR(l->liars, server, x);
+    }
+    x->count++;
+    if (x->said && now - x->said < LOGS_SAID_MS)
+        return;
+    char *text = mem_printf("%s (%llu pieces)", why, (unsigned long long)x->count);
+    shell_note(l->shell, x->server, "denied", "LOG_DATA", text);
+    log_warn("logs: dropped output that '%s' sent: %s", x->server, text);
+    mem_free(&text);
+    x->said = now;
+    x->count = 0;
+}
+
+static void keep(struct logs *l, struct logs_session *s, const struct shell_peer *p,
+                 const struct m_log_data *m, bool theirs)
+{
+    struct error err = {0};
+    int kept = 0;
+    if (!theirs)
+        refuse(l, p, "the attempt was not handed to this server");
+    else if ((kept = logfile_add(l->file, p->who.name, m, &err)) < 0)
+        /* a log must not fail a job: the worker continues */
+        log_warn("%s; the piece is dropped", err.text);
+    if (kept > 0) {
+        readers_printed(l->readers, &m->run);
+        l->dirty = true;
+    }
+    s->taken += m->data.n;
+    l->owe = true;
+    if (s->taken - s->acked >= LOGS_ACK_EVERY)
+        acknowledge(l, s);
+}
+
+/* Pieces behind one that waits wait, too, so that LOG_ACK counts them in order. What the budget
+ * does not allow is dropped; many pieces of a few bytes each reach it, and credit does not. */
+static void hold(struct logs *l, struct logs_session *s, const struct shell_peer *p,
+                 const struct m_log_data *m, struct span message)
+{
+    struct error err = {0};
+    struct logs_held *h = mem_zalloc(1, sizeof *h);
+    h->message = buf_dup(message);
+    if (budgets_take(l->shell->budgets, &p->key, BUDGET_LOOKUPS, held_cost(h), &err) == 0) {
+        STAILQ_INSERT_TAIL(&s->held, h, next);
+        return;
+    }
+    refuse(l, p, err.text);
+    buf_free(&h->message);
+    mem_free(&h);
+    s->taken += m->data.n;
+    l->owe = true;
+}
+
+static void on_work(struct loop *loop, struct loop_timer *t, void *arg);
+
+static void work_later(struct logs *l)
+{
+    if (!loop_timer_is_set(&l->work))
+        loop_timer_set(l->shell->loop, &l->work, "logs held", loop_now(l->shell->loop), on_work, l);
 }
 
 static void take_data(struct logs *l, struct shell_peer *p, struct span message)
 {
     struct m_log_data m;
-    struct error err = {0};
+    enum handed_verdict verdict = HANDED_LATER;
     shell_read(&m_log_data_schema, message, &m);
-    if (!is_its_run(l, p, &m))
-        log_warn("logs: dropped output that '%s' sent for another server's run", p->who.name);
-    else if (logfile_add(l->file, p->who.name, &m, &err) < 0)
-        /* a log must not fail a job: the worker continues */
-        log_warn("%s; the piece is dropped", err.text);
-    l->dirty = l->owe = true;
-    p->log_bytes += m.data.n;
-    if (p->log_bytes - p->log_acked >= LOGS_ACK_EVERY)
-        acknowledge(l, p);
-}
-
-/* ---- Out */
-static bool is_live(const struct logs *l, const struct id *run)
-{
-    struct view_owner o;
-    return view_owner(l->shell->core, run, &o);
-}
-
-/* Sends a page. True: the reader has advanced. */
-static bool send_page(struct logs *l, struct logs_reader *r, bool *ret_end)
-{
-    struct buf items = {0};
-    struct error err = {0};
-    uint64_t next;
-    int n =
-        logfile_read(l->file, &r->run, span_str(r->step), r->after, LOGS_PAGE, &items, &next, &err);
-    *ret_end = n <= 0 && next == r->after &&
-               (!r->follow || (r->over && (logfile_reached(l->file, &r->run) >= r->expected ||
-                                           loop_now(l->shell->loop) >= r->deadline)));
-    if (n < 0)
-        shell_error(l->shell, r->peer, r->req, REFUSAL_INTERNAL, "%s", err.text);
-    bool moved = n > 0 || next != r->after;
-    if (n > 0 || (n == 0 && *ret_end)) {
-        struct m_log m = {.req = r->req,
-                          .chunks = wire_list_from(&items, (uint32_t)n),
-                          .next = next,
-                          .end = *ret_end};
-        shell_send(l->shell, r->peer, &m_log_schema, &m);
+    struct logs_session *s = session_of(l, p);
+    s->come += m.data.n;
+    if (s->come - s->acked > LIMIT_LOG_CREDIT + LIMIT_LOG_CHUNK) {
+        shell_drop(l->shell, p, REFUSAL_MALFORMED,
+                   "more LOG_DATA than LOG_ACK allows: see LOG_ACK in PROTOCOL.md");
+        return;
     }
-    r->after = next;
-    buf_free(&items);
-    *ret_end |= n < 0;
-    return moved;
+    if (!m.data.n && !m.cut)
+        return; /* says nothing */
+    if (STAILQ_EMPTY(&s->held))
+        verdict = handed_judge(l->handed, p, &m.run, m.attempt);
+    if (verdict != HANDED_LATER) {
+        keep(l, s, p, &m, verdict == HANDED_YES);
+        return;
+    }
+    s->waits |= STAILQ_EMPTY(&s->held);
+    hold(l, s, p, &m, message);
 }
 
-static void ask_about(struct logs *l, struct logs_reader *r);
-
-/* False: the reader has been sent the end. */
-static bool pump(struct logs *l, struct logs_reader *r)
+/* Takes some of what a session waits with. */
+static void take_held(struct logs *l, struct logs_session *s, const struct shell_peer *p)
 {
-    bool end = false;
-    while (!end && !r->judging && net_server_window_open(l->shell->net, r->peer))
-        if (!send_page(l, r, &end))
+    for (unsigned n = 0; n < LOGS_HELD_A_TURN && !STAILQ_EMPTY(&s->held); n++) {
+        struct m_log_data m;
+        shell_read(&m_log_data_schema, buf_span(&STAILQ_FIRST(&s->held)->message), &m);
+        enum handed_verdict verdict = handed_judge(l->handed, p, &m.run, m.attempt);
+        s->waits = verdict == HANDED_LATER;
+        if (s->waits)
             break;
-    if (!end && !r->judging && r->follow && !r->over && !is_live(l, &r->run))
-        ask_about(l, r);
-    return !end;
-}
-
-static void pump_all(struct logs *l)
-{
-    for (struct logs_reader **link = &l->readers; *link;) {
-        if (pump(l, *link))
-            link = &(*link)->next;
-        else
-            reader_free(l, link);
+        keep(l, s, p, &m, verdict == HANDED_YES);
+        release(l, s);
     }
 }
 
-static void on_tail(struct loop *loop, struct loop_timer *t, void *arg)
+static void on_work(struct loop *loop, struct loop_timer *t, void *arg)
 {
+    struct logs *l = arg;
+    struct logs_session *s, *next;
+    struct error err = {0};
+    bool more = false;
     (void)loop, (void)t;
-    pump_all(arg);
-}
-
-/* ---- A run that is not live: may it be read, and how much is there? */
-static uint64_t bytes_of(struct span record)
-{
-    struct r_ended ended;
-    struct d_outcome o;
-    struct d_step_outcome step;
-    struct span item;
-    uint64_t n = 0;
-    if (r_ended_decode(record, &ended, NULL) < 0 || d_outcome_decode(ended.outcome, &o, NULL) < 0)
-        return 0;
-    for (struct wire_iter it = wire_iter(&o.steps); wire_next(&it, &item);)
-        if (d_step_outcome_decode(item, &step, NULL) == 0)
-            n += step.out_bytes + step.err_bytes;
-    return n;
-}
-
-/* ---- A run without output: the reason, instead of an empty log */
-static void refuse(struct logs *l, const struct logs_reader *r, enum refusal code, const char *text)
-{
-    char id[ID_TEXT];
-    shell_error(l->shell, r->peer, r->req, code, "run %s %s", id_format(r->run, id), text);
-}
-
-/* "extract, publish"; the rest is left out */
-static void step_names(const struct d_outcome *o, char *text, size_t size)
-{
-    struct d_step_outcome step;
-    struct span item, last = SPAN_NONE;
-    size_t n = 0;
-    text[0] = '\0';
-    for (struct wire_iter it = wire_iter(&o->steps); wire_next(&it, &item) && n < size;) {
-        if (d_step_outcome_decode(item, &step, NULL) < 0 || span_eq(step.name, last))
-            continue; /* another try of the same step */
-        n +=
-            (size_t)snprintf(text + n, size - n, "%s" SPAN_FMT, n ? ", " : "", SPAN_ARG(step.name));
-        last = step.name;
+    HASH_ITER (hh, l->sessions, s, next) {
+        const struct shell_peer *p = shell_find_peer(l->shell, s->peer);
+        if (p && !s->waits)
+            take_held(l, s, p);
+        more |= p && !s->waits && !STAILQ_EMPTY(&s->held);
     }
+    if (logfile_drops(l->file) && !l->dirty && logfile_commit(l->file, &err) < 0)
+        log_warn("%s", err.text);
+    if (more || (logfile_drops(l->file) && !err.text[0]))
+        work_later(l);
 }
 
-static bool has_step(const struct d_outcome *o, const char *name)
+static void heard(void *self)
 {
-    struct d_step_outcome step;
-    struct span item;
-    for (struct wire_iter it = wire_iter(&o->steps); wire_next(&it, &item);)
-        if (d_step_outcome_decode(item, &step, NULL) == 0 && span_eq_str(step.name, name))
-            return true;
-    return false;
-}
-
-/* True: it has ended, none of its output was kept, and the reader has been told why. */
-static bool refuse_ended(struct logs *l, const struct logs_reader *r, struct span record)
-{
-    struct r_ended ended;
-    struct d_outcome o;
-    char names[300], text[500];
-    if (r->after || r_ended_decode(record, &ended, NULL) < 0 ||
-        d_outcome_decode(ended.outcome, &o, NULL) < 0)
-        return false;
-    if (*r->step && o.steps.count && !has_step(&o, r->step)) {
-        step_names(&o, names, sizeof names);
-        snprintf(text, sizeof text, "has no step '%s' (its steps: %s)", r->step, names);
-        refuse(l, r, REFUSAL_NOT_FOUND, text);
-        return true;
-    }
-    if (o.steps.count || logfile_reached(l->file, &r->run))
-        return false;
-    snprintf(text, sizeof text, "has no output: no step of it ran (%s)", status_text(o.status));
-    refuse(l, r, REFUSAL_STATE, text);
-    return true;
-}
-
-/* The same for a run that has not started; a follower waits. */
-static bool refuse_live(struct logs *l, const struct logs_reader *r)
-{
-    struct view_run run;
-    char text[200];
-    if (r->follow || !view_run(l->shell->core, &r->run, &run) || run.started_at ||
-        logfile_reached(l->file, &r->run))
-        return false;
-    snprintf(text, sizeof text,
-             "has no output yet: it is %s (follow its log, or ask lbctl explain why it waits)",
-             run_state_text(run.state));
-    refuse(l, r, REFUSAL_STATE, text);
-    return true;
-}
-
-static struct logs_reader **link_of(struct logs *l, const struct logs_reader *r)
-{
-    struct logs_reader **link = &l->readers;
-    while (*link != r)
-        link = &(*link)->next;
-    return link;
-}
-
-static void hear_about(void *self, const struct store_answer *a)
-{
-    struct logs_reader *r = self;
-    struct logs *l = r->logs;
-    const struct shell_peer *p = a->rc == -ECANCELED ? NULL : shell_find_peer(l->shell, r->peer);
-    uint64_t kind;
-    size_t size;
-    r->asked = 0;
-    r->judging = false;
-    if (!p)
-        return;
-    struct about about;
-    about_of(a->n_records ? a->records[0].body : SPAN_NONE, &about);
-    if (!rights_may_see_about(l->shell->core, p->certificate, &about)) {
-        if (about.known)
-            shell_hidden(l->shell, p, "logs", &r->run);
-        shell_error(l->shell, r->peer, r->req, REFUSAL_UNKNOWN_RUN,
-                    "no run with this id is live or in the history");
-        reader_free(l, link_of(l, r));
-        return;
-    }
-    if (about.is_parent) {
-        refuse(l, r, REFUSAL_STATE,
-               "is a parent: its children have the output (lbctl history --parent lists them)");
-        reader_free(l, link_of(l, r));
-        return;
-    }
-    r->over = true;
-    r->deadline = loop_now(l->shell->loop) + LOGS_TAIL_MS;
-    for (unsigned i = 0; i < a->n_records; i++) {
-        if (wire_peek(a->records[i].body, &kind, &size, NULL) < 0 || kind != KIND_R_ENDED)
-            continue;
-        if (refuse_ended(l, r, a->records[i].body)) {
-            reader_free(l, link_of(l, r));
-            return;
-        }
-        r->expected = bytes_of(a->records[i].body);
-    }
-    loop_timer_set(l->shell->loop, &l->tail, "logs", r->deadline, on_tail, l);
-    if (!pump(l, r))
-        reader_free(l, link_of(l, r));
-}
-
-static void ask_about(struct logs *l, struct logs_reader *r)
-{
-    const struct shell_peer *p = shell_find_peer(l->shell, r->peer);
-    /* its first record and its end */
-    struct store_question q = {.what = STORE_RECORDS, .run = r->run, .most = 2, .quick = true};
-    if (p)
-        ask_owner(p, &q);
-    r->judging = true;
-    r->asked = store_ask(l->shell->store, &q, hear_about, r);
-}
-
-static void take_logs(struct logs *l, struct shell_peer *p, struct span message)
-{
-    struct m_logs m;
-    shell_read(&m_logs_schema, message, &m);
-    for (struct logs_reader **link = &l->readers; *link;) {
-        if ((*link)->peer == p->handle && (*link)->req == m.req)
-            reader_free(l, link); /* a repeated request */
-        else
-            link = &(*link)->next;
-    }
-    if (l->n >= LOGS_READERS) {
-        shell_error(l->shell, p->handle, m.req, REFUSAL_BUSY,
-                    "%u readers of logs are being served, the limit; try again later", l->n);
-        return;
-    }
-    struct logs_reader *r = mem_zalloc(1, sizeof *r);
-    r->logs = l;
-    r->peer = p->handle;
-    r->req = m.req;
-    r->run = m.run;
-    r->after = m.after;
-    r->follow = m.follow;
-    span_copy_str(m.step, r->step, sizeof r->step);
-    r->next = l->readers;
-    l->readers = r;
-    l->n++;
-    if (!is_live(l, &r->run))
-        ask_about(l, r);
-    else if (refuse_live(l, r) || !pump(l, r))
-        reader_free(l, link_of(l, r));
+    struct logs *l = self;
+    for (struct logs_session *s = l->sessions; s; s = s->hh.next)
+        s->waits = false;
+    work_later(l);
 }
 
 void logs_take(struct logs *l, struct shell_peer *p, uint64_t kind, struct span message)
@@ -333,19 +242,26 @@ void logs_take(struct logs *l, struct shell_peer *p, uint64_t kind, struct span 
     if (kind == KIND_M_LOG_DATA)
         take_data(l, p, message);
     else
-        take_logs(l, p, message);
+        readers_take(l->readers, p, message);
 }
 
 /* ---- What it is told; start and end */
-static void on_peer_gone(void *self, uint64_t peer)
+static void on_record(void *self, uint64_t lsn, struct span record)
 {
-    struct logs *l = self;
-    for (struct logs_reader **link = &l->readers; *link;) {
-        if ((*link)->peer == peer)
-            reader_free(l, link);
-        else
-            link = &(*link)->next;
-    }
+    const struct logs *l = self;
+    readers_record(l->readers, lsn, record);
+}
+
+static void on_committed(void *self, uint64_t lsn)
+{
+    const struct logs *l = self;
+    readers_committed(l->readers, lsn);
+}
+
+static void on_window(void *self, uint64_t peer)
+{
+    const struct logs *l = self;
+    readers_window(l->readers, peer);
 }
 
 static void on_turn_end(void *self)
@@ -353,33 +269,24 @@ static void on_turn_end(void *self)
     struct logs *l = self;
     struct error err = {0};
     if (l->owe)
-        for (struct shell_peer *p = l->shell->peers; p; p = p->hh.next)
-            if (p->log_bytes != p->log_acked)
-                acknowledge(l, p);
+        for (struct logs_session *s = l->sessions; s; s = s->hh.next)
+            if (s->taken != s->acked)
+                acknowledge(l, s);
     if (l->dirty && logfile_commit(l->file, &err) < 0)
         log_warn("%s", err.text);
-    if (l->dirty)
-        pump_all(l);
+    if (l->dirty && logfile_drops(l->file))
+        work_later(l);
     l->dirty = l->owe = false;
 }
 
-/* Runs may have ended. */
-static void on_committed(void *self, uint64_t lsn)
+static void on_peer_gone(void *self, uint64_t peer)
 {
     struct logs *l = self;
-    (void)lsn;
-    if (l->readers)
-        pump_all(l);
-}
-
-static void on_window(void *self, uint64_t peer)
-{
-    struct logs *l = self;
-    for (const struct logs_reader *r = l->readers; r; r = r->next)
-        if (r->peer == peer) {
-            pump_all(l);
-            return;
-        }
+    struct logs_session *s = NULL;
+    readers_gone(l->readers, peer);
+    HASH_FIND(hh, l->sessions, &peer, sizeof peer, s);
+    if (s)
+        session_free(l, s);
 }
 
 int logs_open(struct logs **ret, struct shell *sh, const char *folder, uint64_t most_bytes,
@@ -387,12 +294,21 @@ int logs_open(struct logs **ret, struct shell *sh, const char *folder, uint64_t 
 {
     struct logs *l = mem_zalloc(1, sizeof *l);
     l->shell = sh;
-    int rc = logfile_open(&l->file, folder, most_bytes, LOGS_SEGMENT, err);
+    int rc =
+        logfile_open(&l->file,
+                     &(struct logfile_options){.folder = folder,
+                                               .most_bytes = most_bytes,
+                                               .segment_bytes = LOGS_SEGMENT,
+                                               .share = budgets_limit(sh->budgets, BUDGET_LOGS)},
+                     err);
     if (rc < 0) {
         mem_free(&l);
         return rc;
     }
+    l->handed = handed_new(sh, l->file, heard, l);
+    l->readers = readers_new(sh, l->file);
     shell_listen(sh, &(struct shell_listener){.self = l,
+                                              .record = on_record,
                                               .committed = on_committed,
                                               .window = on_window,
                                               .turn_end = on_turn_end,
@@ -404,11 +320,18 @@ int logs_open(struct logs **ret, struct shell *sh, const char *folder, uint64_t 
 void logs_close(struct logs **logs)
 {
     struct logs *l = *logs;
+    struct logs_liar *x, *next;
     if (!l)
         return;
-    loop_timer_stop(l->shell->loop, &l->tail);
-    while (l->readers)
-        reader_free(l, &l->readers);
+    loop_timer_stop(l->shell->loop, &l->work);
+    while (l->sessions)
+        session_free(l, l->sessions);
+    HASH_ITER (hh, l->liars, x, next) {
+        HASH_DEL(l->liars, x);
+        mem_free(&x);
+    }
+    readers_free(&l->readers);
+    handed_free(&l->handed);
     logfile_close(&l->file);
     mem_free(logs);
 }

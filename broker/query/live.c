@@ -336,7 +336,8 @@ void query_stats(struct query *q)
                    {"owed_bytes", owed.now},
                    {"owed_bytes_max", owed.most},
                    {"depot_bytes", depot_bytes(q->from->depot)},
-                   {"logs_bytes", logs_bytes(q->from->logs)}};
+                   {"logs_bytes", logs_bytes(q->from->logs)},
+                   {"logs_refused", logs_refused(q->from->logs)}};
     for (unsigned i = 0; i < sizeof numbers / sizeof *numbers; i++)
         json_set_number(o, numbers[i].name, numbers[i].v);
     json_set_time(o, "broker_since", q->shell->started_wall);

@@ -29,7 +29,6 @@ struct shell_peer {
     uint64_t minor;               /* version of the protocol that it speaks */
     bool told_full;               /* the core has been told that its window is full */
     struct bcore_peer who;
-    uint64_t log_bytes, log_acked; /* LOG_DATA taken in this session, and acknowledged */
     UT_hash_handle hh;
 };
 

@@ -263,7 +263,7 @@ static void lines_report_starts_ends_and_problems(void **state)
         "09:14:02  etl1  extract[t1]  started  attempt 2\n"
         "09:14:04  etl1  extract[t1]  out of contact\n"
         "09:14:05  etl2  extract[t0]  succeeded  7.5s  rows=48211\n"
-        "09:14:07  etl1  extract[t1]  failed  4.5s  attempt 2  exit 4:\\x0ano such \\x1btable\n"
+        "09:14:07  etl1  extract[t1]  failed  4.5s  attempt 2  exit 4:\\u000ano such \\u001btable\n"
         "09:14:07  -  load  skipped: waits for success of 'extract', of which extract[t1] "
         "failed\n");
     world_end(&w);
@@ -280,7 +280,7 @@ static void beside_a_picture_lines_report_only_problems(void **state)
         "09:14:01  -  extract[t1]  parked: no server of 'etl' has the job\n"
         "09:14:02  etl1  extract[t1]  started  attempt 2\n"
         "09:14:04  etl1  extract[t1]  out of contact\n"
-        "09:14:07  etl1  extract[t1]  failed  4.5s  attempt 2  exit 4:\\x0ano such \\x1btable\n"
+        "09:14:07  etl1  extract[t1]  failed  4.5s  attempt 2  exit 4:\\u000ano such \\u001btable\n"
         "09:14:07  -  load  skipped: waits for success of 'extract', of which extract[t1] "
         "failed\n");
     world_end(&w);

@@ -84,3 +84,20 @@ called_at() { # called_at RUN: seconds by the broker's wall clock
     [ "$(jq -r 'select(.event == "server") | .state' "$demo/events" | wc -l)" -eq 0 ]
     jq .seq "$demo/events" | sort -nuc
 }
+
+@test "a plan goes an hour after its upload or with retention, and never while its parent lives" {
+    local idle live run depot=$demo/broker/var/depot
+    join_principal anna 'call *@*'
+    read -r idle live run < <(python "$BATS_TEST_DIRNAME/logsdepot.py" plans "$demo")
+    [ -e "$depot/$idle" ]
+    await "the parent's plan is marked" [ -e "$depot/$live.begun" ]
+    step_clock broker $((91 * 86400))
+    await "the plan without a parent is gone" [ ! -e "$depot/$idle" ]
+    [ -e "$depot/$live" ]
+    step_clock broker +0
+    python "$BATS_TEST_DIRNAME/logsdepot.py" plans_end "$demo" "$run"
+    step_clock broker $((91 * 86400))
+    await "the plan of the ended parent is gone" [ ! -e "$depot/$live" ]
+    [ ! -e "$depot/$live.begun" ]
+    step_clock broker +0
+}

@@ -280,9 +280,9 @@ def reading(homes):
     """Whose certificate may be read by whom; a denial says the same whether there is one."""
     table = {
         "admin": dict(admin=1, etl1=1, anna=1, mona=1, nobody=1),
-        "anna": dict(admin=0, etl1=1, anna=1, mona=0, nobody=0),  # call *@etl, watch *@etl
+        "anna": dict(admin=1, etl1=1, anna=1, mona=0, nobody=0),  # call *@etl, watch *@etl
         "mona": dict(admin=1, etl1=1, anna=1, mona=1, nobody=1),  # watch *@all
-        "bert": dict(admin=0, etl1=0, anna=0, mona=0, nobody=0),  # call *@elsewhere
+        "bert": dict(admin=1, etl1=0, anna=0, mona=0, nobody=0),  # call *@elsewhere
         "etl1": dict(admin=1, etl1=1, anna=0, mona=0, nobody=0),
     }
     for who, may in table.items():

@@ -51,9 +51,11 @@ def main(home):
         for what in re.findall(r"`(\w+)`", names):
             for key in re.findall(r"\b[a-z]+\b", re.sub(r"\(.*?\)|:.*", "", filters)) + [None]:
                 value = "last" if what == "find" else VALUES.get(key, "x")
+                if what == "audit" and key == "number":
+                    value = "1"
                 where = {} if key is None else {key: value}
                 m = p.ask(lb.QUERY, 1, what, where, "", 500)
-                needed = what in ("run", "find") and key is None
+                needed = what in ("run", "find", "evidence") and key is None
                 expect(code_of(m) != BAD_ARGUMENT or needed, f"{what} by {key}: {word(m)}")
                 known = set(re.findall(r"\w+", fields)) | {"v"}
                 for row in m[2] if m and m[0] == lb.ROWS else []:

@@ -5,7 +5,7 @@ load helpers
 setup_file() {
     new_demo
     enter
-    lbctl init --cluster test --listen "127.0.0.1:$(free_port)" --broker-home "$demo/broker"
+    lbctl init --cluster test --listen "127.0.0.1:$(free_port)" --broker-home "$demo/broker" --no-passphrase
     keep broker "$demo/broker" lbbroker
     await "the broker answers" lbctl whoami
     lbctl invite --principal mallory --grant 'call nothing@etl' >"$demo/token"

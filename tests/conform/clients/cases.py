@@ -400,7 +400,7 @@ class newer_broker(Case):
     title = "fields and messages of a newer broker are skipped"
 
     def on_hello(self, s, m):
-        self.welcome(s, minor=9, extra=("later", 1))
+        self.welcome(s, minor=9, extra=(b"", "later", 1))
 
     def on_resolve(self, s, m, extra=()):
         super().on_resolve(s, m, extra=("later",))

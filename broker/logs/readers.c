@@ -1,0 +1,550 @@
+/* readers.c - see readers.h. */
+#include "broker/logs/readers.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "broker/logs/logs.h"
+#include "broker/shell/about.h"
+#include "broker/shell/ask.h"
+#include "broker/shell/rights.h"
+
+struct reader {
+    uint64_t peer, req, after;
+    struct id run;
+    char step[LIMIT_NAME + 1];
+    bool follow;
+    bool ready;   /* there may be something to send */
+    bool blocked; /* its session's window is closed */
+    bool judging; /* the store is asked whether it may read, and how much there is */
+    bool over;    /* the run has ended: `expected` bytes in all, or until `deadline` */
+    uint64_t expected;
+    int64_t deadline;
+    uint64_t ends; /* lsn of the run's end, which is not on disk yet; 0: none */
+    uint64_t asked;
+    struct readers *of;
+    struct readers_owner *owner;
+    struct readers_run *watched;
+    TAILQ_ENTRY(reader) turn; /* among its owner's */
+    LIST_ENTRY(reader) watch; /* among its run's */
+};
+
+/* The readers of a principal. */
+struct readers_owner {
+    struct hash key;
+    TAILQ_HEAD(, reader) readers; /* the one that was served last is last */
+    unsigned ready;
+    bool queued;
+    TAILQ_ENTRY(readers_owner) turn;
+    UT_hash_handle hh;
+};
+
+/* The readers of a run. */
+struct readers_run {
+    struct id run;
+    LIST_HEAD(, reader) readers;
+    UT_hash_handle hh;
+};
+
+struct readers {
+    struct shell *shell;
+    struct logfile *file;
+    struct readers_owner *owners;
+    struct readers_run *runs;
+    TAILQ_HEAD(, readers_owner) turns; /* owners with something ready */
+    unsigned n;
+    bool ending; /* some wait for an end to be on disk */
+    struct loop_timer work, tail;
+};
+
+/* ---- Who is next */
+static void on_work(struct loop *loop, struct loop_timer *t, void *arg);
+
+static void make_ready(struct readers *rs, struct reader *r)
+{
+    struct readers_owner *o = r->owner;
+    if (r->ready || r->judging)
+        return;
+    r->ready = true;
+    r->blocked = false;
+    o->ready++;
+    if (!o->queued)
+        TAILQ_INSERT_TAIL(&rs->turns, o, turn);
+    o->queued = true;
+    if (!loop_timer_is_set(&rs->work))
+        loop_timer_set(rs->shell->loop, &rs->work, "log readers", loop_now(rs->shell->loop),
+                       on_work, rs);
+}
+
+static void make_idle(struct readers *rs, struct reader *r)
+{
+    struct readers_owner *o = r->owner;
+    if (!r->ready)
+        return;
+    r->ready = false;
+    if (--o->ready == 0 && o->queued) {
+        TAILQ_REMOVE(&rs->turns, o, turn);
+        o->queued = false;
+    }
+}
+
+static struct reader *reader_new(struct readers *rs, const struct shell_peer *p,
+                                 const struct m_logs *m)
+{
+    struct reader *r = mem_zalloc(1, sizeof *r);
+    HASH_FIND(hh, rs->owners, &p->key, sizeof p->key, r->owner);
+    if (!r->owner) {
+        r->owner = mem_zalloc(1, sizeof *r->owner);
+        r->owner->key = p->key;
+        TAILQ_INIT(&r->owner->readers);
+        HASH_ADD(hh, rs->owners, key, sizeof r->owner->key, r->owner);
+    }
+    HASH_FIND(hh, rs->runs, &m->run, sizeof m->run, r->watched);
+    if (!r->watched) {
+        r->watched = mem_zalloc(1, sizeof *r->watched);
+        r->watched->run = m->run;
+        LIST_INIT(&r->watched->readers);
+        HASH_ADD(hh, rs->runs, run, sizeof r->watched->run, r->watched);
+    }
+    TAILQ_INSERT_TAIL(&r->owner->readers, r, turn);
+    LIST_INSERT_HEAD(&r->watched->readers, r, watch);
+    r->of = rs;
+    r->peer = p->handle;
+    r->req = m->req;
+    r->run = m->run;
+    r->after = m->after;
+    r->follow = m->follow;
+    span_copy_str(m->step, r->step, sizeof r->step);
+    rs->n++;
+    return r;
+}
+
+static void reader_free(struct readers *rs, struct reader *r)
+{
+    struct readers_owner *o = r->owner;
+    struct readers_run *watched = r->watched;
+    make_idle(rs, r);
+    if (r->asked)
+        store_forget(rs->shell->store, r->asked);
+    budgets_give(rs->shell->budgets, &o->key, BUDGET_LOG_READERS, 1);
+    TAILQ_REMOVE(&o->readers, r, turn);
+    LIST_REMOVE(r, watch);
+    mem_free(&r);
+    rs->n--;
+    if (TAILQ_EMPTY(&o->readers)) {
+        HASH_DEL(rs->owners, o);
+        mem_free(&o);
+    }
+    if (LIST_EMPTY(&watched->readers)) {
+        HASH_DEL(rs->runs, watched);
+        mem_free(&watched);
+    }
+}
+
+/* Calls `visit` for each reader; it may free that one. */
+static void each(struct readers *rs, void (*visit)(struct readers *, struct reader *, uint64_t),
+                 uint64_t what)
+{
+    struct readers_owner *o, *next_owner;
+    HASH_ITER (hh, rs->owners, o, next_owner)
+        for (struct reader *r = TAILQ_FIRST(&o->readers), *next; r; r = next) {
+            next = TAILQ_NEXT(r, turn); /* its owner goes with the last */
+            visit(rs, r, what);
+        }
+}
+
+/* ---- Pages */
+static bool is_live(const struct readers *rs, const struct id *run)
+{
+    struct view_owner o;
+    return view_owner(rs->shell->core, run, &o);
+}
+
+static bool has_all(struct readers *rs, const struct reader *r)
+{
+    return !r->follow || (r->over && (loop_now(rs->shell->loop) >= r->deadline ||
+                                      logfile_reached(rs->file, &r->run) >= r->expected));
+}
+
+/* Sends a page. True: the reader has advanced. */
+static bool send_page(struct readers *rs, struct reader *r, bool *ret_end)
+{
+    struct buf items = {0};
+    struct error err = {0};
+    uint64_t next;
+    int n = logfile_read(rs->file, &r->run, span_str(r->step), r->after, LOGS_PAGE, &items, &next,
+                         &err);
+    bool moved = n > 0 || next != r->after;
+    *ret_end = n < 0 || (!moved && has_all(rs, r));
+    if (n < 0)
+        shell_error(rs->shell, r->peer, r->req, REFUSAL_INTERNAL, "%s", err.text);
+    if (n > 0 || (n == 0 && *ret_end)) {
+        struct m_log m = {.req = r->req,
+                          .chunks = wire_list_from(&items, (uint32_t)n),
+                          .next = next,
+                          .end = *ret_end};
+        shell_send(rs->shell, r->peer, &m_log_schema, &m);
+    }
+    r->after = next;
+    buf_free(&items);
+    return moved;
+}
+
+static void ask_about(struct readers *rs, struct reader *r);
+
+/* Its turn: one page. */
+static void serve(struct readers *rs, struct reader *r)
+{
+    bool end = false;
+    struct readers_owner *o = r->owner;
+    TAILQ_REMOVE(&o->readers, r, turn);
+    TAILQ_INSERT_TAIL(&o->readers, r, turn);
+    make_idle(rs, r);
+    if (!net_server_window_open(rs->shell->net, r->peer)) {
+        r->blocked = true;
+        return;
+    }
+    bool moved = send_page(rs, r, &end);
+    if (end)
+        reader_free(rs, r);
+    else if (moved)
+        make_ready(rs, r);
+    else if (r->follow && !r->over && !r->ends && !is_live(rs, &r->run))
+        ask_about(rs, r);
+}
+
+static void on_work(struct loop *loop, struct loop_timer *t, void *arg)
+{
+    struct readers *rs = arg;
+    for (unsigned i = 0; i < LOGS_PAGES_A_TURN; i++) {
+        struct readers_owner *o = TAILQ_FIRST(&rs->turns);
+        struct reader *r;
+        if (!o)
+            return;
+        TAILQ_REMOVE(&rs->turns, o, turn);
+        TAILQ_INSERT_TAIL(&rs->turns, o, turn);
+        TAILQ_FOREACH(r, &o->readers, turn)
+        if (r->ready)
+            break;
+        assert(r);
+        serve(rs, r);
+    }
+    if (!TAILQ_EMPTY(&rs->turns))
+        loop_timer_set(loop, t, "log readers", loop_now(loop), on_work, rs);
+}
+
+/* ---- After a run's end its last output may still be on its way */
+static void on_tail(struct loop *loop, struct loop_timer *t, void *arg);
+
+static void wait_for_tail(struct readers *rs, const struct reader *r)
+{
+    if (!loop_timer_is_set(&rs->tail))
+        loop_timer_set(rs->shell->loop, &rs->tail, "logs", r->deadline, on_tail, rs);
+}
+
+static void end_wait(struct readers *rs, struct reader *r, uint64_t now)
+{
+    if (r->over && r->deadline <= (int64_t)now)
+        make_ready(rs, r);
+    else if (r->over)
+        wait_for_tail(rs, r);
+}
+
+static void on_tail(struct loop *loop, struct loop_timer *t, void *arg)
+{
+    (void)t;
+    each(arg, end_wait, (uint64_t)loop_now(loop));
+}
+
+/* ---- A run that is not live: may it be read, and how much is there? */
+static uint64_t bytes_of(struct span record)
+{
+    struct r_ended ended;
+    struct d_outcome o;
+    struct d_step_outcome step;
+    struct span item;
+    uint64_t n = 0;
+    if (r_ended_decode(record, &ended, NULL) < 0 || d_outcome_decode(ended.outcome, &o, NULL) < 0)
+        return 0;
+    for (struct wire_iter it = wire_iter(&o.steps); wire_next(&it, &item);)
+        if (d_step_outcome_decode(item, &step, NULL) == 0)
+            n += step.out_bytes + step.err_bytes;
+    return n;
+}
+
+/* ---- A run without output: the reason, instead of an empty log */
+static void refuse(const struct readers *rs, const struct reader *r, enum refusal code,
+                   const char *text)
+{
+    char id[ID_TEXT];
+    shell_error(rs->shell, r->peer, r->req, code, "run %s %s", id_format(r->run, id), text);
+}
+
+/* "extract, publish"; the rest is left out */
+static void step_names(const struct d_outcome *o, char *text, size_t size)
+{
+    struct d_step_outcome step;
+    struct span item, last = SPAN_NONE;
+    size_t n = 0;
+    text[0] = '\0';
+    for (struct wire_iter it = wire_iter(&o->steps); wire_next(&it, &item) && n < size;) {
+        if (d_step_outcome_decode(item, &step, NULL) < 0 || span_eq(step.name, last))
+            continue; /* another try of the same step */
+        n +=
+            (size_t)snprintf(text + n, size - n, "%s" SPAN_FMT, n ? ", " : "", SPAN_ARG(step.name));
+        last = step.name;
+    }
+}
+
+static bool has_step(const struct d_outcome *o, const char *name)
+{
+    struct d_step_outcome step;
+    struct span item;
+    for (struct wire_iter it = wire_iter(&o->steps); wire_next(&it, &item);)
+        if (d_step_outcome_decode(item, &step, NULL) == 0 && span_eq_str(step.name, name))
+            return true;
+    return false;
+}
+
+/* True: it has ended, none of its output was kept, and the reader has been told why. */
+static bool refuse_ended(const struct readers *rs, const struct reader *r, struct span record)
+{
+    struct r_ended ended;
+    struct d_outcome o;
+    char names[300], text[500];
+    if (r->after || r_ended_decode(record, &ended, NULL) < 0 ||
+        d_outcome_decode(ended.outcome, &o, NULL) < 0)
+        return false;
+    if (*r->step && o.steps.count && !has_step(&o, r->step)) {
+        step_names(&o, names, sizeof names);
+        snprintf(text, sizeof text, "has no step '%s' (its steps: %s)", r->step, names);
+        refuse(rs, r, REFUSAL_NOT_FOUND, text);
+        return true;
+    }
+    if (o.steps.count || logfile_reached(rs->file, &r->run))
+        return false;
+    snprintf(text, sizeof text, "has no output: no step of it ran (%s)", status_text(o.status));
+    refuse(rs, r, REFUSAL_STATE, text);
+    return true;
+}
+
+/* The same for a run that has not started; a follower waits. */
+static bool refuse_live(const struct readers *rs, const struct reader *r)
+{
+    struct view_run run;
+    char text[200];
+    if (r->follow || !view_run(rs->shell->core, &r->run, &run) || run.started_at ||
+        logfile_reached(rs->file, &r->run))
+        return false;
+    snprintf(text, sizeof text,
+             "has no output yet: it is %s (follow its log, or ask lbctl explain why it waits)",
+             run_state_text(run.state));
+    refuse(rs, r, REFUSAL_STATE, text);
+    return true;
+}
+
+static void judge(struct readers *rs, struct reader *r, const struct store_answer *a)
+{
+    const struct shell_peer *p = shell_find_peer(rs->shell, r->peer);
+    struct about about;
+    uint64_t kind;
+    size_t size;
+    about_of(a->n_records ? a->records[0].body : SPAN_NONE, &about);
+    if (!p || !rights_may_see_about(rs->shell->core, p->certificate, &about)) {
+        if (p && about.known)
+            shell_hidden(rs->shell, p, "logs", &r->run);
+        shell_error(rs->shell, r->peer, r->req, REFUSAL_UNKNOWN_RUN,
+                    "no run with this id is live or in the history");
+        reader_free(rs, r);
+        return;
+    }
+    if (about.is_parent) {
+        refuse(rs, r, REFUSAL_STATE,
+               "is a parent: its children have the output (lbctl history --parent lists them)");
+        reader_free(rs, r);
+        return;
+    }
+    r->over = true;
+    r->deadline = loop_now(rs->shell->loop) + LOGS_TAIL_MS;
+    r->expected = UINT64_MAX; /* if its end is not in the store yet */
+    for (unsigned i = 0; i < a->n_records; i++) {
+        if (wire_peek(a->records[i].body, &kind, &size, NULL) < 0 || kind != KIND_R_ENDED)
+            continue;
+        if (refuse_ended(rs, r, a->records[i].body)) {
+            reader_free(rs, r);
+            return;
+        }
+        r->expected = bytes_of(a->records[i].body);
+    }
+    wait_for_tail(rs, r);
+    make_ready(rs, r);
+}
+
+static void hear_about(void *self, const struct store_answer *a)
+{
+    struct reader *r = self;
+    r->asked = 0;
+    r->judging = false;
+    if (a->rc != -ECANCELED) /* else its session has gone, and it goes, too */
+        judge(r->of, r, a);
+}
+
+static void ask_about(struct readers *rs, struct reader *r)
+{
+    const struct shell_peer *p = shell_find_peer(rs->shell, r->peer);
+    /* its first record and its end */
+    struct store_question q = {.what = STORE_RECORDS, .run = r->run, .most = 2, .quick = true};
+    if (p)
+        ask_owner(p, &q);
+    r->judging = true;
+    r->asked = store_ask(rs->shell->store, &q, hear_about, r);
+}
+
+/* ---- LOGS */
+static void forget_request(struct readers *rs, const struct shell_peer *p, uint64_t req)
+{
+    struct readers_owner *o = NULL;
+    struct reader *r;
+    HASH_FIND(hh, rs->owners, &p->key, sizeof p->key, o);
+    if (!o)
+        return;
+    TAILQ_FOREACH(r, &o->readers, turn)
+    if (r->peer == p->handle && r->req == req) {
+        reader_free(rs, r);
+        return;
+    }
+}
+
+void readers_take(struct readers *rs, struct shell_peer *p, struct span message)
+{
+    struct m_logs m;
+    struct error err = {0};
+    shell_read(&m_logs_schema, message, &m);
+    forget_request(rs, p, m.req); /* a repeated one */
+    if (rs->n >= LOGS_READERS) {
+        shell_error(rs->shell, p->handle, m.req, REFUSAL_BUSY,
+                    "%u readers of logs are being served, the limit; try again later", rs->n);
+        return;
+    }
+    if (budgets_take(rs->shell->budgets, &p->key, BUDGET_LOG_READERS, 1, &err) < 0) {
+        shell_error(rs->shell, p->handle, m.req, REFUSAL_BUSY, "%s", err.text);
+        return;
+    }
+    struct reader *r = reader_new(rs, p, &m);
+    if (!is_live(rs, &r->run))
+        ask_about(rs, r);
+    else if (refuse_live(rs, r))
+        reader_free(rs, r);
+    else
+        make_ready(rs, r);
+}
+
+/* ---- What has happened */
+static struct readers_run *watched(const struct readers *rs, const struct id *run)
+{
+    struct readers_run *w = NULL;
+    HASH_FIND(hh, rs->runs, run, sizeof *run, w);
+    return w;
+}
+
+void readers_printed(struct readers *rs, const struct id *run)
+{
+    const struct readers_run *w = watched(rs, run);
+    struct reader *r;
+    if (w)
+        LIST_FOREACH(r, &w->readers, watch)
+    if (!r->blocked)
+        make_ready(rs, r);
+}
+
+void readers_record(struct readers *rs, uint64_t lsn, struct span record)
+{
+    uint64_t kind;
+    size_t size;
+    struct r_ended ended;
+    struct r_parent_ended parent;
+    const struct readers_run *w = NULL;
+    struct reader *r;
+    if (!rs->n || wire_peek(record, &kind, &size, NULL) < 0)
+        return;
+    if (kind == KIND_R_ENDED && r_ended_decode(record, &ended, NULL) == 0)
+        w = watched(rs, &ended.run);
+    else if (kind == KIND_R_PARENT_ENDED && r_parent_ended_decode(record, &parent, NULL) == 0)
+        w = watched(rs, &parent.run);
+    if (!w)
+        return;
+    LIST_FOREACH(r, &w->readers, watch)
+    r->ends = lsn;
+    rs->ending = true;
+}
+
+static void end_one(struct readers *rs, struct reader *r, uint64_t lsn)
+{
+    if (r->ends && r->ends <= lsn) {
+        r->ends = 0;
+        if (!r->blocked)
+            make_ready(rs, r);
+    } else if (r->ends) {
+        rs->ending = true;
+    }
+}
+
+void readers_committed(struct readers *rs, uint64_t lsn)
+{
+    if (!rs->ending)
+        return;
+    rs->ending = false;
+    each(rs, end_one, lsn);
+}
+
+static void open_window(struct readers *rs, struct reader *r, uint64_t peer)
+{
+    if (r->peer == peer && r->blocked)
+        make_ready(rs, r);
+}
+
+void readers_window(struct readers *rs, uint64_t peer)
+{
+    each(rs, open_window, peer);
+}
+
+static void forget_peer(struct readers *rs, struct reader *r, uint64_t peer)
+{
+    if (r->peer == peer)
+        reader_free(rs, r);
+}
+
+void readers_gone(struct readers *rs, uint64_t peer)
+{
+    each(rs, forget_peer, peer);
+}
+
+/* ---- Start and end */
+struct readers *readers_new(struct shell *sh, struct logfile *file)
+{
+    struct readers *rs = mem_zalloc(1, sizeof *rs);
+    rs->shell = sh;
+    rs->file = file;
+    TAILQ_INIT(&rs->turns);
+    return rs;
+}
+
+static void forget_any(struct readers *rs, struct reader *r, uint64_t what)
+{
+    (void)what;
+    reader_free(rs, r);
+}
+
+void readers_free(struct readers **readers)
+{
+    struct readers *rs = *readers;
+    if (!rs)
+        return;
+    loop_timer_stop(rs->shell->loop, &rs->work);
+    loop_timer_stop(rs->shell->loop, &rs->tail);
+    each(rs, forget_any, 0);
+    mem_free(readers);
+}
