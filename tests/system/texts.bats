@@ -1,5 +1,5 @@
-# Text that others can set reaches no terminal as it is: sequences, line feeds, C1 controls and marks
-# of direction are made visible in every listing, whoever put them there. The peers: texts.py.
+# Text that others can set reaches no terminal as it is: sequences, line feeds, C1 controls and
+# marks of direction are made visible in every listing, whoever put them there. Peers: texts.py.
 load helpers
 
 setup_file() {
@@ -12,7 +12,8 @@ setup_file() {
     python "$BATS_TEST_DIRNAME/texts.py" caller "$demo/carl" load evil >"$demo/run"
     await "its run has ended" ended "$(cat "$demo/run")"
     python "$BATS_TEST_DIRNAME/texts.py" caller "$demo/carl" load nowhere >"$demo/parked"
-    lbctl cancel "$(cat "$demo/parked")" --reason "$(printf '\033]0;x\007\nFORGED \342\200\256x')" || :
+    lbctl cancel "$(cat "$demo/parked")" \
+        --reason "$(printf '\033]0;x\007\nFORGED \342\200\256x')" || :
     python "$BATS_TEST_DIRNAME/texts.py" caller "$demo/carl" load nowhere >"$demo/parked"
 }
 teardown_file() {
