@@ -84,10 +84,16 @@ def again(a):
         with open(path) as f:
             runs |= {w[4:] for line in f if line.startswith("accepted ") for w in line.split()
                      if w.startswith("run=")}
-    with Listener(Told(a.told)) as client:
+    told, end = Told(a.told), time.monotonic() + a.patience
+    with Listener(told) as client:
         # a session that opens follows each
         client.runs = {uuid.UUID(run).bytes: {"outcome": None} for run in runs}
-        return listen(client, a.patience)
+        for run in list(client.runs):
+            try:  # what others have called is learned from the broker
+                client.wait(run, max(1, end - time.monotonic()))
+            except lb.LongboatError as e:
+                told.say("failed", code=e.code)
+        return 1 if client.open_runs() else 0
 
 
 def listen(client, patience):
