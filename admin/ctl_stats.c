@@ -102,9 +102,9 @@ static void add_principal(struct term_table *t, json_t *row)
         if (used && in_bytes(columns[i].budget))
             term_table_add_in(t, mood, size_format(used, size));
         else
-            term_table_addf(t, mood, used ? "%lld" : "", (long long)used);
+            used ? term_table_addf(t, mood, "%lld", (long long)used) : term_table_add(t, "");
     }
-    term_table_addf(t, no ? TERM_WARN : TERM_PLAIN, no ? "%lld" : "", (long long)no);
+    no ? term_table_addf(t, TERM_WARN, "%lld", (long long)no) : term_table_add(t, "");
 }
 
 static void print_json(json_t *row)
