@@ -101,7 +101,8 @@ static size_t copy_visible(char *out, size_t size, const char *text)
             n--;
         memcpy(out + n, "...", 3);
     }
-    memcpy(out, safe.p, n);
+    if (n)
+        memcpy(out, safe.p, n);
     n += safe.n > size ? 3 : 0;
     buf_free(&safe);
     return n;

@@ -63,7 +63,7 @@ void term_show(struct buf *out, struct span page)
 /* ---- Pages */
 static bool put(FILE *to, const struct buf *b)
 {
-    return fwrite(b->p, 1, b->n, to) == b->n && !ferror(to);
+    return (!b->n || fwrite(b->p, 1, b->n, to) == b->n) && !ferror(to);
 }
 
 bool term_put(FILE *to, struct span page)

@@ -90,6 +90,7 @@ static void bytes_go_to_a_file_as_they_are(void **state)
     (void)state;
     FILE *f = tmpfile();
     assert_true(term_bytes(f, span_of("\033[2J\xff\n", 6)));
+    assert_true(term_put(f, SPAN_NONE)); /* nothing */
     char *text = text_of(f);
     assert_memory_equal(text, "\033[2J\xff\n", 6);
     mem_free(&text);
