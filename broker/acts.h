@@ -8,7 +8,7 @@
 /* One message. acts_free returns it to all zero. */
 struct acts {
     bool privileged; /* false: only its denial is told */
-    /* it is no record of the core: its entry must be on disk before it is done */
+    /* the core keeps no record of it, so it waits until its entry is on disk */
     bool entry_first;
     char verb[LIMIT_NAME + 1], object[LIMIT_SHORT + 1];
     struct buf reason, before, after;

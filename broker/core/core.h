@@ -139,7 +139,7 @@ enum bcore_effect_kind {
        history and steps the same BCORE_MESSAGE again with looked_up; `known` is not NULL if it is
        there. */
     BCORE_FX_LOOKUP_HANDED,
-    BCORE_FX_NOTE /* run, key (who), body: a sentence for the events, that is no record */
+    BCORE_FX_NOTE /* run, key (who), body: a sentence for the view `events`, not a record */
 };
 
 struct bcore_effect {

@@ -9,9 +9,9 @@
  * broker.
  *
  * What a file costs is charged to its uploader (BUDGET_DEPOT) when the upload begins, so uploads
- * side by side cannot exceed the quota. A plan goes an hour after its upload if no parent has begun
- * with it, and when `retention` has passed since the last one began, unless a parent with it is
- * still live. Packages stay. */
+ * side by side cannot exceed the quota. A plan that no parent has begun is removed an hour after
+ * its upload; others are removed when `retention` has passed since their last parent began, unless
+ * one is still live. Packages stay. */
 #ifndef LB_BROKER_DEPOT_DEPOT_H
 #define LB_BROKER_DEPOT_DEPOT_H
 

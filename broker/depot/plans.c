@@ -1,8 +1,8 @@
 /* plans.c - see inside.h: which plans are here, which live parents need them, and when a plan goes.
  *
- * <hash>.begun beside a plan says by its time when the last parent with it began. It is not synced
- * before the parent's acceptance is on disk; after a crash the live parents themselves, which are
- * walked at the start, keep their plans. */
+ * The time of the file <hash>.begun, beside a plan, is when its last parent began. It need not be
+ * on disk before the parent is accepted: after a crash, the live parents keep their plans, since
+ * the start walks through them. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
