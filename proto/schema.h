@@ -355,6 +355,30 @@
     X(str, name, LIMIT_NAME) X(str, type, LIMIT_NAME) X(flag, required, 0) X(flag, sensitive, 0) \
     X(bin, fallback, LIMIT_PARAMETERS) X(bins, allowed, LIMIT_VALUES) X(str, pattern, LIMIT_TEXT) \
     X(bin, minimum, 64) X(bin, maximum, 64)
+/* What a step runs as and within: made by the runner from proxy, subsystem and package, applied by
+   the keeper. user, home: for people and for the child's environment. uid, gid: 0: the keeper's
+   own (nobody is switched). groups: supplementary, 4 bytes each, big endian. environment: name and
+   text, after the fixed one. argv: what comes before the entry or the text. memory: bytes; cpu:
+   thousandths of a processor; processes, files (open descriptors), file_size (bytes): 0: no limit.
+   warn_ms: before the timeout, `warn_signal` is sent. on, required: protections (bits of
+   proto/protect.h) that are to be on, and without which the step is refused. reads, writes: paths
+   beyond the usual ones that the sandbox leaves open. */
+#define D_CONTEXT(X) \
+    X(str, proxy, LIMIT_NAME) X(str, user, LIMIT_SHORT) X(u64, uid, ANY) \
+    X(u64, gid, ANY) X(bin, groups, LIMIT_GROUPS * 4) X(str, home, LIMIT_PATH) \
+    X(map, environment, LIMIT_OUTPUTS) X(strs, argv, 64) X(u64, memory, ANY) X(u64, cpu, ANY) \
+    X(u64, processes, ANY) X(u64, files, ANY) X(u64, file_size, ANY) X(u64, warn_ms, ANY) \
+    X(u64, warn_signal, 255) X(u64, on, ANY) X(u64, required, ANY) X(strs, reads, 64) \
+    X(strs, writes, 64)
+/* What is on record of how a step was run, for people. groups: ids as text. environment: names
+   alone. on: protections that were on. left: processes that it left over and that were killed.
+   read, written: bytes of files (io). handed_at: when the keeper took it. */
+#define D_EXECUTION(X) \
+    X(str, proxy, LIMIT_NAME) X(str, subsystem, LIMIT_NAME) X(strs, groups, LIMIT_GROUPS) \
+    X(str, folder, LIMIT_PATH) X(strs, environment, LIMIT_VALUES) X(strs, on, 32) \
+    X(u64, timeout_ms, ANY) X(u64, memory, ANY) X(u64, cpu, ANY) X(u64, processes, ANY) \
+    X(u64, output_cap, ANY) X(u64, left, ANY) X(u64, read, ANY) X(u64, written, ANY) \
+    X(i64, handed_at, 0) X(str, host, LIMIT_SHORT)
 #define D_EXIT_CODE(X) X(u64, code, 255) X(u64, package, 15)
 /* An entry of the audit trail; trust/audit.h chains them. principal, role, key (transport), serial,
    address: who asked, and from where. decision: AUDIT_; code: of a denial or refusal. count: how
@@ -378,6 +402,7 @@
     M(DEPLOYED, deployed, 112) M(JOB, job, 113) M(STEP, step, 114) M(BINDING, binding, 115) \
     M(OUTCOME, outcome, 116) M(STEP_OUTCOME, step_outcome, 117) M(RUNNABLE, runnable, 118) \
     M(PARAMETER, parameter, 119) M(EXIT_CODE, exit_code, 120) M(RESULT, result, 121) \
+    M(CONTEXT, context, 122) M(EXECUTION, execution, 123) \
     M(ROTATION, rotation, 125) M(AUDIT, audit, 130) M(CHECKPOINT, checkpoint, 131)
 
 /* ======== The broker's journal. Each record has a number (lsn) in the store; it is also the
@@ -484,8 +509,11 @@
     X(bin, data, LIMIT_LOG_CHUNK) X(u64, cut, ANY)
 #define S_PROGRESS(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(u64, percent, 100) X(str, text, LIMIT_TEXT)
-/* keeper or runner: d_step_outcome */
-#define S_ENDED(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, outcome, LIMIT_OUTCOME)
+/* keeper or runner: d_step_outcome. execution: d_execution; empty: it was not started, or an older
+   keeper ran it */
+#define S_ENDED(X) \
+    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, outcome, LIMIT_OUTCOME) \
+    X(added_bin, execution, LIMIT_EXECUTION)
 /* worker -> runner: run this step. The runner verifies all of it. outputs: of earlier steps,
    d_outputs. deadline: CLOCK_BOOTTIME. lost_after: this attempt's, never 0 for `rerun` */
 #define S_STEP(X) \
@@ -512,7 +540,7 @@
 /* all keepers have been heard */
 #define S_KEPT_END(X) X(u64, count, ANY)
 /* runner -> keeper: verified, run it. parameters: bound and typed; outputs, exit_codes: as in
-   D_RUNNABLE */
+   D_RUNNABLE; context: a context */
 #define S_LAUNCH(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
     X(u64, try_no, LIMIT_TRIES) X(hash, identity, 0) X(i64, expires, 0) X(u64, on_lost, 15) \
@@ -521,7 +549,8 @@
     X(str, job, LIMIT_JOB) X(str, subsystem, LIMIT_NAME) X(bin, text, LIMIT_JOB_BODY) \
     X(hash, package, 0) X(str, package_name, LIMIT_NAME) X(str, package_version, LIMIT_SHORT) \
     X(str, entry, LIMIT_PATH) X(bins, outputs, LIMIT_VALUES) X(bins, exit_codes, 256) \
-    X(map, parameters, LIMIT_PARAMETERS) X(strs, sensitive, LIMIT_VALUES)
+    X(map, parameters, LIMIT_PARAMETERS) X(strs, sensitive, LIMIT_VALUES) \
+    X(added_bin, context, LIMIT_CONTEXT)
 
 #define SPOOLS(M) \
     M(TAKEN, taken, 300) M(STEPPED, stepped, 301) M(FINISHED, finished, 302) \
