@@ -81,13 +81,15 @@ static void env_account(const struct command_source *from, struct command *c)
 {
     const struct d_context *x = from->context;
     const struct span user = x->user.n ? x->user : span_str(from->paths->user);
+    /* "/" is nobody's to write to */
+    const char *home = x->user.n || !from->paths->home ? from->work : from->paths->home;
     struct wire_iter it = wire_iter(&x->environment);
     struct span name;
     struct value v;
     env(c, "PATH", span_str(CHILD_PATH));
     env(c, "LANG", span_str("C.UTF-8"));
     env(c, "TZ", span_str(":/etc/localtime"));
-    env(c, "HOME", x->home.n ? x->home : span_str(from->paths->home));
+    env(c, "HOME", x->home.n ? x->home : span_str(home));
     env(c, "USER", user);
     env(c, "LOGNAME", user);
     while (wire_next_pair(&it, &name, &v))

@@ -67,7 +67,7 @@ static int find_user(const struct d_proxy *p, const char *file, struct account_u
     ret->gid = pw ? pw->pw_gid : uid;
     snprintf(ret->name, sizeof ret->name, "%s", pw ? pw->pw_name : user);
     snprintf(ret->home, sizeof ret->home, "%s",
-             pw && pw->pw_dir && pw->pw_dir[0] == '/' ? pw->pw_dir : "/");
+             pw && pw->pw_dir && pw->pw_dir[0] == '/' ? pw->pw_dir : "");
     return 0;
 }
 
@@ -174,7 +174,7 @@ int account_unswitched(const struct d_proxy *p, const char *file, struct account
         same = same || span_eq_str(p->user, pw->pw_name);
     }
     snprintf(a.home, sizeof a.home, "%s",
-             pw && pw->pw_dir && pw->pw_dir[0] == '/' ? pw->pw_dir : "/");
+             pw && pw->pw_dir && pw->pw_dir[0] == '/' ? pw->pw_dir : "");
     if (!same)
         return error_set(
             err, -EPERM,

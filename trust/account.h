@@ -20,7 +20,7 @@ struct account_user {
     gid_t groups[LIMIT_GROUPS]; /* supplementary */
     size_t n_groups;
     char name[LIMIT_SHORT + 1]; /* the number, if no account has it */
-    char home[LIMIT_PATH + 1];  /* "/", if it has none */
+    char home[LIMIT_PATH + 1];  /* "", if it has none */
 };
 
 /* The users of the runner's own parts. */

@@ -34,7 +34,7 @@ static void a_number_needs_no_account(void **state)
     assert_int_equal(a.gid, 54321);
     assert_int_equal(a.n_groups, 0);
     assert_string_equal(a.name, "54321");
-    assert_string_equal(a.home, "/");
+    assert_string_equal(a.home, "");
 }
 
 static void groups_are_the_users_own_or_those_that_are_listed(void **state)
