@@ -33,7 +33,7 @@ struct inquiry {
     struct installed package;
     bool has_package;
     struct bound bound;
-    struct proxies_found proxy;
+    struct proxy_found proxy;
     struct buf context;
     struct seen_step seen;
     enum seen_answer answer;
