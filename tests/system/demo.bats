@@ -165,7 +165,7 @@ SH
     remove_demo
 }
 
-@test "root's servers reach programs that root alone can, and say where their home is out of reach" {
+@test "root's servers reach programs that root alone can, and say that a home is out of reach" {
     [ "$(id -u)" -eq 0 ] || skip "the tests are no root's"
     local private=$BATS_TEST_TMPDIR/private
     mkdir -m 700 "$private"
