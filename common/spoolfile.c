@@ -157,6 +157,19 @@ static bool all_zero(struct span s)
     return true;
 }
 
+/* A record that ends behind the end of the file, or does not match its checksum there, is torn, unless
+ * a shorter one at this place would match: then its length is damaged, and what follows is not its
+ * payload. */
+static bool has_damaged_length(const struct spoolfile_reader *r)
+{
+    struct span rest = held_from_offset(r);
+    uint32_t sum;
+    if (rest.n <= HEAD)
+        return false;
+    memcpy(&sum, rest.p + 4, 4);
+    return crc32c_beginning(span_of(rest.p + HEAD, rest.n - HEAD), le32toh(sum)) > 0;
+}
+
 /* A bad frame at the end of the file may be what a killed writer left, and its successor cuts it
  * off; so may zeros up to the end (the file grew, but its blocks were never written). Any other bad
  * frame with bytes behind it is damage. */
@@ -167,7 +180,8 @@ static int may_be_torn(const struct spoolfile_reader *r, size_t size, bool *ret,
     if (fstat(r->fd, &st) < 0)
         return error_errno(err, errno, "cannot examine the spool '%s'", r->path);
     int64_t left = st.st_size - r->offset;
-    *ret = (size > HEAD && left <= (int64_t)size) || (left <= (int64_t)rest.n && all_zero(rest));
+    *ret = (size > HEAD && left <= (int64_t)size && !has_damaged_length(r)) ||
+           (left <= (int64_t)rest.n && all_zero(rest));
     return 0;
 }
 
@@ -183,11 +197,12 @@ static int judge_bad(struct spoolfile_reader *r, size_t size, struct error *err)
     rc = refill(r, size, err);
     if (rc < 0)
         return rc;
-    if (frame_at(held_from_offset(r), &payload, &size) != FRAME_BAD)
+    enum frame got = frame_at(held_from_offset(r), &payload, &size);
+    if (got == FRAME_WHOLE || (got == FRAME_SHORT && !has_damaged_length(r)))
         return 1;
     return error_set(
         err, -EBADMSG,
-        "spool '%s' is damaged at byte %lld: the checksum of the record there does not match",
+        "spool '%s' is damaged at byte %lld: length or checksum of the record there is wrong",
         r->path, (long long)r->offset);
 }
 
@@ -218,7 +233,7 @@ int spoolfile_reader_next(struct spoolfile_reader *r, struct span *ret, struct e
     enum frame got;
     do {
         rc = fetch(r, &got, &payload, &size, err);
-        if (rc == 0 && got == FRAME_BAD)
+        if (rc == 0 && (got == FRAME_BAD || (got == FRAME_SHORT && has_damaged_length(r))))
             rc = judge_bad(r, size, err);
     } while (rc > 0);
     if (rc < 0 || got != FRAME_WHOLE)
