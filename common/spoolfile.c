@@ -157,9 +157,9 @@ static bool all_zero(struct span s)
     return true;
 }
 
-/* A record that ends behind the end of the file, or does not match its checksum there, is torn, unless
- * a shorter one at this place would match: then its length is damaged, and what follows is not its
- * payload. */
+/* A record that ends behind the end of the file, or does not match its checksum there, is torn,
+ * unless a shorter one at this place would match: then its length is damaged, and what follows
+ * is not its payload. */
 static bool has_damaged_length(const struct spoolfile_reader *r)
 {
     struct span rest = held_from_offset(r);
