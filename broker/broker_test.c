@@ -460,6 +460,16 @@ static void a_follower_of_an_ended_parent_is_told_its_end(void **state)
     say(&otto, follow, .req = 5, .run = accepted.run, .level = 1);
     hear(&otto, error, &error);
     assert_int_equal(error.code, REFUSAL_UNKNOWN_RUN);
+    say(&otto, parent_end, .req = 6, .parent = accepted.run, .epoch = driving.epoch);
+    hear(&otto, error, &error);
+    assert_int_equal(error.code, REFUSAL_DENIED);
+    say(&otto, parent_drive, .req = 7, .parent = accepted.run);
+    hear(&otto, error, &error);
+    assert_int_equal(error.req, 7);
+    assert_int_equal(error.code, REFUSAL_DENIED);
+    say(&anna, parent_end, .req = 8, .parent = accepted.run, .epoch = driving.epoch);
+    hear(&anna, done, &done); /* repeated */
+    assert_int_equal(done.req, 8);
     for (unsigned i = 0; i < 2; i++) { /* and again after a restart */
         say(&anna, follow, .req = 6, .run = accepted.run, .level = 1);
         hear(&anna, run_ended, &ended);

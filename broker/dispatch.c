@@ -6,9 +6,11 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "broker/acts.h"
 #include "broker/auditing.h"
 #include "broker/depot/enrol.h"
 #include "broker/shell/hello.h"
+#include "broker/shell/later.h"
 #include "broker/shell/operate.h"
 #include "broker/shell/turn.h"
 #include "common/log.h"
@@ -207,6 +209,18 @@ static bool is_of_form(enum refusal code)
     return code == REFUSAL_MALFORMED || code == REFUSAL_TOO_LARGE;
 }
 
+static void judged_later(void *self, struct shell_peer *p, uint64_t kind, struct span message,
+                         enum refusal code, const char *why)
+{
+    struct broker *b = self;
+    if (code == REFUSAL_NONE)
+        auditing_take(b, p, kind, message);
+    else if (acts_is_denial(code))
+        deny(b, p, kind, message, code, why);
+    else
+        answer(b, p, kind, message, code, why);
+}
+
 void dispatch_message(void *broker, uint64_t handle, uint64_t kind, struct span message)
 {
     struct broker *b = broker;
@@ -230,7 +244,9 @@ void dispatch_message(void *broker, uint64_t handle, uint64_t kind, struct span 
     if (!row || (code = judge_form(kind, message, &err)) == REFUSAL_NONE)
         verdict = rights_judge(sh->core, p->certificate, row ? &row->rule : NULL, kind, message,
                                &code, &err);
-    if (verdict != RIGHTS_DENIED)
+    if (verdict == RIGHTS_LATER && row->core && row->rule.verb != VERB_WATCH)
+        later_judge(sh, p, &row->rule, kind, message, judged_later, b);
+    else if (verdict != RIGHTS_DENIED)
         auditing_take(b, p, kind, message);
     else if (row && is_of_form(code))
         answer(b, p, kind, message, code, err.text);
