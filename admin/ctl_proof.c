@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "admin/ctl_lists.h"
 #include "common/json.h"
 #include "common/mem.h"
 
@@ -203,7 +204,9 @@ static void keep_first_bad(void *self, const char *part, bool good, const char *
 static void say_verdict(struct longboat *lb, const struct ctl_proof *p, json_t *row,
                         struct buf *out)
 {
-    const struct evidence_bundle e = ctl_proof_evidence(p);
+    struct evidence_bundle e = ctl_proof_evidence(p);
+    struct ctl_lists lists = {.n = 0};
+    struct error err = {0};
     struct d_outcome o = {.job = JOB_UNKNOWN};
     struct span signer = SPAN_NONE;
     struct buf why = {0};
@@ -218,12 +221,17 @@ static void say_verdict(struct longboat *lb, const struct ctl_proof *p, json_t *
     result_signer(e.signature, &signer, &serial, NULL);
     buf_printf(out, "signed by " SPAN_FMT " (serial %llu): ", SPAN_ARG(signer),
                (unsigned long long)serial);
-    if (!evidence_verify(&e, longboat_administrators(lb), keep_first_bad, &why))
+    const int rc = ctl_lists_add_home(&lists, &err);
+    ctl_lists_offer(&lists, &e);
+    if (rc < 0)
+        buf_printf(out, "not verified: %s", err.text);
+    else if (!evidence_verify(&e, longboat_administrators(lb), keep_first_bad, &why))
         buf_printf(out, "bad: %s", buf_str(&why));
     else if (!shows_what_was_signed(row, e.outcome))
         buf_add_str(out, "bad: the broker shows another status or other outputs than were signed");
     else
         buf_add_str(out, "good");
+    ctl_lists_free(&lists);
     buf_free(&why);
 }
 

@@ -121,6 +121,29 @@ end_false_broker() {
     assert_has "no list of revoked certificates is in"
 }
 
+@test "evidence is judged by the newest list, not by the one that the broker has chosen" {
+    local keys=$demo/admin/etc/trust/administrators list=$demo/admin/etc/trust/revocations
+    join_principal gone 'call package:fail@etl' 'watch *@all'
+    as gone lbsubmit --package fail --pool etl --quiet || true
+    lbctl evidence "$(last_run package:fail)" -o "$demo/gone.evidence"
+    lbctl evidence verify "$demo/gone.evidence"
+    lbctl certificates revoke gone --reason 'left'
+    run lbctl evidence verify "$demo/gone.evidence"
+    [ "$status" -eq 1 ]
+    assert_has "good  revocations         list 1, from $list"
+    assert_has "BAD   revocations"
+    assert_has "'gone'"
+    run as watcher lbctl evidence verify "$demo/gone.evidence" --administrators "$keys"
+    [ "$status" -eq 0 ]
+    run as watcher lbctl evidence verify "$demo/gone.evidence" --administrators "$keys" \
+        --revocations "$list"
+    [ "$status" -eq 1 ]
+    assert_has "'gone'"
+    run lbctl evidence verify "$demo/gone.evidence" --revocations "$demo/none"
+    [ "$status" -eq 2 ]
+    assert_has "$demo/none"
+}
+
 @test "the checkpoint in the evidence is one of the audit trail's" {
     lbctl audit export -o "$demo/trail"
     jq -r .checkpoint "$demo/say.evidence" >"$demo/checkpoint"
