@@ -157,6 +157,14 @@ END
     echo "$output"
     [ "$status" -eq 0 ]
     assert_has "goes on from checkpoint"
+    env -u LONGBOAT_HOME HOME= lbctl audit verify "$demo/trail.jsonl" --administrators "$demo/keys"
+    mkdir -p "$demo/auditor/etc/trust" # a home with the keys and nothing else
+    cp "$demo/keys" "$demo/auditor/etc/trust/administrators"
+    run as auditor lbctl audit verify "$demo/trail.jsonl"
+    [ "$status" -eq 0 ]
+    assert_has "whole: cluster "
+    cp "$demo/admin/etc/trust/certificate" "$demo/auditor/etc/trust/certificate"
+    as auditor lbctl audit verify "$demo/trail.jsonl"
     sed 's/^./0/' "$demo/keys" >"$demo/others"
     LONGBOAT_HOME=$demo/nobody run lbctl audit verify "$demo/trail.jsonl" \
         --administrators "$demo/others"
