@@ -138,6 +138,9 @@ END
     [ "$(jq -r .verb "$demo/list" | sort -u)" = drain ]
     lbctl audit list --decision denied --principal 'e*' --json >"$demo/list"
     [ "$(jq -r '.principal + " " + .decision' "$demo/list" | sort -u)" = "eve denied" ]
+    run lbctl audit list --decision nonsense
+    [ "$status" -eq 2 ]
+    assert_has "unknown decision 'nonsense' (allowed, refused, denied)"
     lbctl audit list -n 0 --json | python "$BATS_TEST_DIRNAME/schema.py" audit 20
     run lbctl audit show 1
     assert_has start
