@@ -139,13 +139,17 @@ const struct dispatch_row *dispatch_row_of(uint64_t kind, unsigned role)
 /* ---- Refusals */
 
 /* ERROR wherever the request has a number that can be read, even if nothing else of it can. What
- * has none ends the session: its sender would wait for ever, or go on the wrong way. So does
- * CREDIT, whose number is its subscription's: an ERROR would seem to be about that. */
+ * has none ends the session: its sender would wait for ever, or go on the wrong way. The number of
+ * CREDIT is its subscription's, so the ERROR is about that: it ends, since nobody can tell what
+ * its reader has taken. */
 static void answer(struct broker *b, struct shell_peer *p, uint64_t kind, struct span message,
                    enum refusal code, const char *why)
 {
     uint64_t req;
-    if (kind != KIND_M_CREDIT && request_peek(kind, message, &req))
+    const bool numbered = request_peek(kind, message, &req);
+    if (numbered && kind == KIND_M_CREDIT)
+        events_end(b->events, p, req);
+    if (numbered)
         shell_error(&b->shell, p->handle, req, code, "%s", why);
     else
         shell_drop(&b->shell, p, code, why);
