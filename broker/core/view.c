@@ -302,7 +302,7 @@ void view_counts(const struct bcore *c, struct view_counts *ret)
                                 .sessions = c->peers.n,
                                 .classes = c->classes.n,
                                 .kept = c->kept.next - c->kept.first,
-                                .principals = c->accounts.n,
+                                .principals = c->accounts.n - c->n_gone,
                                 .memory = c->memory,
                                 .bodies = c->bodies,
                                 .epoch = c->epoch,
