@@ -27,8 +27,8 @@ static const char examples[] =
     "  lbctl evidence last -o run.json       signed call and signed result, in a file\n"
     "  lbctl evidence verify run.json        is it true? no broker is asked\n"
     "  lbctl evidence verify run.json --administrators keys.txt --revocations list\n"
-    "The list in the file is the broker's choice.  With this home's keys, the lists of this home\n"
-    "(etc/trust/revocations, var/revocations) are read, too.\n";
+    "The list in the file is the broker's choice.  With this home's keys, the lists\n"
+    "of this home (etc/trust/revocations, var/revocations) are read, too.\n";
 
 /* ---- Writing */
 
