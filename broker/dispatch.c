@@ -207,9 +207,8 @@ static bool is_of_form(enum refusal code)
     return code == REFUSAL_MALFORMED || code == REFUSAL_TOO_LARGE;
 }
 
-void dispatch_message(void *broker, uint64_t handle, uint64_t kind, struct span message)
+static void dispatch(struct broker *b, uint64_t handle, uint64_t kind, struct span message)
 {
-    struct broker *b = broker;
     struct shell *sh = &b->shell;
     struct shell_peer *p = shell_find_peer(sh, handle);
     struct error err = {0};
@@ -236,4 +235,14 @@ void dispatch_message(void *broker, uint64_t handle, uint64_t kind, struct span 
         answer(b, p, kind, message, code, err.text);
     else
         deny(b, p, kind, message, code, err.text);
+}
+
+void dispatch_message(void *broker, uint64_t handle, uint64_t kind, struct span message)
+{
+    struct broker *b = broker;
+    const uint64_t before = turn_last_lsn(&b->shell);
+    dispatch(b, handle, kind, message);
+    const uint64_t last = turn_last_lsn(&b->shell);
+    if (last > before)
+        net_server_made(b->shell.net, handle, last - before, last);
 }
