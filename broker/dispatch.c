@@ -225,9 +225,8 @@ static void judged_later(void *self, struct shell_peer *p, uint64_t kind, struct
         answer(b, p, kind, message, code, why);
 }
 
-void dispatch_message(void *broker, uint64_t handle, uint64_t kind, struct span message)
+static void dispatch(struct broker *b, uint64_t handle, uint64_t kind, struct span message)
 {
-    struct broker *b = broker;
     struct shell *sh = &b->shell;
     struct shell_peer *p = shell_find_peer(sh, handle);
     struct error err = {0};
@@ -256,4 +255,14 @@ void dispatch_message(void *broker, uint64_t handle, uint64_t kind, struct span 
         answer(b, p, kind, message, code, err.text);
     else
         deny(b, p, kind, message, code, err.text);
+}
+
+void dispatch_message(void *broker, uint64_t handle, uint64_t kind, struct span message)
+{
+    struct broker *b = broker;
+    const uint64_t before = turn_last_lsn(&b->shell);
+    dispatch(b, handle, kind, message);
+    const uint64_t last = turn_last_lsn(&b->shell);
+    if (last > before)
+        net_server_made(b->shell.net, handle, last - before, last);
 }

@@ -33,6 +33,12 @@ struct principal {
     struct principal *next;    /* in the ring of those who wait */
     int64_t deficit_us;        /* of handling: what it may still use before the others' turn */
     uint64_t round;            /* the one to which the deficit belongs */
+    /* settle.c */
+    uint64_t unsettled, last_lsn; /* records that wait for the disk, and the last of them */
+    int64_t window;               /* in which it made `made` records, and `made_before` before */
+    uint64_t made, made_before;
+    bool held; /* nothing of it is handled: what waits of it is not in the ring */
+    struct principal *next_held;
     UT_hash_handle hh;
 };
 
@@ -71,6 +77,10 @@ struct peers {
     /* backlog.c */
     struct principal *waiting, *waiting_last;
     uint64_t round;
+    /* settle.c */
+    struct principal *held;
+    uint64_t settled;
+    int64_t light_until; /* so long somebody counts as light who has made a record */
 };
 
 struct peer *peers_find(const struct peers *t, uint64_t handle);

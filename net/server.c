@@ -11,6 +11,7 @@
 #include "net/intake.h"
 #include "net/probe.h"
 #include "net/serverstate.h"
+#include "net/settle.h"
 
 enum {
     /* an administrator may fix it meanwhile; soon enough if they are watching */
@@ -351,6 +352,18 @@ int net_server_send(struct net_server *s, uint64_t peer, struct span message)
         s->owed_most = session_owed(p->session);
     peers_mark(&s->peers, p);
     return rc;
+}
+
+void net_server_made(struct net_server *s, uint64_t peer, uint64_t n, uint64_t last)
+{
+    const struct peer *p = peers_find(&s->peers, peer);
+    if (p)
+        settle_made(&s->peers, p->of, n, last, loop_now(s->loop));
+}
+
+void net_server_settled(struct net_server *s, uint64_t last)
+{
+    settle_done(&s->peers, last, loop_now(s->loop));
 }
 
 void net_server_close_peer(struct net_server *s, uint64_t peer, struct span last)

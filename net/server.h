@@ -57,6 +57,12 @@ int net_server_send(struct net_server *s, uint64_t peer, struct span message);
 /* Sends as much of the queue as the window allows, then `last` (REFUSED or RESET; empty: nothing),
  * and drops the session. */
 void net_server_close_peer(struct net_server *s, uint64_t peer, struct span last);
+/* What was just handled of this peer has made n records for the disk, the last with this number;
+ * numbers count up without a gap. The further messages of a principal of whom many wait for the
+ * disk are handled once these are there. Peers that are gone are ignored. */
+void net_server_made(struct net_server *s, uint64_t peer, uint64_t n, uint64_t last);
+/* All records up to this number are on disk, or nothing should wait for them any more. */
+void net_server_settled(struct net_server *s, uint64_t last);
 bool net_server_window_open(struct net_server *s, uint64_t peer);
 /* What the sessions owe their peers: bytes queued, and sent but not acknowledged. */
 struct net_server_owed {
