@@ -108,7 +108,7 @@ static bool may_hear(void *self, uint64_t peer)
 static bool window_open(void *self, uint64_t peer)
 {
     const struct events *e = self;
-    return net_server_window_open(e->shell->net, peer);
+    return net_server_has_room(e->shell->net, peer);
 }
 
 static bool may_see(void *self, uint64_t peer, const struct feed_event *ev)
@@ -263,7 +263,9 @@ static void on_turn_end(void *self)
 
 static void on_peer_gone(void *self, uint64_t peer)
 {
-    feed_forget(((struct events *)self)->feed, peer);
+    struct events *e = self;
+    feed_forget(e->feed, peer);
+    e->pending = true; /* what it had not read is room for its principal's others */
 }
 
 struct events *events_new(struct shell *sh)
