@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "broker/store/inside.h"
+#include "common/clock.h"
 
 static int open_reader(const struct store *s, struct history *h, struct error *err)
 {
@@ -39,6 +40,8 @@ static struct store_asked *next_question(struct store *s)
         if (!a->answer)
             a->answer = mem_zalloc(1, sizeof *a->answer);
         a->answer->public.folded = s->folded;
+        if (a->question.what == STORE_EVENTS && a->question.upto > s->folded && !s->full)
+            a->question.upto = s->folded;
     }
     s->reading = a;
     pthread_mutex_unlock(&s->mutex);
@@ -72,7 +75,9 @@ void *store_reader(void *arg)
     if (open_reader(s, &h, &err) < 0)
         store_die(s, &err);
     for (struct store_asked *a; (a = next_question(s));) {
+        int64_t begun = clock_thread_us();
         bool whole = history_answer(&h, &a->question, a->answer);
+        a->answer->public.us += clock_thread_us() - begun;
         if (a->answer->public.rc < 0 && a->answer->public.rc != -EBUSY) /* the file is unreliable */
             store_die(s, &a->answer->public.err);
         if (whole)

@@ -307,6 +307,8 @@ uint64_t store_ask(struct store *s, const struct store_question *q, store_hear *
     a->fold_to = q->what == STORE_RECORD ? 0 : s->committed;
     if (q->what == STORE_KEY && q->lsn && q->lsn < a->fold_to)
         a->fold_to = q->lsn;
+    if (q->what == STORE_EVENTS && !q->since && q->after + q->most < a->fold_to)
+        a->fold_to = q->after + q->most; /* reader.c cuts the page off where folding has got to */
     asked_put(&s->asked, a);
     pthread_cond_signal(&s->questions);
     uint64_t number = a->number;
