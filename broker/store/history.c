@@ -25,8 +25,8 @@ enum {
     RUN_BYTES = 2 * LIMIT_FRAME /* of the records of one run: its first one and its end fit */
 };
 
-/* INDEXED BY: left to itself, SQLite finds a key by going through all that its principal ever called.
- */
+/* INDEXED BY: left to itself, SQLite finds a key by going through all that its principal ever
+ * called. */
 /* clang-format off */
 static const char *const SQL[HISTORY_STATEMENTS] = {
     [H_RUNS] =
