@@ -23,7 +23,7 @@ enum {
     PACE_FIRST = 10,
     PACE_FURTHER = 2,
     PACE_SHARE_MAX = 60,
-    PACE_SPARE = 20 /* and, per mille, of the time in which the loop could run and did not */
+    PACE_SPARE = 8 /* and, per mille, of the time in which the loop could run and did not */
 };
 
 /* What the clocks of the loop's thread say, in us. */
