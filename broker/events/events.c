@@ -293,6 +293,11 @@ unsigned events_subscriptions(const struct events *e)
     return feed_readers(e->feed);
 }
 
+void events_end(struct events *e, const struct shell_peer *p, uint64_t req)
+{
+    feed_unsubscribe(e->feed, p->handle, req);
+}
+
 void events_take(struct events *e, struct shell_peer *p, uint64_t kind, struct span message)
 {
     struct m_subscribe subscribing;
