@@ -95,6 +95,11 @@ int peers_count_owed(struct peers *t, struct peer *p, struct error *err)
     return rc;
 }
 
+bool peers_has_room(const struct peers *t, const struct principal *who)
+{
+    return !t->budgets || who->owed < budgets_limit(t->budgets, BUDGET_BYTES_OUT) / 2;
+}
+
 /* ---- Sessions */
 
 struct peer *peers_add(struct peers *t, const struct net_packet *from, uint64_t session,

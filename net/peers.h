@@ -26,6 +26,7 @@ struct principal {
     unsigned quiet;   /* connections that are still there although their session has ended */
     uint64_t owed;    /* bytes that its sessions have not read */
     uint64_t charged; /* of BUDGET_BYTES_OUT: owed, rounded up */
+    bool full;        /* it was found to have no room: `window` must be called */
     struct connections_unread unread;
     int64_t said_at; /* when the last sentence about it was said; 0: never */
     /* backlog.c */
@@ -99,6 +100,8 @@ struct peer *peers_next_dirty(struct peers *t);   /* out of it; NULL: none */
 struct principal *peers_principal(const struct peers *t, const struct hash *key);
 /* What p has not read has changed. -EDQUOT: its principal must not let so much gather. */
 int peers_count_owed(struct peers *t, struct peer *p, struct error *err);
+/* Is half of what its principal may let gather still free? */
+bool peers_has_room(const struct peers *t, const struct principal *who);
 /* One connection of a principal more or less that has no session any more. The principal ends with
  * the last of its sessions and connections. */
 void peers_count_quiet(struct peers *t, struct principal *who, int change);

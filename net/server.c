@@ -151,8 +151,8 @@ static void flush_peer(struct net_server *s, struct peer *p)
     heap_change(&s->peers.timers, &p->timer, expiry < deadline ? expiry : deadline);
     if (!session_window_open(p->session)) {
         p->full = true;
-    } else if (p->full) {
-        p->full = false;
+    } else if (p->full || (p->of->full && peers_has_room(&s->peers, p->of))) {
+        p->full = p->of->full = false;
         s->called = true;
         s->calls.window(s->calls.self, p->handle);
     }
@@ -386,6 +386,15 @@ bool net_server_window_open(struct net_server *s, uint64_t peer)
         return true;
     p->full = true; /* the caller asked, and will be told */
     return false;
+}
+
+bool net_server_has_room(struct net_server *s, uint64_t peer)
+{
+    const struct peer *p = peers_find(&s->peers, peer);
+    if (!net_server_window_open(s, peer))
+        return false;
+    p->of->full = !peers_has_room(&s->peers, p->of);
+    return !p->of->full;
 }
 
 void net_server_owed(const struct net_server *s, struct net_server_owed *ret)

@@ -64,6 +64,11 @@ void net_server_made(struct net_server *s, uint64_t peer, uint64_t n, uint64_t l
 /* All records up to this number are on disk, or nothing should wait for them any more. */
 void net_server_settled(struct net_server *s, uint64_t last);
 bool net_server_window_open(struct net_server *s, uint64_t peer);
+/* The same for messages that can wait and that many sessions of one principal get: true only while
+ * these have not read less than half of what BUDGET_BYTES_OUT allows. So such messages end no
+ * session, and answers find room. After false, `window` is called for one of the principal's
+ * sessions as soon as there is room, or `down`. */
+bool net_server_has_room(struct net_server *s, uint64_t peer);
 /* What the sessions owe their peers: bytes queued, and sent but not acknowledged. */
 struct net_server_owed {
     uint64_t now;  /* of all sessions */

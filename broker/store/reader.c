@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "broker/store/inside.h"
+#include "common/clock.h"
 
 /* What a scan gets beside other work that wants its processor: a tenth, and that in short slices,
  * or who wakes up would wait for the rest of a long one. */
@@ -70,6 +71,8 @@ static struct store_asked *next_question(struct store_reader *r)
         if (!a->answer)
             a->answer = mem_zalloc(1, sizeof *a->answer);
         a->answer->public.folded = s->folded;
+        if (a->question.what == STORE_EVENTS && a->question.upto > s->folded && !s->full)
+            a->question.upto = s->folded;
     }
     r->reading = a;
     pthread_mutex_unlock(&s->mutex);
@@ -120,7 +123,9 @@ void *store_read(void *reader)
     if (open_reader(s, &h, &err) < 0)
         store_die(s, &err);
     for (struct store_asked *a; (a = next_question(r));) {
+        int64_t begun = clock_thread_us();
         bool whole = history_answer(&h, &a->question, a->answer);
+        a->answer->public.us += clock_thread_us() - begun;
         if (a->answer->public.rc < 0 && a->answer->public.rc != -EBUSY) /* the file is unreliable */
             store_die(s, &a->answer->public.err);
         if (whole)

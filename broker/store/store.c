@@ -323,6 +323,8 @@ uint64_t store_folds_for(const struct store *s, const struct store_question *q)
         return s->ended;
     case STORE_KEY:
         return q->lsn && q->lsn < s->committed ? q->lsn : s->committed;
+    case STORE_EVENTS: /* reader.c cuts the page off where folding has got to */
+        return !q->since && q->after + q->most < s->committed ? q->after + q->most : s->committed;
     default:
         return s->committed;
     }

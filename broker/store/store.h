@@ -120,7 +120,8 @@ void store_limit(struct store *s, uint64_t most_bytes);
 /* ---- Questions. Answers come from store_dispatch, once what was committed at the time of the
  * question has been folded: for HISTORY and PARENTS up to the last end, for others everything. So a
  * question after a run's end finds it in the history. RECORD does not wait for folding, nor, with
- * `soon`, for other questions.
+ * `soon`, for other questions. EVENTS of long ago do not make anything be folded: their page ends
+ * where folding has got to.
  *
  * Each question belongs to a principal, `who`. Principals are answered in turn, whatever each has
  * asked: in its turn one gets up to STORE_QUICK_TURN quick questions and one step of a page. Within
@@ -219,6 +220,7 @@ struct store_answer {
        if there is none. TRAIL: not 0: there is more. */
     uint64_t next;
     uint64_t folded; /* every end up to this lsn was looked at */
+    int64_t us;      /* processor time that reading took */
     uint64_t oldest; /* EVENTS: the lowest lsn that the store still has */
 };
 typedef void store_hear(void *self, const struct store_answer *a);
