@@ -3,15 +3,18 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/file.h"
 #include "common/id.h"
 #include "common/mem.h"
 #include "common/suggest.h"
 #include "package/unpack.h"
+#include "trust/fingerprint.h"
 
 enum { RUNNABLE_MAX = 4 << 20 };
 
@@ -55,6 +58,28 @@ static uint64_t size_of(const char *folder)
     return size;
 }
 
+/* A package that was altered would be refused at each step, so it counts as missing and is fetched
+ * again. One that an older version has installed has no fingerprint and cannot be judged. */
+static int check_whole(const char *folder, struct error *err)
+{
+    struct fingerprint *f = NULL;
+    struct buf bytes = {0};
+    char *path = mem_printf("%s/" FINGERPRINT_NAME, folder);
+    int rc = file_read(path, FINGERPRINT_MAX, &bytes, err);
+    bool missing = rc == -ENOENT;
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (rc == 0)
+        rc = fingerprint_parse(buf_span(&bytes), &f, err);
+    if (rc == 0)
+        rc = fingerprint_check(f, fd, UNPACK_RUNNABLE, SIZE_MAX, err);
+    if (fd >= 0)
+        close(fd);
+    fingerprint_free(&f);
+    buf_free(&bytes);
+    mem_free(&path);
+    return missing ? 0 : rc;
+}
+
 static int read_package(struct installed_package *p, struct error *err)
 {
     struct stat st;
@@ -69,6 +94,8 @@ static int read_package(struct installed_package *p, struct error *err)
                          p->folder);
     if (stat(p->folder, &st) < 0)
         return error_errno(err, errno, "cannot examine '%s'", p->folder);
+    if ((rc = check_whole(p->folder, err)) < 0)
+        return rc;
     p->name = span_dup_str(p->runnable.name);
     p->version = span_dup_str(p->runnable.version);
     p->installed_at = st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;

@@ -380,6 +380,13 @@
     X(u64, output_cap, ANY) X(u64, left, ANY) X(u64, read, ANY) X(u64, written, ANY) \
     X(i64, handed_at, 0) X(str, host, LIMIT_SHORT)
 #define D_EXIT_CODE(X) X(u64, code, 255) X(u64, package, 15)
+/* An installed package as it was left: everything in its folder, a fingerprinted each. */
+#define D_FINGERPRINT(X) X(bins, files, LIMIT_FINGERPRINTED)
+/* path: below the package's folder. mode: type and permissions. changed: ctime in ns. hash: of the
+   content; of a link's target; of a folder's names, sorted and each with a NUL. */
+#define D_FINGERPRINTED(X) \
+    X(str, path, LIMIT_PATH) X(u64, mode, ANY) X(u64, size, ANY) X(u64, inode, ANY) \
+    X(i64, changed, 0) X(hash, hash, 0)
 /* An entry of the audit trail; trust/audit.h chains them. principal, role, key (transport), serial,
    address: who asked, and from where. decision: AUDIT_; code: of a denial or refusal. count: how
    often, since the last entry about the same. before, after: what the act has changed. */
@@ -403,7 +410,8 @@
     M(OUTCOME, outcome, 116) M(STEP_OUTCOME, step_outcome, 117) M(RUNNABLE, runnable, 118) \
     M(PARAMETER, parameter, 119) M(EXIT_CODE, exit_code, 120) M(RESULT, result, 121) \
     M(CONTEXT, context, 122) M(EXECUTION, execution, 123) \
-    M(ROTATION, rotation, 125) M(AUDIT, audit, 130) M(CHECKPOINT, checkpoint, 131)
+    M(ROTATION, rotation, 125) M(AUDIT, audit, 130) M(CHECKPOINT, checkpoint, 131) \
+    M(FINGERPRINT, fingerprint, 134) M(FINGERPRINTED, fingerprinted, 135)
 
 /* ======== The broker's journal. Each record has a number (lsn) in the store; it is also the
  * event's `seq`. ======== */
@@ -540,7 +548,8 @@
 /* all keepers have been heard */
 #define S_KEPT_END(X) X(u64, count, ANY)
 /* runner -> keeper: verified, run it. parameters: bound and typed; outputs, exit_codes: as in
-   D_RUNNABLE; context: a context */
+   D_RUNNABLE; context: a context; fingerprint: the hash of the package's fingerprint, which the
+   keeper compares with the files; empty: it does not */
 #define S_LAUNCH(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
     X(u64, try_no, LIMIT_TRIES) X(hash, identity, 0) X(i64, expires, 0) X(u64, on_lost, 15) \
@@ -550,7 +559,7 @@
     X(hash, package, 0) X(str, package_name, LIMIT_NAME) X(str, package_version, LIMIT_SHORT) \
     X(str, entry, LIMIT_PATH) X(bins, outputs, LIMIT_VALUES) X(bins, exit_codes, 256) \
     X(map, parameters, LIMIT_PARAMETERS) X(strs, sensitive, LIMIT_VALUES) \
-    X(added_bin, context, LIMIT_CONTEXT)
+    X(added_bin, context, LIMIT_CONTEXT) X(added_bin, fingerprint, 32)
 
 #define SPOOLS(M) \
     M(TAKEN, taken, 300) M(STEPPED, stepped, 301) M(FINISHED, finished, 302) \

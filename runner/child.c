@@ -12,6 +12,7 @@
 #include "runner/childfiles.h"
 #include "runner/ended.h"
 #include "runner/fence.h"
+#include "runner/intact.h"
 #include "runner/output.h"
 #include "runner/outputs.h"
 #include "runner/spawn.h"
@@ -36,6 +37,7 @@ struct child {
     bool shielded;
     struct childfiles *files;
     struct workfolder *work;
+    struct intact *intact;
     char *fence_path;
     int null;
     struct output output;
@@ -78,6 +80,7 @@ int child_new(const struct runner_paths *paths, unsigned slot, bool shielded, st
     c->shielded = shielded;
     c->null = -1;
     c->output.stream[0].fd = c->output.stream[1].fd = -1;
+    c->intact = intact_new();
     c->fence_path = mem_printf("%s/fence", paths->spool);
     char *memory = mem_printf("%s/%u", paths->memory, slot),
          *work = mem_printf("%s/%u", paths->work, slot);
@@ -103,6 +106,7 @@ void child_free(struct child **pc)
     loop_timer_stop(c->loop, &c->timer);
     childfiles_close(&c->files);
     workfolder_close(&c->work);
+    intact_free(&c->intact);
     if (c->null >= 0)
         close(c->null);
     command_free(&c->command);
@@ -179,6 +183,8 @@ static size_t list_off(const struct child *c, const char *off[8])
     off[n++] = "seccomp";
     if (!c->paths->memory_backed)
         off[n++] = "memory_files";
+    if (!hash_is_zero(&c->launch.package) && !c->launch.fingerprint.n)
+        off[n++] = "package_files";
     return n;
 }
 
@@ -478,7 +484,11 @@ void child_start(struct child *c, struct span launch)
     if (now >= c->timeout_at) {
         error_set(&err, -ETIME, "its time ran out before it could start");
         not_started(c, REFUSAL_EXPIRED, &err);
-    } else if (say_launched(c, &err) < 0 || prepare(c, &err) < 0 || begin(c, &err) < 0)
+    } else if (say_launched(c, &err) < 0 || prepare(c, &err) < 0)
+        not_started(c, REFUSAL_START_FAILED, &err);
+    else if (intact_check(c->intact, c->paths->packages, &c->launch, &err) < 0)
+        not_started(c, REFUSAL_BAD_PACKAGE, &err);
+    else if (begin(c, &err) < 0)
         not_started(c, REFUSAL_START_FAILED, &err);
     else {
         c->phase = PHASE_RUNS;

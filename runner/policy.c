@@ -289,3 +289,15 @@ int policy_certificate(struct policy *p, struct span bytes, int64_t now,
     }
     return 0;
 }
+
+int policy_asker(struct policy *p, struct span bytes, int64_t now, const struct certificate **ret,
+                 enum refusal *ret_code, struct error *err)
+{
+    int rc = policy_certificate(p, bytes, now, ret, ret_code, err);
+    if (rc < 0 || (*ret)->role == ROLE_CALLER || (*ret)->role == ROLE_ADMINISTRATOR)
+        return rc;
+    *ret_code = REFUSAL_WRONG_ROLE;
+    return error_set(err, -EPERM,
+                     "'%s' is a %s; only callers and administrators can ask for something here",
+                     (*ret)->name, role_word((*ret)->role));
+}

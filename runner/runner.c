@@ -83,6 +83,8 @@ static void on_installed(void *self, const struct hash *package, enum refusal co
     struct s_installed i = {.package = *package, .code = code, .text = span_str(sentence)};
     if (code)
         log_warn("cannot install a package: %s", sentence);
+    else
+        verifier_installed(r->verifier, package);
     buf_clear(&r->scratch);
     s_installed_encode(&i, &r->scratch);
     tell(r, buf_span(&r->scratch));

@@ -10,11 +10,13 @@
 #include "proto/packagejob.h"
 #include "runner/bind.h"
 #include "runner/installed.h"
+#include "runner/intact.h"
 
 struct verifier {
     const struct runner_paths *paths;
     struct policy *policy;
     struct seen *seen;
+    struct intact *intact;
     struct verified_roots roots;
 };
 
@@ -29,6 +31,7 @@ struct inquiry {
     struct d_job job;
     struct d_step step;
     struct installed package;
+    struct hash fingerprint; /* of the package; zero: it has none */
     bool has_package;
     struct bound bound;
     struct seen_step seen;
@@ -59,8 +62,7 @@ static int check_server(struct inquiry *q, struct error *err)
 
 static int check_certificate(struct inquiry *q, struct error *err)
 {
-    return policy_certificate(q->v->policy, q->request->certificate, q->now, &q->caller, &q->code,
-                              err);
+    return policy_asker(q->v->policy, q->request->certificate, q->now, &q->caller, &q->code, err);
 }
 
 /* Decoded but not yet trusted, only to learn which call this may be: the table of accepted steps
@@ -224,6 +226,8 @@ static int check_package(struct inquiry *q, struct error *err)
     char *entry = NULL;
     rc = installed_entry(q->v->paths->packages, &q->package, span_eq_str(r->subsystem, "exec"),
                          &entry, err);
+    if (rc == 0)
+        rc = intact_ask(q->v->intact, q->v->paths->packages, &q->package, &q->fingerprint, err);
     mem_free(&entry);
     return rc;
 }
@@ -289,7 +293,7 @@ static const struct verify_check {
 } checks[] = {
     {"origin", check_origin},           /* a caller signed it */
     {"server", check_server},           /* we have a valid identity and know whom to trust */
-    {"certificate", check_certificate}, /* the caller's: signed, not expired, not revoked */
+    {"certificate", check_certificate}, /* the caller's: signed, not expired or revoked, its role */
     {"form", check_form},               /* call and job are well-formed */
     {"call", check_call},               /* signature, cluster, expiry, grant */
     {"address", check_address},         /* it is for this server */
@@ -390,6 +394,8 @@ static void make_launch(const struct inquiry *q, struct buf *out)
         l.package_version = p->version;
         l.entry = p->entry;
         l.outputs = p->outputs;
+        if (!hash_is_zero(&q->fingerprint))
+            l.fingerprint = span_of(q->fingerprint.b, sizeof q->fingerprint.b);
     }
     s_launch_encode(&l, out);
     buf_free(&codes);
@@ -424,6 +430,7 @@ int verifier_new(const struct runner_paths *paths, struct verifier **ret, struct
     v->paths = paths;
     v->policy = policy_new(paths);
     v->seen = seen_new();
+    v->intact = intact_new();
     int rc = seen_load(v->seen, paths->spool, err);
     if (rc < 0)
         verifier_free(&v);
@@ -438,12 +445,18 @@ void verifier_free(struct verifier **v)
         return;
     policy_free(&(*v)->policy);
     seen_free(&(*v)->seen);
+    intact_free(&(*v)->intact);
     mem_free(v);
 }
 
 struct policy *verifier_policy(struct verifier *v)
 {
     return v->policy;
+}
+
+void verifier_installed(struct verifier *v, const struct hash *package)
+{
+    intact_forget(v->intact, package);
 }
 
 static void step_of_kept(const struct s_kept *k, struct seen_step *ret)

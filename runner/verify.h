@@ -27,6 +27,8 @@ enum verify_verdict verify_step(struct verifier *v, const struct s_step *request
                                 struct buf *out, enum refusal *ret_code, const char **ret_check,
                                 struct error *err);
 
+/* The package was installed, perhaps again. */
+void verifier_installed(struct verifier *v, const struct hash *package);
 /* A keeper holds this step: it counts as seen. */
 void verifier_taken(struct verifier *v, const struct s_kept *kept, int64_t now);
 /* This step certainly was not launched and never will be: it may be requested again. */
