@@ -545,6 +545,9 @@
     X(u64, slot, LIMIT_SLOTS) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) \
     X(str, step, LIMIT_NAME) X(u64, try_no, LIMIT_TRIES) X(u64, state, 15) X(hash, identity, 0) \
     X(i64, expires, 0)
+/* worker -> runner, in separated mode: this file of the spool (keeper-N.G.log, runner.G.log) has been
+   read and shipped to its end, and nothing in it is needed; it may go unless it is the newest */
+#define S_SHIPPED(X) X(str, name, LIMIT_NAME)
 /* all keepers have been heard */
 #define S_KEPT_END(X) X(u64, count, ANY)
 /* runner -> keeper: verified, run it. parameters: bound and typed; outputs, exit_codes: as in
@@ -567,6 +570,7 @@
     M(OUTPUT, output, 306) M(PROGRESS, progress, 307) M(ENDED, ended, 308) \
     M(STOPPED, stopped, 309) M(STEP, step, 320) M(OUTPUTS, outputs, 321) M(HALT, halt, 322) \
     M(INSTALL, install, 323) M(INSTALLED, installed, 324) M(ATTACH, attach, 325) \
-    M(KEPT, kept, 326) M(KEPT_END, kept_end, 327) M(LAUNCH, launch, 328)
+    M(KEPT, kept, 326) M(KEPT_END, kept_end, 327) M(LAUNCH, launch, 328) \
+    M(SHIPPED, shipped, 335)
 
 #endif

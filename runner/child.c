@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "runner/childfiles.h"
+#include "runner/context.h"
 #include "runner/ended.h"
 #include "runner/fence.h"
 #include "runner/intact.h"
@@ -38,7 +39,6 @@ struct child {
     struct childfiles *files;
     struct workfolder *work;
     struct intact *intact;
-    char *fence_path;
     int null;
     struct output output;
     struct loop_timer timer;
@@ -48,6 +48,9 @@ struct child {
     enum phase phase;
     struct buf bytes;
     struct s_launch launch;
+    struct d_context context; /* what it runs as and within */
+    struct privilege_user user;
+    bool switched; /* it becomes this user */
     struct command command;
     pid_t pid;
     bool exited;
@@ -81,12 +84,11 @@ int child_new(const struct runner_paths *paths, unsigned slot, bool shielded, st
     c->null = -1;
     c->output.stream[0].fd = c->output.stream[1].fd = -1;
     c->intact = intact_new();
-    c->fence_path = mem_printf("%s/fence", paths->spool);
     char *memory = mem_printf("%s/%u", paths->memory, slot),
          *work = mem_printf("%s/%u", paths->work, slot);
-    int rc = childfiles_open(memory, &c->files, err);
+    int rc = childfiles_open(memory, paths->separated, &c->files, err);
     if (rc == 0)
-        rc = workfolder_open(work, &c->work, err);
+        rc = workfolder_open(work, paths->separated, &c->work, err);
     mem_free(&memory);
     mem_free(&work);
     if (rc == 0 && (c->null = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0)
@@ -112,7 +114,6 @@ void child_free(struct child **pc)
     command_free(&c->command);
     buf_free(&c->bytes);
     buf_free(&c->entry);
-    mem_free(&c->fence_path);
     mem_free(pc);
 }
 
@@ -173,17 +174,18 @@ static void say_progress(struct child *c)
     buf_free(&message);
 }
 
-/* Protections that an ordinary user lacks; every outcome names them. */
+/* Protections that are off; every outcome names them. */
 static size_t list_off(const struct child *c, const char *off[8])
 {
     size_t n = 0;
-    off[n++] = "user";
+    if (!c->switched)
+        off[n++] = "user";
     off[n++] = "cgroup";
     off[n++] = "landlock";
     off[n++] = "seccomp";
     if (!c->paths->memory_backed)
         off[n++] = "memory_files";
-    if (!hash_is_zero(&c->launch.package) && !c->launch.fingerprint.n)
+    if (!c->paths->separated && !hash_is_zero(&c->launch.package) && !c->launch.fingerprint.n)
         off[n++] = "package_files";
     return n;
 }
@@ -324,7 +326,7 @@ static void look_at_fence(struct child *c, int64_t now)
 {
     if (c->launch.on_lost != ON_LOST_RERUN)
         return;
-    fence_of(&c->launch, fence_read(c->fence_path), &c->fence_term, &c->fence_kill);
+    fence_of(&c->launch, fence_read(c->paths->fence), &c->fence_term, &c->fence_kill);
     c->fence_again =
         loop_earlier(now + FENCE_LOOK_MS, c->fence_term > now ? c->fence_term : c->fence_kill);
     if (c->fence_again <= now)
@@ -417,7 +419,9 @@ static int prepare(struct child *c, struct error *err)
     /* if it was removed, it is made and checked again */
     int rc = runner_paths_claim_memory(c->paths, err);
     if (rc == 0)
-        rc = childfiles_prepare(c->files, buf_span(&json), err);
+        rc = childfiles_prepare(c->files, c->switched ? &c->user : NULL, buf_span(&json), err);
+    if (rc == 0)
+        rc = workfolder_give(c->work, c->switched ? &c->user : NULL, err);
     buf_free(&json);
     return rc < 0 ? rc
                   : command_make(c->paths, c->files, workfolder_path(c->work), &c->launch,
@@ -430,6 +434,7 @@ static int begin(struct child *c, struct error *err)
     struct spawn s = {.command = &c->command,
                       .folder = workfolder_fd(c->work),
                       .null = c->null,
+                      .user = c->switched ? &c->user : NULL,
                       .lower = c->shielded};
     int rc = output_begin(&c->output, c->launch.output_cap, say_output, c, ends, err);
     if (rc < 0)
@@ -484,7 +489,10 @@ void child_start(struct child *c, struct span launch)
     if (now >= c->timeout_at) {
         error_set(&err, -ETIME, "its time ran out before it could start");
         not_started(c, REFUSAL_EXPIRED, &err);
-    } else if (say_launched(c, &err) < 0 || prepare(c, &err) < 0)
+    } else if (context_take(c->paths, c->launch.context, &c->context, &c->user, &c->switched,
+                            &err) < 0)
+        not_started(c, REFUSAL_NO_PROXY, &err);
+    else if (say_launched(c, &err) < 0 || prepare(c, &err) < 0)
         not_started(c, REFUSAL_START_FAILED, &err);
     else if (intact_check(c->intact, c->paths->packages, &c->launch, &err) < 0)
         not_started(c, REFUSAL_BAD_PACKAGE, &err);

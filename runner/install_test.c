@@ -153,7 +153,7 @@ static void a_failing_or_missing_lbunpack_is_reported(void **state)
     unlink(f->unpacker);
     take(f, &r);
     assert_int_equal(f->code, REFUSAL_INTERNAL);
-    assert_contains(f->sentence, "cannot start");
+    assert_contains(f->sentence, "cannot execute");
 }
 
 static void packages_are_unpacked_one_after_the_other(void **state)

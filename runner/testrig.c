@@ -143,7 +143,7 @@ void rig_open(struct testrig *r, const char *folder)
     *r = (struct testrig){.home = mem_strdup(folder)};
     assert_int_equal(trust_init(&err), 0);
     setenv("LONGBOAT_HOME", folder, 1);
-    if (runner_paths_open(&r->paths, &err) < 0)
+    if (runner_paths_open(&r->paths, NULL, &err) < 0)
         fail_msg("%s", err.text);
     key_make(&r->admin);
     key_make(&r->server);

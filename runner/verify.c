@@ -9,6 +9,7 @@
 #include "proto/outcome.h"
 #include "proto/packagejob.h"
 #include "runner/bind.h"
+#include "runner/context.h"
 #include "runner/installed.h"
 #include "runner/intact.h"
 
@@ -34,6 +35,7 @@ struct inquiry {
     struct hash fingerprint; /* of the package; zero: it has none */
     bool has_package;
     struct bound bound;
+    struct buf context;
     struct seen_step seen;
     enum seen_answer answer;
     enum refusal code; /* the code of a refusal by the current check */
@@ -186,7 +188,7 @@ static int check_proxy(struct inquiry *q, struct error *err)
                          SPAN_ARG(q->step.name), SPAN_ARG(q->step.proxy));
     for (size_t i = 0; i < sizeof subsystems / sizeof *subsystems; i++)
         if (span_eq_str(q->step.subsystem, subsystems[i]))
-            return 0;
+            return context_make(q->v->paths, &q->context, err);
     return error_set(err, -EPERM,
                      "the proxy '" PACKAGEJOB_PROXY
                      "' allows the subsystems exec, shell and python, not '" SPAN_FMT "'",
@@ -204,7 +206,7 @@ static int check_package(struct inquiry *q, struct error *err)
                              SPAN_ARG(q->step.name));
         return 0;
     }
-    int rc = installed_load(q->v->paths->packages, &q->step.package, &q->package, err);
+    int rc = installed_load(q->v->paths, &q->step.package, &q->package, err);
     if (rc == -ENOENT)
         return error_set(err, -ENOENT,
                          "package '" SPAN_FMT
@@ -224,9 +226,8 @@ static int check_package(struct inquiry *q, struct error *err)
                          "package '" SPAN_FMT "' has no signature of a signer in trust/signers",
                          SPAN_ARG(r->name));
     char *entry = NULL;
-    rc = installed_entry(q->v->paths->packages, &q->package, span_eq_str(r->subsystem, "exec"),
-                         &entry, err);
-    if (rc == 0)
+    rc = installed_entry(q->v->paths, &q->package, span_eq_str(r->subsystem, "exec"), &entry, err);
+    if (rc == 0 && !q->v->paths->separated) /* there no child can write to packages */
         rc = intact_ask(q->v->intact, q->v->paths->packages, &q->package, &q->fingerprint, err);
     mem_free(&entry);
     return rc;
@@ -250,11 +251,12 @@ static int check_job_allowed(struct inquiry *q, struct error *err)
         return rc;
     }
     struct hash h;
+    const uid_t owner = q->v->paths->separated ? 0 : q->v->paths->worker.uid;
     envelope_hash(q->request->job, &h);
     char *path = runner_paths_of_hash(q->v->paths->jobs, &h);
-    int rc = installed_trust_path(q->v->paths->jobs, S_IFDIR, err);
+    int rc = installed_trust_path(q->v->paths->jobs, S_IFDIR, owner, err);
     if (rc == 0)
-        rc = installed_trust_path(path, S_IFREG, err);
+        rc = installed_trust_path(path, S_IFREG, owner, err);
     if (rc == -ENOENT)
         error_set(err, rc, "this version of job '" SPAN_FMT "' is not accepted by this server",
                   SPAN_ARG(q->job.name));
@@ -387,6 +389,7 @@ static void make_launch(const struct inquiry *q, struct buf *out)
         .text = q->has_package ? SPAN_NONE : q->step.run,
         .package = q->step.package,
         .package_name = q->step.package_name,
+        .context = buf_span(&q->context),
         .exit_codes = exit_codes_of(q, &codes),
         .parameters = wire_list_from(&q->bound.items, q->bound.count),
         .sensitive = wire_list_from(&q->bound.sensitive, q->bound.n_sensitive)};
@@ -421,6 +424,7 @@ enum verify_verdict verify_step(struct verifier *v, const struct s_step *request
     }
     installed_free(&q.package);
     bound_free(&q.bound);
+    buf_free(&q.context);
     return verdict;
 }
 
