@@ -6,22 +6,6 @@
 /* As root only a step whose proxy names root. */
 #define CONTEXT_ROOT "root"
 
-int context_make(const struct runner_paths *paths, struct buf *out, struct error *err)
-{
-    if (!paths->separated)
-        return 0;
-    if (paths->child.uid == 0)
-        return error_set(err, -EPERM,
-                         "nobody says as which user steps run on this server: start lbrunner with "
-                         "--child-user NAME");
-    d_context_encode(&(struct d_context){.user = span_str(paths->user),
-                                         .uid = paths->child.uid,
-                                         .gid = paths->child.gid,
-                                         .home = span_str(paths->home ? paths->home : "")},
-                     out);
-    return 0;
-}
-
 static uint32_t big_endian(const uint8_t b[4])
 {
     return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
@@ -39,25 +23,22 @@ static int take_user(const struct d_context *c, struct privilege_user *ret, stru
     return 0;
 }
 
-int context_take(const struct runner_paths *paths, struct span bytes, struct d_context *ret,
+int context_take(const struct runner_paths *paths, const struct d_context *c,
                  struct privilege_user *ret_user, bool *ret_switched, struct error *err)
 {
-    *ret = (struct d_context){0};
     *ret_switched = paths->separated;
-    if (bytes.n && wire_decode(&d_context_schema, bytes, true, ret, err) < 0)
-        return -EBADMSG;
-    int rc = take_user(ret, ret_user, err);
+    int rc = take_user(c, ret_user, err);
     if (rc < 0)
         return rc;
     if (!paths->separated) {
-        if (ret->uid && ret_user->uid != paths->child.uid)
+        if (c->uid && ret_user->uid != paths->worker.uid)
             return error_set(err, -EPERM,
                              "the step is for user '" SPAN_FMT
                              "', and only a runner that was started as root can switch users",
-                             SPAN_ARG(ret->user));
+                             SPAN_ARG(c->user));
         return 0;
     }
-    if (ret_user->uid == 0 && !span_eq_str(ret->user, CONTEXT_ROOT))
+    if (ret_user->uid == 0 && !span_eq_str(c->user, CONTEXT_ROOT))
         return error_set(err, -EPERM,
                          "nobody says as which user the step runs; as root only what "
                          "names root");

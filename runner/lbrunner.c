@@ -3,7 +3,8 @@
  *
  * Reading order of this room: runner.c (the whole), verify.c (may it run?), slots.c (where?),
  * keeper.c (the process of a slot), child.c (the life of a child), spawn.c, output.c, tree.c;
- * beside them policy, seen, bind, typed, installed; report.c tells the worker. */
+ * beside them policy, proxies, compiled, seen, bind, typed, installed; report.c tells the
+ * worker. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -37,7 +38,6 @@ static const char help[] =
     "  --worker-user USER as root: who lbworker runs as (longboat); a name, or a number, which\n"
     "                     needs no account\n"
     "  --unpack-user USER as root: who packages are unpacked as (longboat-unpack)\n"
-    "  --child-user USER  as root: who steps run as when nobody names another user\n"
     "  --home DIR         the same as LONGBOAT_HOME=DIR, but shown by ps\n"
     "  --log-level LEVEL  error, warn, info (default) or debug\n"
     "  -h, --help         show this help\n"
@@ -47,8 +47,8 @@ static const char help[] =
     "\n"
     "Files, below /etc/longboat, /var/lib/longboat and /run/longboat, for an ordinary user in\n"
     "the XDG folders, or all below LONGBOAT_HOME:\n"
-    "  trust/administrators, trust/certificate, trust/signers, revocations, packages/, jobs/,\n"
-    "  spool/ or keepers/, work/, runner.sock\n"
+    "  trust/administrators, trust/certificate, trust/signers, proxies.d/, subsystems.d/,\n"
+    "  revocations, packages/, jobs/, spool/ or keepers/, work/, runner.sock\n"
     "\n"
     "Example:\n"
     "  lbrunner --home $HOME/etl1 --log-level debug\n"
@@ -72,9 +72,9 @@ static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void 
 static void say_mode(const struct runner_paths *p)
 {
     if (p->separated)
-        log_info("separated mode: worker is user %u, unpacker %u, steps run as %s",
-                 (unsigned)p->worker.uid, (unsigned)p->unpack.uid,
-                 p->child.uid ? p->user : "their proxies' users");
+        log_info("separated mode: the worker is user %u, the unpacker %u, and each step runs as "
+                 "its proxy's user",
+                 (unsigned)p->worker.uid, (unsigned)p->unpack.uid);
     else
         log_info(
             "user mode: worker, runner and children are one user, %s; started as root, lbrunner "
@@ -108,7 +108,6 @@ static int read_options(int argc, char **argv, struct runner_users *users)
                                          {"log-level", required_argument, NULL, 'l'},
                                          {"worker-user", required_argument, NULL, 'w'},
                                          {"unpack-user", required_argument, NULL, 'u'},
-                                         {"child-user", required_argument, NULL, 'c'},
                                          {0}};
     struct error err = {0};
     enum log_level level = LOG_LEVEL_INFO;
@@ -128,9 +127,6 @@ static int read_options(int argc, char **argv, struct runner_users *users)
             break;
         case 'u':
             users->unpack = optarg;
-            break;
-        case 'c':
-            users->child = optarg;
             break;
         case 'l':
             if (log_level_parse(optarg, &level, &err) == 0)

@@ -14,8 +14,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "common/mem.h"
-
 enum { CAPABILITIES = 64 /* more than any kernel has */ };
 
 #define X(name, why) (uint64_t)1 << CAP_##name |
@@ -151,8 +149,7 @@ IN_CHILD int privilege_become(const struct privilege_user *u)
 
 /* ---- Accounts */
 
-int privilege_find_user(const char *name, struct privilege_user *ret, char **ret_name,
-                        char **ret_home, struct error *err)
+int privilege_find_user(const char *name, struct privilege_user *ret, struct error *err)
 {
     char *end;
     unsigned long number = strtoul(name, &end, 10);
@@ -162,9 +159,5 @@ int privilege_find_user(const char *name, struct privilege_user *ret, char **ret
         return error_set(err, -EINVAL, "there is no user '%s' on this machine", name);
     *ret = (struct privilege_user){.uid = pw ? pw->pw_uid : (uid_t)number,
                                    .gid = pw ? pw->pw_gid : (gid_t)number};
-    if (ret_name)
-        *ret_name = mem_strdup(pw ? pw->pw_name : name);
-    if (ret_home)
-        *ret_home = pw && pw->pw_dir && pw->pw_dir[0] == '/' ? mem_strdup(pw->pw_dir) : NULL;
     return 0;
 }

@@ -47,9 +47,7 @@ int privilege_files_as(const struct privilege_user *u, struct error *err);
 int privilege_become(const struct privilege_user *u);
 
 /* "NAME" or a number, which needs no account; its group is the account's, else the same number.
- * *ret_name (may be NULL) and *ret_home are yours to free; home is NULL without an account.
  * -EINVAL: there is no such account. */
-int privilege_find_user(const char *name, struct privilege_user *ret, char **ret_name,
-                        char **ret_home, struct error *err);
+int privilege_find_user(const char *name, struct privilege_user *ret, struct error *err);
 
 #endif

@@ -15,6 +15,7 @@
 #include "common/paths.h"
 #include "runner/separate.h"
 #include "trust/envelope.h"
+#include "trust/proxy.h"
 
 static bool is_tmpfs(const char *path)
 {
@@ -118,33 +119,25 @@ static void find_account(struct runner_paths *h)
     h->user = pw ? mem_strdup(pw->pw_name) : mem_printf("%u", (unsigned)geteuid());
     h->home = pw && pw->pw_dir && pw->pw_dir[0] == '/' ? mem_strdup(pw->pw_dir) : NULL;
     h->worker = (struct privilege_user){.uid = geteuid(), .gid = getegid()};
-    h->unpack = h->child = h->worker;
+    h->unpack = h->worker;
 }
 
 static int check_users(const struct runner_paths *h, const struct runner_users *users,
                        struct error *err)
 {
-    const uid_t worker = h->worker.uid, unpack = h->unpack.uid, child = h->child.uid;
+    const uid_t worker = h->worker.uid, unpack = h->unpack.uid;
     if (!worker || !unpack || worker == unpack)
         return error_set(err, -EINVAL,
                          "worker and unpacker ('%s', '%s') must be two users, and neither root",
                          users->worker, users->unpack);
-    if (users->child && (!child || child == worker || child == unpack))
-        return error_set(err, -EINVAL,
-                         "steps cannot run as '%s': root, worker and unpacker are not for them",
-                         users->child);
     return 0;
 }
 
 static int find_users(struct runner_paths *h, const struct runner_users *users, struct error *err)
 {
-    int rc = privilege_find_user(users->worker, &h->worker, NULL, NULL, err);
+    int rc = privilege_find_user(users->worker, &h->worker, err);
     if (rc == 0)
-        rc = privilege_find_user(users->unpack, &h->unpack, NULL, NULL, err);
-    if (rc == 0 && users->child)
-        rc = privilege_find_user(users->child, &h->child, &h->user, &h->home, err);
-    if (rc == 0 && !users->child)
-        h->user = mem_strdup("");
+        rc = privilege_find_user(users->unpack, &h->unpack, err);
     return rc < 0 ? rc : check_users(h, users, err);
 }
 
@@ -154,6 +147,8 @@ static void find_paths(struct runner_paths *h, const struct paths *at)
 {
     const char *state = at->state, *run = at->run;
     h->trust = mem_printf("%s/trust", at->config);
+    h->proxies = mem_printf("%s/" PROXY_FOLDER, at->config);
+    h->subsystems = mem_printf("%s/subsystems.d", at->config);
     h->revocations = mem_printf("%s/revocations", state);
     h->packages = mem_printf("%s/packages", state);
     h->jobs = mem_printf("%s/jobs", state);
@@ -183,8 +178,7 @@ int runner_paths_open(struct runner_paths *ret, const struct runner_users *users
         return rc;
     struct runner_paths h = {.separated = users != NULL};
     find_paths(&h, &resolved);
-    if (!users)
-        find_account(&h);
+    find_account(&h);
     rc = users ? find_users(&h, users, err) : make_folders(&h, err);
     if (rc == 0 && users)
         rc = separate_folders(&h, &resolved, err);
@@ -200,9 +194,10 @@ int runner_paths_open(struct runner_paths *ret, const struct runner_users *users
 
 void runner_paths_free(struct runner_paths *h)
 {
-    char **const all[] = {&h->trust, &h->revocations, &h->packages, &h->jobs, &h->spool,
-                          &h->work,  &h->run,         &h->memory,   &h->home, &h->user,
-                          &h->own,   &h->keepers,     &h->bell,     &h->fence};
+    char **const all[] = {&h->trust, &h->revocations, &h->packages, &h->jobs,
+                          &h->spool, &h->work,        &h->run,      &h->memory,
+                          &h->home,  &h->user,        &h->own,      &h->keepers,
+                          &h->bell,  &h->fence,       &h->proxies,  &h->subsystems};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         mem_free(all[i]);
 }

@@ -33,6 +33,8 @@
 /* All paths are absolute and without a slash at the end. */
 struct runner_paths {
     char *trust;       /* etc/trust: administrators, certificate, signers */
+    char *proxies;     /* etc/proxies.d */
+    char *subsystems;  /* etc/subsystems.d */
     char *revocations; /* var/revocations: written by the worker, trusted for its signature */
     char *packages;    /* var/packages: <hash hex>/{runnable,files/} */
     char *jobs;        /* var/jobs: <hash hex>, each job version that this server accepts */
@@ -48,16 +50,15 @@ struct runner_paths {
     bool memory_backed;
     char *user; /* that children run as: its name, or its number, which needs no account */
     char *home; /* of its account; NULL: it has none */
-
+    /* true: the runner is root, and each child runs as its proxy's user; false: all of this server
+     * is one user, and so are the children */
     bool separated;
-    /* In user mode all are our own. child: of steps for which nobody names another; its uid is 0 in
-     * separated mode if there is none. */
-    struct privilege_user worker, unpack, child;
+    struct privilege_user worker, unpack; /* in user mode both are we */
 };
 
-/* As lbrunner's options name them; NULL: for `child` nobody. */
+/* As lbrunner's options name them. */
 struct runner_users {
-    const char *worker, *unpack, *child;
+    const char *worker, *unpack;
 };
 
 /* Resolves the folders (common/paths.h) and makes those that are missing. `users` NULL: user mode,
