@@ -41,6 +41,7 @@ struct proxies *proxies_new(const struct runner_paths *paths)
     char *program = compiled_program();
     p->paths = paths;
     p->also = paths->separated ? 0 : geteuid();
+    p->own = (struct account_own){.uids = {paths->worker.uid, paths->unpack.uid}, .n = 2};
     p->files = compiled_new(program, paths->separated ? &paths->unpack : NULL, p->also);
     proxy_implied(paths->user, &p->implied);
     mem_free(&program);
