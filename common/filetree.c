@@ -1,6 +1,7 @@
-/* filetree.c - file_remove_tree and file_empty_folder of file.h. A hostile child may have made the tree: every step is
- * taken relative to an open folder, no link is followed, and a folder too deep for our stack and
- * descriptors is first moved up to the top, so the depth is bounded whatever was built. */
+/* filetree.c - file_remove_tree and file_empty_folder of file.h. A hostile child may have made the
+ * tree: every step is taken relative to an open folder, no link is followed, and a folder too deep
+ * for our stack and descriptors is first moved up to the top, so the depth is bounded whatever was
+ * built. */
 #include "common/file.h"
 
 #include <dirent.h>

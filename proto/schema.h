@@ -571,14 +571,12 @@
     X(u64, slot, LIMIT_SLOTS) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) \
     X(str, step, LIMIT_NAME) X(u64, try_no, LIMIT_TRIES) X(u64, state, 15) X(hash, identity, 0) \
     X(i64, expires, 0)
-/* worker -> runner, in separated mode: this file of the spool (keeper-N.G.log, runner.G.log) has been
-   read and shipped to its end, and nothing in it is needed; it may go unless it is the newest */
+/* worker -> runner, in separated mode: this file of the spool has been read; it may go */
 #define S_SHIPPED(X) X(str, name, LIMIT_NAME)
 /* all keepers have been heard */
 #define S_KEPT_END(X) X(u64, count, ANY)
 /* runner -> keeper: verified, run it. parameters: bound and typed; outputs, exit_codes: as in
-   D_RUNNABLE; context: a context; fingerprint: the hash of the package's fingerprint, which the
-   keeper compares with the files; empty: it does not */
+   D_RUNNABLE; context: a context; fingerprint: hash of the package's, to be compared with the files */
 #define S_LAUNCH(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
     X(u64, try_no, LIMIT_TRIES) X(hash, identity, 0) X(i64, expires, 0) X(u64, on_lost, 15) \

@@ -101,7 +101,7 @@ static int read_again(struct compiled *c, struct compiled_file *f, const char *k
     if (rc < 0)
         return rc;
     buf_clear(&f->document);
-    rc = parsed_run(c->program, c->user, kind, shown, fd, COMPILED_WAIT_MS, LIMIT_PROXY,
+    rc = parsed_run(c->program, c->user, kind, shown, NULL, fd, COMPILED_WAIT_MS, LIMIT_PROXY,
                     &f->document, err);
     close(fd);
     f->settled = is_settled(&f->st, now);

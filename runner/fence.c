@@ -17,7 +17,7 @@ int64_t fence_read(const char *path)
     struct id boot;
     int64_t renewed = 0;
     struct stat st;
-    /* the worker's file: it may have become a FIFO, a link or shorter, and is therefore not mapped */
+    /* the worker's: it may have become a FIFO, a link or shorter, and is therefore not mapped */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
         return 0;

@@ -29,12 +29,14 @@ struct parsed {
 };
 
 static int start(const char *program, const struct privilege_user *user, const char *kind,
-                 const char *shown, int fd, const int pipes[2], pid_t *ret, struct error *err)
+                 const char *shown, const char *also, int fd, const int pipes[2], pid_t *ret,
+                 struct error *err)
 {
     static char path[] = "PATH=/usr/bin:/bin", lang[] = "LANG=C.UTF-8";
     struct error why = {0};
     char *what = mem_strdup(kind), *name = mem_strdup(shown), *self = mem_strdup(program);
-    char *envp[] = {path, lang, NULL}, *argv[] = {self, what, name, NULL};
+    char *third = also ? mem_strdup(also) : NULL;
+    char *envp[] = {path, lang, NULL}, *argv[] = {self, what, name, third, NULL};
     struct command c = {.argv = argv, .envp = envp};
     struct spawn s = {.command = &c,
                       .folder = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC),
@@ -143,8 +145,8 @@ static int run(struct parsed *p, const char *shown, int64_t wait_ms, struct erro
 }
 
 int parsed_run(const char *program, const struct privilege_user *user, const char *kind,
-               const char *shown, int fd, int64_t wait_ms, size_t most, struct buf *out,
-               struct error *err)
+               const char *shown, const char *also, int fd, int64_t wait_ms, size_t most,
+               struct buf *out, struct error *err)
 {
     struct parsed p = {.end = {-1, -1}, .most = {most, 4 * SAID_MAX}};
     int theirs[2] = {-1, -1}, rc = 0;
@@ -162,7 +164,7 @@ int parsed_run(const char *program, const struct privilege_user *user, const cha
         if (fcntl(theirs[i], F_SETFL, 0) < 0)
             rc = error_errno(err, errno, "cannot set up a pipe");
     if (rc == 0)
-        rc = start(program, user, kind, shown, fd, theirs, &p.pid, err);
+        rc = start(program, user, kind, shown, also, fd, theirs, &p.pid, err);
     for (int i = 0; i < 2; i++)
         if (theirs[i] >= 0)
             close(theirs[i]);

@@ -33,8 +33,8 @@ static const struct {
 };
 
 /* A child runs the functions marked so on memory that it shares with us, and leaves by execve:
- * AddressSanitizer would blame the next one for what it had noted. They use no function of libc that
- * has a state, such as setresuid, which tells the other threads. */
+ * AddressSanitizer would blame the next one for what it had noted. They use no function of libc
+ * that has a state, such as setresuid, which tells the other threads. */
 #define IN_CHILD __attribute__((no_sanitize("address")))
 
 IN_CHILD static int get_capabilities(struct __user_cap_data_struct data[2])

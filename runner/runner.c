@@ -11,6 +11,7 @@
 #include "common/mem.h"
 #include "runner/ended.h"
 #include "runner/install.h"
+#include "runner/jobfiles.h"
 #include "runner/report.h"
 #include "runner/shipped.h"
 #include "runner/slots.h"
@@ -25,6 +26,7 @@ struct runner {
     struct report *report;
     struct slots *slots;
     struct installer *installer;
+    struct jobfiles *jobfiles; /* separated mode */
     int listening;
     struct channel *worker; /* NULL: none */
     bool attached, written;
@@ -285,6 +287,8 @@ int runner_new(const struct runner_paths *paths, struct loop *loop, struct runne
         rc = let_worker_connect(paths, path, err);
     if (rc == 0)
         rc = loop_add(loop, r->listening, EPOLLIN, on_listening, r, err);
+    if (rc == 0 && paths->separated)
+        rc = jobfiles_open(paths, loop, &r->jobfiles, err);
     mem_free(&path);
     if (rc < 0) {
         runner_free(&r);
@@ -306,6 +310,7 @@ void runner_free(struct runner **ps)
         close(r->listening);
     }
     installer_free(&r->installer);
+    jobfiles_close(&r->jobfiles);
     slots_free(&r->slots);
     verifier_free(&r->verifier);
     report_close(&r->report);

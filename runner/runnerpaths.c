@@ -149,6 +149,7 @@ static void find_paths(struct runner_paths *h, const struct paths *at)
     h->trust = mem_printf("%s/trust", at->config);
     h->proxies = mem_printf("%s/" PROXY_FOLDER, at->config);
     h->subsystems = mem_printf("%s/subsystems.d", at->config);
+    h->jobfiles = mem_printf("%s/jobs", at->config);
     h->revocations = mem_printf("%s/revocations", state);
     h->packages = mem_printf("%s/packages", state);
     h->jobs = mem_printf("%s/jobs", state);
@@ -194,10 +195,10 @@ int runner_paths_open(struct runner_paths *ret, const struct runner_users *users
 
 void runner_paths_free(struct runner_paths *h)
 {
-    char **const all[] = {&h->trust, &h->revocations, &h->packages, &h->jobs,
-                          &h->spool, &h->work,        &h->run,      &h->memory,
-                          &h->home,  &h->user,        &h->own,      &h->keepers,
-                          &h->bell,  &h->fence,       &h->proxies,  &h->subsystems};
+    char **const all[] = {&h->trust,      &h->revocations, &h->packages, &h->jobs,  &h->spool,
+                          &h->work,       &h->run,         &h->memory,   &h->home,  &h->user,
+                          &h->own,        &h->keepers,     &h->bell,     &h->fence, &h->proxies,
+                          &h->subsystems, &h->jobfiles};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         mem_free(all[i]);
 }

@@ -12,7 +12,7 @@
  *     var/spool          the worker's: worker.log and so on; nothing in it is trusted
  *     var/keepers        root, readable for the worker's group: keeper-N.log, runner.log
  *     var/packages       the unpacker's user, who alone writes there; anybody reads
- *     var/jobs           root
+ *     var/jobs           root: compiled by the runner (jobfiles.h)
  *     var/incoming       the worker's, readable for the unpacker's group
  *     var/runner         root: what only the runner knows
  *     var/work           root; N in it belongs to the user of the slot's last child
@@ -38,6 +38,7 @@ struct runner_paths {
     char *revocations; /* var/revocations: written by the worker, trusted for its signature */
     char *packages;    /* var/packages: <hash hex>/{runnable,files/} */
     char *jobs;        /* var/jobs: <hash hex>, each job version that this server accepts */
+    char *jobfiles;    /* etc/jobs */
     char *spool;       /* keeper-N.log, runner.log: var/spool; separated: var/keepers */
     char *work;    /* var/work: N, the children's working folders; on disk: a child may fill it */
     char *run;     /* run: runner.sock, runner.lock */

@@ -1,10 +1,10 @@
 /* spawn.h - starts a child: everything between "this may run" and its first instruction.
  *
- * In the child, in this order: signals reset, a session of its own, standard input from
- * /dev/null, output into the pipes, all other descriptors closed, working folder, umask 077,
- * limits (no core, files of any size, 1024 descriptors), the user (runner/privilege.h), KILL when
- * its keeper dies, no_new_privs, execve. The parent is suspended until then (clone with VM and VFORK; fork would
- * cost time in proportion to our size), so what fails in the child is known here. */
+ * In the child, in this order: signals reset, a session of its own, working folder, standard input,
+ * output into the pipes, all other descriptors closed, umask 077, limits (no core, files of any
+ * size, 1024 descriptors), the user (runner/privilege.h), KILL when its keeper dies, no_new_privs,
+ * execve. The parent is suspended until then (clone with VM and VFORK; fork would cost time in
+ * proportion to our size), so what fails in the child is known here. */
 #ifndef LB_RUNNER_SPAWN_H
 #define LB_RUNNER_SPAWN_H
 

@@ -9,8 +9,8 @@
  *     runner.log          written by the runner: refusals
  *     worker.lock         one worker at a time
  *
- * Where the runner was started as root, keepers and runner write to var/keepers, which the worker can
- * read, and the runner removes there what the worker says that it has shipped.
+ * Where the runner was started as root, keepers and runner write to var/keepers, which the worker
+ * can read, and the runner removes there what the worker says that it has shipped.
  *
  * The worker follows these files as they grow. It does so without a bell, too; a bell only makes
  * it sooner. */

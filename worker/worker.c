@@ -108,13 +108,15 @@ static int open_state(struct worker *w, struct error *err)
     if (rc == 0 && (rc = state_path(w, path, "jobs", err)) == 0 &&
         (rc = state_path(w, packages, "packages", err)) == 0 &&
         (rc = path_join(files, sizeof files, err, w->paths.config, "jobs", NULL)) == 0)
-        rc = jobs_open(&w->jobs, &(struct jobs_folders){files, packages, path, w->apart}, err);
+        rc = jobs_open(&w->jobs, &(struct jobs_folders){files, packages, path, w->apart, w->apart},
+                       err);
     if (rc < 0)
         return rc;
     w->watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     uint32_t changes = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE;
     if (w->watch < 0 || inotify_add_watch(w->watch, files, changes) < 0 ||
-        inotify_add_watch(w->watch, packages, changes) < 0)
+        inotify_add_watch(w->watch, packages, changes) < 0 ||
+        (w->apart && inotify_add_watch(w->watch, path, changes) < 0))
         return error_errno(err, errno, "cannot watch '%s' and '%s'", files, packages);
     return 0;
 }

@@ -1,5 +1,5 @@
-"""capturedworker.py - a worker that has been taken over: speaks with its runner itself, and asks for
-all that no caller wants. Each case says what it saw and ends with 0 or 1.
+"""capturedworker.py - a worker that has been taken over: speaks with its runner itself, and asks
+for all that no caller wants. Each case says what it saw and ends with 0 or 1.
 
 usage: capturedworker.py CASE HOMES SERVER USER
 HOMES has the homes of admin (whose call was captured) and SERVER, which runs in separated mode with

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# separated.bats - a server whose runner was started as root: worker, unpacker and children are users
-# of their own. A captured worker and a hostile child are played here, and gain nothing.
+# separated.bats - a server whose runner was started as root: worker, unpacker and children are
+# users of their own. A captured worker and a hostile child are played here, and gain nothing.
 # Users are numbers, which need no accounts.
 
 load helpers
@@ -111,12 +111,30 @@ $child_user"
         echo "$name $(grep -E '^Cap(Prm|Bnd)' "/proc/$pid/status" | cut -f 2 | sort -u)"
     done | sort -u | sed 's/^lbrunner 0000000001/lbrunner 0000000000/' >"$demo/capabilities"
     cat "$demo/capabilities"
-    # CHOWN 0, KILL 5, SETGID 6, SETUID 7, SETPCAP 8, and SYS_RESOURCE 24, which a container may lack
+    # CHOWN 0, KILL 5, SETGID 6, SETUID 7, SETPCAP 8; SYS_RESOURCE 24, which a container may lack
     diff - "$demo/capabilities" <<END
 lbkeeper 00000000000001e1
 lbkeeper-guard 0000000000000020
 lbrunner 00000000000001e1
 END
+}
+
+@test "a job file of root's runs, one that others can write does not" {
+    install -m 644 /dev/stdin "$demo/sep/etc/jobs/twice.yaml" <<END
+job: twice
+steps:
+  - {name: one, package: whoami}
+  - {name: two, subsystem: shell, run: 'test -e "\$LB_WORK" && id -u'}
+END
+    install -m 666 "$demo/sep/etc/jobs/twice.yaml" "$demo/sep/etc/jobs/open.yaml"
+    await "the job is accepted" lbsubmit --job twice --server sep
+    run lbctl logs "$(last_run twice)"
+    assert_has "$child_user"
+    [ "$(find "$demo/sep/var/jobs" -type f -user root -perm 444 | wc -l)" -eq 1 ]
+    grep -q "open.yaml" "$demo/sep-runner.log"
+    printf 'job: twice\nsteps:\n  - {name: one, nonsense: 1}\n' >"$demo/sep/etc/jobs/twice.yaml"
+    await "the fault is named" grep -q "jobs/twice.yaml:3" "$demo/sep-runner.log"
+    rm "$demo"/sep/etc/jobs/*.yaml
 }
 
 @test "a slot goes from one proxy's user to another's, and nothing goes with it" {
