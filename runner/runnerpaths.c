@@ -159,12 +159,12 @@ static void find_paths(struct runner_paths *h, const struct paths *at)
     h->keepers = mem_printf("%s%s", run, h->separated ? "/keepers" : "");
     h->bell = mem_printf("%s%s", run, h->separated ? "/worker" : "");
     h->fence = mem_printf("%s/fence", h->separated ? h->bell : h->spool);
-    h->own = h->separated ? mem_printf("%s/runner", state) : NULL;
+    h->own = mem_printf("%s/runner", state);
 }
 
 static int make_folders(const struct runner_paths *h, struct error *err)
 {
-    const char *const folders[] = {h->packages, h->jobs, h->spool, h->work, h->run};
+    const char *const folders[] = {h->packages, h->jobs, h->spool, h->own, h->work, h->run};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < sizeof folders / sizeof *folders; i++)
         rc = file_make_dirs(folders[i], 0700, err);

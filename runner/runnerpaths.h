@@ -40,12 +40,12 @@ struct runner_paths {
     char *jobs;        /* var/jobs: <hash hex>, each job version that this server accepts */
     char *jobfiles;    /* etc/jobs */
     char *spool;       /* keeper-N.log, runner.log: var/spool; separated: var/keepers */
+    char *own;         /* var/runner: what the runner alone knows: replay */
     char *work;    /* var/work: N, the children's working folders; on disk: a child may fill it */
     char *run;     /* run: runner.sock, runner.lock */
     char *keepers; /* sockets and locks of keepers: run; separated: run/keepers */
     char *bell;    /* the folder of the worker's bell: run; separated: run/worker */
     char *fence;   /* var/spool/fence; separated: run/worker/fence */
-    char *own;     /* separated: var/runner; else NULL */
     char *memory;  /* in memory: N, the files that a child and its keeper exchange */
     /* false: there is no tmpfs, so `memory` lies on a disk below `run`, and outcomes say so */
     bool memory_backed;
