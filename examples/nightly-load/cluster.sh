@@ -17,9 +17,10 @@ s.bind(("127.0.0.1", 0))
 print(s.getsockname()[1])'
 }
 
-# Where root runs the cluster, its servers belong to another user, since lbworker refuses root. It
-# is a number that neither Debian nor systemd gives to anybody, so it needs no account.
-server_user=65522
+# Where root runs the cluster, its servers belong to another user, since lbworker refuses root; in
+# separated mode unpacker and children have one of their own, too. They are numbers that neither
+# Debian nor systemd gives to anybody, so they need no accounts.
+server_user=65522 unpack_user=65523 child_user=65524
 
 # give_servers PATH...: these files belong to that user from now on.
 give_servers() {
@@ -28,8 +29,10 @@ give_servers() {
 
 # server_home HOME: makes a server's home.
 server_home() {
-    [ -d "$1" ] || (umask 077 && mkdir -p "$1")
-    give_servers "$1"
+    [ -d "$1" ] || {
+        (umask 077 && mkdir -p "$1")
+        give_servers "$1"
+    }
     in_home "$1" test -w "$1" || {
         echo "user $server_user, who runs the servers, cannot reach '$1': choose another folder" >&2
         return 1
@@ -37,10 +40,12 @@ server_home() {
 }
 
 # as_owner HOME: the words that make a command run as the user to whom this home belongs, if that is
-# somebody else.
+# somebody else; in separated mode the home is root's, and the worker's is its spool.
 as_owner() {
-    [ "$(id -u)" -ne 0 ] || [ ! -e "$1" ] || [ "$(stat -c %u "$1")" -eq 0 ] ||
-        stat -c 'setpriv --reuid=%u --regid=%g --clear-groups' "$1"
+    owner_of=$1/var/spool
+    [ -e "$owner_of" ] || owner_of=$1
+    [ "$(id -u)" -ne 0 ] || [ ! -e "$owner_of" ] || [ "$(stat -c %u "$owner_of")" -eq 0 ] ||
+        stat -c 'setpriv --reuid=%u --regid=%g --clear-groups' "$owner_of"
 }
 
 # in_home HOME COMMAND...: a command with this home, as the user to whom it belongs.
@@ -68,7 +73,28 @@ within_reach() {
 # the same name must be told to stop first; this waits for it, since two of them would start the
 # program in turns.
 keep() {
-    keep_name=$1 keep_home=$2 keep_as=$(as_owner "$2")
+    keep_as=$(as_owner "$2")
+    keep_it "$@"
+}
+
+# separate NAME HOME [OPTIONS...]: this server's runner, kept as root under the name NAME-runner:
+# separated mode. Then its lbworker can start. Steps run as $child_user, whoever has called them.
+separate() {
+    separate_name=$1 separate_home=$2
+    shift 2
+    mkdir -p "$separate_home/etc/proxies.d"
+    printf 'proxy: default\nuser: %s\nsubsystems: "*"\nprincipals: ["*"]\n' "$child_user" \
+        >"$separate_home/etc/proxies.d/default.yaml"
+    chown 0:0 "$separate_home"
+    chmod 755 "$separate_home"
+    keep_as=
+    keep_it "$separate_name-runner" "$separate_home" lbrunner --home "$separate_home" \
+        --worker-user $server_user --unpack-user $unpack_user "$@"
+    await "the runner of $separate_name listens" test -S "$separate_home/run/runner.sock"
+}
+
+keep_it() { # what keep says, as the user of the words in $keep_as
+    keep_name=$1 keep_home=$2
     if [ -e "$demo/$keep_name.keeper" ]; then
         await "the earlier keeper of $keep_name has ended" \
             gone "$(cat "$demo/$keep_name.keeper")" || return 1
@@ -146,6 +172,7 @@ end_all() {
 remove_memory() {
     find "$demo" -maxdepth 5 -type d -name run | while read -r memory_run; do
         rm -rf /dev/shm/longboat-*-"$(printf %s "$memory_run" | b2sum -l 256 | cut -c 1-16)"
+        [ ! -e "$memory_run/memory.at" ] || rm -rf "$(cat "$memory_run/memory.at")"
     done
 }
 

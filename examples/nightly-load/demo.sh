@@ -39,8 +39,12 @@ fi
 remove_demo
 umask 022
 mkdir -p "$demo/data/stage"
-give_servers "$demo/data" "$demo/data/stage" # what the children read and write
-if [ "$(id -u)" -eq 0 ]; then chmod 711 "$demo"; else chmod 700 "$demo"; fi
+if [ "$(id -u)" -eq 0 ]; then
+    chmod 711 "$demo"
+    chown -R "$child_user:$child_user" "$demo/data" # what the children read and write
+else
+    chmod 700 "$demo"
+fi
 bin=$(within_reach "$bin" "$demo/bin")
 PATH=$bin:$PATH
 stage=$demo/data/stage warehouse=$demo/data/warehouse.db page=$demo/data/page.html
@@ -93,7 +97,12 @@ step "5. The servers start; packages are deployed to pools, jobs put beside them
 for server in etl1 etl2; do
     cp "$here/jobs/prepare-table.yaml" "$demo/$server/etc/jobs/"
 done
+if [ "$(id -u)" -eq 0 ]; then
+    echo "As root in separated mode: lbrunner is root, lbworker user $server_user, packages belong to"
+    echo "user $unpack_user, and children are user $child_user."
+fi
 for server in etl1 etl2 wh1; do
+    [ "$(id -u)" -ne 0 ] || separate "$server" "$demo/$server"
     keep "$server" "$demo/$server" lbworker
 done
 for package in extract transform say; do

@@ -119,6 +119,22 @@ night_with() {
     grep -q '^rows=1$' "$demo/loaded"
 }
 
+uid_of() { # uid_of PROCESS
+    awk '/^Uid:/ {print $2}' "/proc/$1/status"
+}
+
+@test "root's demo is separated: runner, worker, packages and children have users of their own" {
+    [ "$(id -u)" -eq 0 ] || skip "the tests are no root's"
+    export LONGBOAT_HOME=$demo/anna
+    [ "$(uid_of "$(runner_pid wh1)")" -eq 0 ]
+    [ "$(uid_of "$(cat "$demo/wh1.pid")")" -eq "$server_user" ]
+    [ "$(stat -c %u "$demo"/wh1/var/packages/*/runnable | sort -u)" = "$unpack_user" ]
+    [ "$(stat -c %u "$demo/data/page.html" "$demo/data/stage/scripts.csv" | sort -u)" = \
+        "$child_user" ]
+    lbctl show "$(last_run package:report)" --json |
+        jq -e '.job_outcome.steps | all((.off | index("user")) == null)'
+}
+
 in_memory() { # in_memory SERVER: the folders of its runner on a tmpfs
     find /dev/shm -maxdepth 1 \
         -name "*-$(printf %s "$demo/$1/run" | b2sum -l 256 | cut -c 1-16)"

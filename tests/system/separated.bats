@@ -22,8 +22,8 @@ start_runner() { # start_runner NAME [OPTIONS...]
     await "the runner of $name listens" test -S "$demo/$name/run/runner.sock"
 }
 
-start_worker() { # as root runs nothing of it, `keep` would run it as root
-    keep "$1" "$demo/$1" setpriv --reuid=$worker_user --regid=$worker_user --clear-groups lbworker
+start_worker() { # start_worker NAME: as the user to whom its spool belongs
+    keep "$1" "$demo/$1" lbworker
     await "$1 is up" sh -c "lbctl servers $1 --json | grep -q '\"state\":\"up\"'"
 }
 
