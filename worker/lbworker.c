@@ -127,8 +127,8 @@ static bool is_refused(int argc, char **argv)
                 strcmp(argv[i], "--version") == 0;
     if (geteuid() != 0 || asks)
         return false;
-    term_say(stderr, "lbworker: does not run as root; run it as the ordinary user to whom this "
-                     "server's home belongs, for example: sudo -u longboat lbworker\n");
+    term_say(stderr, "lbworker: does not run as root; run it as this server's ordinary user, for "
+                     "example: sudo -u longboat lbworker (what root may start is lbrunner)\n");
     return true;
 }
 
