@@ -98,8 +98,8 @@ for server in etl1 etl2; do
     cp "$here/jobs/prepare-table.yaml" "$demo/$server/etc/jobs/"
 done
 if [ "$(id -u)" -eq 0 ]; then
-    echo "As root in separated mode: lbrunner is root, lbworker user $server_user, packages belong to"
-    echo "user $unpack_user, and children are user $child_user."
+    echo "As root in separated mode: lbrunner is root, lbworker user $server_user, packages"
+    echo "belong to user $unpack_user, and children are user $child_user."
 fi
 for server in etl1 etl2 wh1; do
     [ "$(id -u)" -ne 0 ] || separate "$server" "$demo/$server"
