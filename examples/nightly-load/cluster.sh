@@ -158,11 +158,14 @@ end_all() {
     for end_stop in "$demo"/*.keeper; do
         [ ! -e "$end_stop" ] || : >"${end_stop%.keeper}.stop"
     done
-    for end_signal in TERM KILL; do
-        for end_process in $(of_cluster); do
+    end_signal=TERM end_turn=0
+    while end_processes=$(of_cluster) && [ -n "$end_processes" ] && [ $end_turn -lt 100 ]; do
+        for end_process in $end_processes; do
             kill -$end_signal "$end_process" 2>/dev/null || :
         done
-        [ $end_signal = KILL ] || sleep 0.3
+        # again: a worker starts a runner that has ended, until it has ended itself
+        end_signal=KILL end_turn=$((end_turn + 1))
+        sleep 0.3
     done
     remove_memory
 }
