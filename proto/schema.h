@@ -13,10 +13,9 @@
 
 #include "proto/limits.h"
 #include "proto/wire.h"
-
-/* clang-format off: rows are laid out by hand */
+/* Rows are laid out by hand. */
+/* clang-format off */
 #define ANY UINT64_MAX
-
 /* ======== The head of a frame: [0, session, number, ack]; messages follow one after the other. */
 
 /* session: chosen by the client at random with HELLO. number: 1, 2, ... for frames with messages; a

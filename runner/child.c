@@ -184,8 +184,7 @@ static void say_progress(struct child *c)
 /* Protections that are off; every outcome names them. */
 static uint64_t protections_off(const struct child *c)
 {
-    const bool may_be_altered =
-        !c->paths->separated && !hash_is_zero(&c->launch.package) && !c->launch.fingerprint.n;
+    const bool may_be_altered = !hash_is_zero(&c->launch.package) && !c->launch.fingerprint.n;
     return PROTECT_CGROUP | PROTECT_LANDLOCK | PROTECT_SECCOMP | (c->switched ? 0 : PROTECT_USER) |
            (c->paths->memory_backed ? 0 : PROTECT_MEMORY_FILES) |
            (may_be_altered ? PROTECT_PACKAGE_FILES : 0);

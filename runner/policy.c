@@ -2,6 +2,7 @@
 #include "runner/policy.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -102,24 +103,30 @@ static int read_cluster(struct span bytes, char ret[LIMIT_NAME + 1], struct erro
     return rc;
 }
 
-/* The certificate lies where the worker may renew it. A captured one that puts another server's
- * there, which is no secret, would be given that server's work. */
-static int check_name(struct policy *p, const char *name, struct error *err)
+/* The certificate lies where the worker may renew it. A captured one could put another server's
+ * there, which is no secret, and be given that server's work; or an older one of its own, which had
+ * more pools. So the name and the highest serial are remembered where only root writes. */
+static int check_name(struct policy *p, const struct certificate *self, struct error *err)
 {
-    struct buf known = {0};
+    struct buf known = {0}, line = {0};
+    const size_t n = strlen(self->name);
     if (!p->paths->separated)
         return 0;
     char *path = mem_printf("%s/server", p->paths->own);
-    int rc = file_read(path, LIMIT_NAME, &known, err);
-    if (rc == -ENOENT)
-        rc = file_write_atomic(path, span_str(name), 0400, err);
-    else if (rc == 0 && !span_eq_str(buf_span(&known), name))
-        rc =
-            error_set(err, -EPERM,
-                      "the certificate is of server '%s', and this one has been '%s' so far; if it "
-                      "was really joined anew, remove '%s'",
-                      name, buf_str(&known), path);
+    buf_printf(&line, "%s %llu", self->name, (unsigned long long)self->serial);
+    int rc = file_read(path, LIMIT_NAME + 32, &known, err);
+    const char *text = buf_str(&known);
+    const bool same = strncmp(text, self->name, n) == 0 && text[n] == ' ';
+    const unsigned long long newest = same ? strtoull(text + n, NULL, 10) : 0;
+    if (rc == -ENOENT || (rc == 0 && same && newest < self->serial))
+        rc = file_write_atomic(path, buf_span(&line), 0400, err);
+    else if (rc == 0 && (!same || newest > self->serial))
+        rc = error_set(err, -EPERM,
+                       "the certificate is of server '%s' (serial %llu), and so far this one was "
+                       "'%s'; if it was really joined anew, remove '%s'",
+                       self->name, (unsigned long long)self->serial, text, path);
     buf_free(&known);
+    buf_free(&line);
     mem_free(&path);
     return rc;
 }
@@ -150,7 +157,7 @@ static int load_self(struct policy *p, int64_t now, enum refusal *code, struct e
         *code = REFUSAL_WRONG_ROLE;
     }
     if (rc == 0)
-        rc = check_name(p, self.name, err);
+        rc = check_name(p, &self, err);
     buf_free(&bytes);
     if (rc < 0) {
         anchors_free(&anchors);

@@ -240,7 +240,7 @@ static int check_package(struct inquiry *q, struct error *err)
         return rc;
     char *entry = NULL;
     rc = installed_entry(q->v->paths, &q->package, span_eq_str(r->subsystem, "exec"), &entry, err);
-    if (rc == 0 && !q->v->paths->separated) /* there no child can write to packages */
+    if (rc == 0)
         rc = intact_ask(q->v->intact, q->v->paths->packages, &q->package, &q->fingerprint, err);
     mem_free(&entry);
     return rc;

@@ -39,6 +39,7 @@ struct desired {
     uint64_t last_req;
     int64_t asked_at;
     struct buf message;
+    struct buf list; /* the last M_DESIRED */
 };
 
 int desired_open(struct desired **ret, const char *incoming, const struct desired_calls *calls,
@@ -74,6 +75,7 @@ void desired_close(struct desired **pd)
     mem_free(&d->v);
     mem_free(&d->incoming);
     buf_free(&d->message);
+    buf_free(&d->list);
     mem_free(pd);
 }
 
@@ -199,8 +201,8 @@ static void go_on(struct desired *d, int64_t now)
 
 /* ---- Answers */
 
-/* Takes a new list; work on a package that is still wanted goes on. */
-void desired_set(struct desired *d, const struct m_desired *m, int64_t now)
+/* Takes a list; work on a package that is still wanted goes on. */
+static void take_list(struct desired *d, const struct m_desired *m, int64_t now)
 {
     struct desired_wanted *old = d->v;
     size_t n_old = d->n, n = 0;
@@ -238,6 +240,20 @@ void desired_set(struct desired *d, const struct m_desired *m, int64_t now)
         d->req = 0;
     d->calls.changed(d->calls.self);
     go_on(d, now);
+}
+
+void desired_set(struct desired *d, const struct m_desired *m, int64_t now)
+{
+    buf_clear(&d->list);
+    m_desired_encode(m, &d->list);
+    take_list(d, m, now);
+}
+
+void desired_look(struct desired *d, int64_t now)
+{
+    struct m_desired m;
+    if (d->list.n && m_desired_decode(buf_span(&d->list), &m, NULL) == 0)
+        take_list(d, &m, now);
 }
 
 static int append(const char *path, uint64_t offset, struct span data, struct error *err)

@@ -30,6 +30,8 @@ void desired_close(struct desired **d);
 
 /* What has arrived. Each call then does whatever can be done now; `now` is boot time in ms. */
 void desired_set(struct desired *d, const struct m_desired *m, int64_t now);
+/* Looks at the last list again: a package that was here may have been altered and count no more. */
+void desired_look(struct desired *d, int64_t now);
 void desired_chunk(struct desired *d, const struct m_chunk *m, int64_t now);
 void desired_certificates(struct desired *d, const struct m_certificates *m, int64_t now);
 void desired_error(struct desired *d, const struct m_error *m, int64_t now);

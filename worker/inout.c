@@ -98,10 +98,21 @@ void worker_feed_message(struct worker *w, enum wcore_event_kind kind, struct sp
 
 /* ---- The spool */
 
+/* A package that its runner found altered counts as missing once the packages are read again. */
+static bool was_altered(struct span ended)
+{
+    struct s_ended e;
+    struct d_step_outcome o;
+    return s_ended_decode(ended, &e, NULL) == 0 &&
+           d_step_outcome_decode(e.outcome, &o, NULL) == 0 && o.code == REFUSAL_BAD_PACKAGE;
+}
+
 static int follow_entry(void *self, uint64_t kind, struct span entry, struct error *err)
 {
-    (void)kind;
+    struct worker *w = self;
     (void)err;
+    if (kind == KIND_S_ENDED && !w->reread_at && was_altered(entry))
+        w->reread_at = loop_now(w->loop);
     worker_feed_message(self, WCORE_SPOOL, entry);
     return 0;
 }

@@ -412,8 +412,7 @@ int jobs_refresh(struct jobs *j, int64_t now, jobs_uses_fn *uses, jobs_trouble_f
     int rc = installed_open(j->packages, &store, err);
     if (rc < 0)
         return rc;
-    if (!j->read_only) /* where they are not ours, no child can alter them */
-        installed_check_files(store);
+    installed_check_files(store);
     if ((rc = names_in(j->files, j->read_only, &names, &n, err)) < 0) {
         installed_close(&store);
         return rc;

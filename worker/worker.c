@@ -219,6 +219,7 @@ static void reread(struct worker *w)
     if (rc > 0) {
         struct wire_list needs = jobs_needs(w->jobs, &items);
         needs_set(w->needs, &needs);
+        desired_look(w->desired, loop_now(w->loop));
         attest_soon(w, ATTEST_MS);
     }
     buf_free(&items);

@@ -256,6 +256,34 @@ time.sleep(1000)' 'limits: {timeout: 2s}'
     runs whoami
 }
 
+@test "an older certificate of the same server no longer counts" {
+    local at=$demo/sep/etc/trust/certificate
+    cp "$at" "$demo/older"
+    lbctl certificates renew sep
+    kill "$(cat "$demo/sep.pid")" # the next session brings it
+    await "the renewed certificate is here" not cmp -s "$at" "$demo/older"
+    await "sep is up" sh -c "lbctl servers sep --json | grep -q '\"state\":\"up\"'"
+    runs whoami
+    cp "$at" "$demo/newer"
+    chmod 644 "$demo/older" "$demo/newer"
+    run_as $worker_user sh -c "cat '$demo/older' >'$at'"
+    run lbsubmit --package whoami --server sep
+    assert_has "so far this one was"
+    run_as $worker_user sh -c "cat '$demo/newer' >'$at'"
+    runs whoami
+}
+
+@test "what the worker has shipped, the runner removes" {
+    new_package prints shell 'head -c 9000000 /dev/zero | tr "\\0" x' 'limits: {output: 16M}'
+    deploy prints sep
+    lbsubmit --package prints --server sep >/dev/null
+    lbsubmit --package prints --server sep >/dev/null
+    runs whoami
+    test -e "$demo/sep/var/keepers/keeper-1.1.log"
+    await_most=60 await "the first file is gone" not test -e "$demo/sep/var/keepers/keeper-1.log"
+    runs whoami
+}
+
 @test "somebody else in the worker's group is not heard" {
     run setpriv --reuid=$other_user --regid=$worker_user --clear-groups \
         /usr/bin/python3 -c "
