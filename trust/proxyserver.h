@@ -9,8 +9,8 @@
 #include "trust/account.h"
 #include "trust/proxy.h"
 
-/* The document of a file: "proxy" or "subsystem". `shown`: what messages call it. *ret is lent until
- * the judgement is no longer used. -ENOENT: there is no such file. */
+/* The document of a file: "proxy" or "subsystem". `shown`: what messages call it. *ret is lent
+ * until the judgement is no longer used. -ENOENT: there is no such file. */
 typedef int proxyserver_read(void *self, const char *kind, const char *path, const char *shown,
                              struct span *ret, struct error *err);
 struct proxy_found;
