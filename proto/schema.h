@@ -540,6 +540,14 @@
 #define S_ENDED(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, outcome, LIMIT_OUTCOME) \
     X(added_bin, execution, LIMIT_EXECUTION)
+/* runner, first in its table of calls and again after each boot (runner/replay.h): what follows is
+   of this boot. floor: calls issued before it may be missing; 0: none is */
+#define S_REPLAY(X) X(id, boot, 0) X(i64, floor, 0)
+/* runner, in that table: what became of a step; states as in runner/seen.h. turn: the digest of its
+   name and the number of its try; caller: of its caller's name */
+#define S_SEEN(X) \
+    X(u64, state, 15) X(hash, identity, 0) X(u64, caller, ANY) X(id, run, 0) \
+    X(u64, attempt, LIMIT_ATTEMPTS) X(hash, turn, 0) X(i64, at, 0) X(i64, expires, 0)
 /* worker -> runner: run this step. The runner verifies all of it. outputs: of earlier steps,
    d_outputs. deadline: CLOCK_BOOTTIME. lost_after: this attempt's, never 0 for `rerun` */
 #define S_STEP(X) \
@@ -584,6 +592,7 @@
     M(OUTPUT, output, 306) M(PROGRESS, progress, 307) M(ENDED, ended, 308) \
     M(STOPPED, stopped, 309) M(STEP, step, 320) M(OUTPUTS, outputs, 321) M(HALT, halt, 322) \
     M(INSTALL, install, 323) M(INSTALLED, installed, 324) M(ATTACH, attach, 325) \
-    M(KEPT, kept, 326) M(KEPT_END, kept_end, 327) M(LAUNCH, launch, 328)
+    M(KEPT, kept, 326) M(KEPT_END, kept_end, 327) M(LAUNCH, launch, 328) \
+    M(REPLAY, replay, 340) M(SEEN, seen, 341)
 
 #endif

@@ -166,20 +166,35 @@ void ended_encode(const struct ending *e, struct buf *out)
     buf_free(&off);
 }
 
+/* Our sentence; a path in it may not be text. */
+static void encode_ours(struct id run, uint64_t attempt, struct d_step_outcome *o,
+                        const char *sentence, struct buf *out)
+{
+    struct buf message = {0};
+    outputs_clean_text(span_str(sentence), LIMIT_TEXT, &message);
+    o->message = buf_span(&message);
+    encode(run, attempt, o, out);
+    buf_free(&message);
+}
+
 void ended_refused(struct id run, uint64_t attempt, struct span step, uint64_t try_no,
                    enum refusal code, bool cancelled, const char *sentence, int64_t now,
                    struct buf *out)
 {
-    struct buf message = {0};
-    outputs_clean_text(span_str(sentence), LIMIT_TEXT, &message); /* a path in it may not be text */
     struct d_step_outcome o = {.name = step,
                                .try_no = try_no,
                                .package = PACKAGE_NOT_EXECUTED,
-                               .message = buf_span(&message),
                                .cancelled = cancelled,
                                .started_at = now,
                                .ended_at = now,
                                .code = code};
-    encode(run, attempt, &o, out);
-    buf_free(&message);
+    encode_ours(run, attempt, &o, sentence, out);
+}
+
+void ended_unknown(struct id run, uint64_t attempt, struct span step, uint64_t try_no,
+                   const char *sentence, int64_t now, struct buf *out)
+{
+    struct d_step_outcome o = {
+        .name = step, .try_no = try_no, .package = PACKAGE_UNKNOWN, .ended_at = now};
+    encode_ours(run, attempt, &o, sentence, out);
 }

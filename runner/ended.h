@@ -45,4 +45,8 @@ void ended_refused(struct id run, uint64_t attempt, struct span step, uint64_t t
                    enum refusal code, bool cancelled, const char *sentence, int64_t now,
                    struct buf *out);
 
+/* A step that has begun and of which nobody can say how it ended. Appends an S_ENDED. */
+void ended_unknown(struct id run, uint64_t attempt, struct span step, uint64_t try_no,
+                   const char *sentence, int64_t now, struct buf *out);
+
 #endif

@@ -16,6 +16,8 @@
 
 #define RUNNER_SOCKET "runner.sock"
 
+enum { NOTES_MS = 200 /* a worker removes no file of a keeper so soon after its end */ };
+
 struct runner {
     const struct runner_paths *paths;
     struct loop *loop;
@@ -27,7 +29,9 @@ struct runner {
     struct channel *worker; /* NULL: none */
     bool attached, written;
     struct loop_timer retry; /* of a spool that could not be written */
-    struct buf scratch, launch;
+    struct loop_timer notes; /* what has begun is in the table of calls by then */
+    struct buf scratch;
+    struct buf accepted; /* the S_LAUNCHes that wait for the table of calls */
 };
 
 /* ---- To the worker */
@@ -71,9 +75,28 @@ static void on_gone(void *self, const struct s_kept *kept, bool launched)
 {
     struct runner *r = self;
     if (!launched)
-        verifier_forget(r->verifier, kept);
+        verifier_forget(r->verifier, kept, loop_now_wall(r->loop));
     if (r->attached)
         tell_kept(r, kept);
+}
+
+static void on_notes(struct loop *l, struct loop_timer *t, void *arg)
+{
+    struct runner *r = arg;
+    struct error err = {0};
+    (void)l;
+    (void)t;
+    if (verifier_commit(r->verifier, loop_now_wall(r->loop), &err) < 0)
+        log_error("%s", err.text);
+}
+
+/* Usually the next step's entry takes the note along, so that it costs no write of its own. */
+static void on_begun(void *self, const struct s_kept *kept)
+{
+    struct runner *r = self;
+    verifier_begun(r->verifier, kept, loop_now_wall(r->loop));
+    if (!loop_timer_is_set(&r->notes))
+        loop_timer_set(r->loop, &r->notes, "notes", loop_now(r->loop) + NOTES_MS, on_notes, r);
 }
 
 static void on_installed(void *self, const struct hash *package, enum refusal code,
@@ -106,29 +129,74 @@ static void take_attach(struct runner *r, const struct s_attach *a)
     log_info("worker attached: %u slots, %u steps held", (unsigned)a->slots, (unsigned)end.count);
 }
 
+static void refuse(struct runner *r, const struct s_step *step, enum refusal code,
+                   const char *check, const char *why)
+{
+    char run[ID_TEXT];
+    log_warn("run %s refused (%s): %s", id_format(step->run, run), check, why);
+    buf_clear(&r->scratch);
+    ended_refused(step->run, step->attempt, step->step, step->try_no, code, false, why,
+                  loop_now_wall(r->loop), &r->scratch);
+    report_add(r->report, buf_span(&r->scratch));
+}
+
+/* Before a step is launched, the table of calls has it. One write does for all that have come
+ * together. */
+static void launch_accepted(struct runner *r)
+{
+    struct error err = {0};
+    struct span rest = buf_span(&r->accepted);
+    struct s_launch l;
+    uint64_t kind;
+    size_t size;
+    if (rest.n == 0)
+        return;
+    int rc = verifier_commit(r->verifier, loop_now_wall(r->loop), &err);
+    while (rest.n && wire_peek(rest, &kind, &size, NULL) == 0) {
+        struct span launch = span_of(rest.p, size);
+        rest = span_of(rest.p + size, rest.n - size);
+        if (rc == 0)
+            slots_take(r->slots, launch);
+        else if (s_launch_decode(launch, &l, NULL) == 0)
+            refuse(r,
+                   &(struct s_step){
+                       .run = l.run, .attempt = l.attempt, .step = l.step, .try_no = l.try_no},
+                   REFUSAL_BUSY, "table", err.text);
+    }
+    buf_clear(&r->accepted);
+}
+
+/* It was accepted before. If it is not here any more, it has begun and is over. A worker that asks
+ * all the same has found no end of it in the spool. */
+static void asked_again(struct runner *r, const struct s_step *step)
+{
+    char run[ID_TEXT];
+    log_debug("run %s: asked for again", id_format(step->run, run));
+    launch_accepted(r); /* it may be among them */
+    if (slots_hold(r->slots, step))
+        return;
+    buf_clear(&r->scratch);
+    ended_unknown(step->run, step->attempt, step->step, step->try_no,
+                  "this step began here before; how it ended is not known", loop_now_wall(r->loop),
+                  &r->scratch);
+    report_add(r->report, buf_span(&r->scratch));
+}
+
 static void take_step(struct runner *r, const struct s_step *step)
 {
     struct error err = {0};
     enum refusal code = REFUSAL_NONE;
     const char *check = "";
-    char run[ID_TEXT];
-    buf_clear(&r->launch);
     switch (
-        verify_step(r->verifier, step, loop_now_wall(r->loop), &r->launch, &code, &check, &err)) {
+        verify_step(r->verifier, step, loop_now_wall(r->loop), &r->accepted, &code, &check, &err)) {
     case VERDICT_RUN:
-        slots_take(r->slots, buf_span(&r->launch));
-        return;
+        return; /* launch_accepted goes on */
     case VERDICT_SAME:
-        log_debug("run %s: asked for again", id_format(step->run, run));
+        asked_again(r, step);
         return;
     case VERDICT_REFUSED:
-        break;
+        refuse(r, step, code, check, err.text);
     }
-    log_warn("run %s refused (%s): %s", id_format(step->run, run), check, err.text);
-    buf_clear(&r->scratch);
-    ended_refused(step->run, step->attempt, step->step, step->try_no, code, false, err.text,
-                  loop_now_wall(r->loop), &r->scratch);
-    report_add(r->report, buf_span(&r->scratch));
 }
 
 #define DECODE(row, into) ((rc = s_##row##_decode(message, &(into), &err)) == 0)
@@ -145,6 +213,8 @@ static void take_message(struct runner *r, struct span message)
     int rc = wire_peek(message, &kind, &size, &err);
     if (rc < 0)
         goto bad;
+    if (kind != KIND_S_STEP)
+        launch_accepted(r);
     if (kind == KIND_S_ATTACH && !r->attached) {
         if (DECODE(attach, a))
             take_attach(r, &a);
@@ -183,8 +253,9 @@ static void on_worker(struct loop *l, int fd, uint32_t events, void *arg)
         else if (rc < 0)
             drop_worker(r);
         else
-            return;
+            break;
     }
+    launch_accepted(r);
 }
 
 static void on_listening(struct loop *l, int fd, uint32_t events, void *arg)
@@ -250,7 +321,7 @@ int runner_new(const struct runner_paths *paths, struct loop *loop, struct runne
     r->paths = paths;
     r->loop = loop;
     r->listening = -1;
-    const struct slots_events events = {.gone = on_gone, .self = r};
+    const struct slots_events events = {.gone = on_gone, .begun = on_begun, .self = r};
     int rc = report_open(paths->spool, "runner", paths->run, &r->report, err);
     if (rc == 0)
         rc = verifier_new(paths, &r->verifier, err);
@@ -261,6 +332,9 @@ int runner_new(const struct runner_paths *paths, struct loop *loop, struct runne
     }
     if (rc == 0) {
         slots_list(r->slots, take_from_keepers, r);
+        rc = verifier_settle(r->verifier, loop_now_wall(loop), err);
+    }
+    if (rc == 0) {
         rc = channel_listen(path, &r->listening, err);
     }
     if (rc == 0)
@@ -281,6 +355,7 @@ void runner_free(struct runner **ps)
     if (!r)
         return;
     drop_worker(r);
+    loop_timer_stop(r->loop, &r->notes);
     if (r->listening >= 0) {
         loop_del(r->loop, r->listening);
         close(r->listening);
@@ -290,7 +365,7 @@ void runner_free(struct runner **ps)
     verifier_free(&r->verifier);
     report_close(&r->report);
     buf_free(&r->scratch);
-    buf_free(&r->launch);
+    buf_free(&r->accepted);
     mem_free(ps);
 }
 

@@ -101,6 +101,8 @@ void slot_flush(struct slot *t)
 void slot_take_kept(struct slot *t, const struct s_kept *k, bool told)
 {
     struct slot_step *h = find(t, k);
+    if (h && !h->runs && k->state != KEPT_WAITS) /* what ends without a word has begun, too */
+        t->events->begun(t->events->self, t, h);
     if (k->state == KEPT_GONE) {
         if (h) {
             if (h->runs) {

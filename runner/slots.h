@@ -27,6 +27,8 @@ struct slots_events {
     /* The keeper of this step has died (KEPT_GONE). launched: an S_LAUNCHED is in the spool; if
      * not, the step may be asked for again. */
     void (*gone)(void *self, const struct s_kept *kept, bool launched);
+    /* Its keeper has begun this step. */
+    void (*begun)(void *self, const struct s_kept *kept);
     void *self;
 };
 
@@ -48,6 +50,8 @@ void slots_halt(struct slots *s, const struct s_halt *h);
  * many. */
 typedef void slots_kept_fn(void *self, const struct s_kept *kept);
 unsigned slots_list(struct slots *s, slots_kept_fn *fn, void *self);
+/* Is this step here: in our queue or with a keeper? */
+bool slots_hold(const struct slots *s, const struct s_step *step);
 /* Sends what was queued in this turn. */
 void slots_flush(struct slots *s);
 

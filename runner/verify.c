@@ -5,7 +5,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/clock.h"
 #include "common/mem.h"
+#include "proto/kept.h"
 #include "proto/outcome.h"
 #include "proto/packagejob.h"
 #include "runner/bind.h"
@@ -16,7 +18,8 @@ struct verifier {
     const struct runner_paths *paths;
     struct policy *policy;
     struct proxies *proxies;
-    struct seen *seen;
+    struct replay *replay;
+    bool doubt; /* the keepers' files have lost entries */
     struct verified_roots roots;
 };
 
@@ -83,9 +86,11 @@ static int check_form(struct inquiry *q, struct error *err)
                                  .step = q->request->step,
                                  .try_no = q->request->try_no,
                                  .may_repeat = true,
-                                 .expires = c.expires};
+                                 .issued_at = c.issued_at,
+                                 .expires = c.expires,
+                                 .caller = seen_caller(c.caller)};
     seen_identity(c.caller, c.key, &q->seen.identity);
-    seen_ask(q->v->seen, &q->seen, q->now, &q->begun, &ignored);
+    replay_ask(q->v->replay, &q->seen, q->now, &q->begun, &ignored);
     return 0;
 }
 
@@ -300,7 +305,7 @@ static int check_new(struct inquiry *q, struct error *err)
     q->code = REFUSAL_REPLAYED;
     q->seen.may_repeat = on_lost == ON_LOST_RERUN || on_lost == ON_LOST_HOLD ||
                          (on_lost == ON_LOST_DEFAULT && idempotent);
-    q->answer = seen_ask(q->v->seen, &q->seen, q->now, &q->begun, err);
+    q->answer = replay_ask(q->v->replay, &q->seen, q->now, &q->begun, err);
     if (q->answer == SEEN_FULL)
         q->code = REFUSAL_BUSY;
     return q->answer == SEEN_NEW ? 0 : -EALREADY;
@@ -432,7 +437,7 @@ enum verify_verdict verify_step(struct verifier *v, const struct s_step *request
     }
     if (verdict == VERDICT_RUN) {
         make_launch(&q, out);
-        seen_add(v->seen, &q.seen, now);
+        replay_accept(v->replay, &q.seen, now);
     }
     installed_free(&q.package);
     bound_free(&q.bound);
@@ -443,11 +448,15 @@ enum verify_verdict verify_step(struct verifier *v, const struct s_step *request
 int verifier_new(const struct runner_paths *paths, struct verifier **ret, struct error *err)
 {
     struct verifier *v = mem_zalloc(1, sizeof *v);
+    struct replay_options o = {.folder = paths->own, .most = SEEN_CALLS_MAX};
     v->paths = paths;
     v->policy = policy_new(paths);
     v->proxies = proxies_new(paths);
-    v->seen = seen_new();
-    int rc = seen_load(v->seen, paths->spool, err);
+    int rc = clock_boot_id(&o.boot, err);
+    if (rc == 0)
+        rc = replay_open(&v->replay, &o, clock_wall_ms(), err);
+    if (rc == 0)
+        rc = replay_load(v->replay, paths->spool, &v->doubt, err);
     if (rc < 0)
         verifier_free(&v);
     else
@@ -461,7 +470,7 @@ void verifier_free(struct verifier **v)
         return;
     policy_free(&(*v)->policy);
     proxies_free(&(*v)->proxies);
-    seen_free(&(*v)->seen);
+    replay_close(&(*v)->replay);
     mem_free(v);
 }
 
@@ -485,12 +494,30 @@ void verifier_taken(struct verifier *v, const struct s_kept *kept, int64_t now)
     struct seen_step step;
     step_of_kept(kept, &step);
     if (!hash_is_zero(&kept->identity))
-        seen_add(v->seen, &step, now);
+        replay_taken(v->replay, &step, kept->state == KEPT_RUNS, now);
 }
 
-void verifier_forget(struct verifier *v, const struct s_kept *kept)
+int verifier_settle(struct verifier *v, int64_t now, struct error *err)
+{
+    return replay_settle(v->replay, v->doubt, now, err);
+}
+
+void verifier_begun(struct verifier *v, const struct s_kept *kept, int64_t now)
 {
     struct seen_step step;
     step_of_kept(kept, &step);
-    seen_forget(v->seen, &step);
+    if (!hash_is_zero(&kept->identity))
+        replay_begun(v->replay, &step, now);
+}
+
+void verifier_forget(struct verifier *v, const struct s_kept *kept, int64_t now)
+{
+    struct seen_step step;
+    step_of_kept(kept, &step);
+    replay_forget(v->replay, &step, now);
+}
+
+int verifier_commit(struct verifier *v, int64_t now, struct error *err)
+{
+    return replay_commit(v->replay, now, err);
 }

@@ -8,17 +8,18 @@
 
 #include "runner/runnerpaths.h"
 #include "runner/policy.h"
-#include "runner/seen.h"
+#include "runner/replay.h"
 
 struct verifier;
-/* Reads from the spool what has already run. `paths` is lent for its life. On success *ret is
- * yours: verifier_free. */
+/* Reads what has already run: the replay table, and what the keepers' files say beyond it.
+ * `paths` is lent for its life. On success *ret is yours: verifier_free. */
 int verifier_new(const struct runner_paths *paths, struct verifier **ret, struct error *err);
 void verifier_free(struct verifier **v);
 struct policy *verifier_policy(struct verifier *v);
 
 enum verify_verdict {
-    VERDICT_RUN,    /* *out is its S_LAUNCH; from now on the step counts as seen */
+    /* *out is its S_LAUNCH, which may leave after verifier_commit; the step counts as seen */
+    VERDICT_RUN,
     VERDICT_SAME,   /* this very step was accepted before: nothing to do */
     VERDICT_REFUSED /* *ret_code and the sentence say why */
 };
@@ -27,10 +28,20 @@ enum verify_verdict verify_step(struct verifier *v, const struct s_step *request
                                 struct buf *out, enum refusal *ret_code, const char **ret_check,
                                 struct error *err);
 
-/* A keeper holds this step: it counts as seen. */
+/* Writes what was accepted since the last call, before it is launched. On failure none of it may
+ * be launched, and it does not count as seen. */
+int verifier_commit(struct verifier *v, int64_t now, struct error *err);
+
+/* At the start, for each step that a keeper holds: it counts as seen. */
 void verifier_taken(struct verifier *v, const struct s_kept *kept, int64_t now);
+/* After the last of them: what was accepted before, and of which no keeper knows, may be asked for
+ * again. */
+int verifier_settle(struct verifier *v, int64_t now, struct error *err);
+/* A keeper has begun this step. Before its entry is removed from the keepers' files, this must be
+ * written (verifier_commit). */
+void verifier_begun(struct verifier *v, const struct s_kept *kept, int64_t now);
 /* This step certainly was not launched and never will be: it may be requested again. */
-void verifier_forget(struct verifier *v, const struct s_kept *kept);
+void verifier_forget(struct verifier *v, const struct s_kept *kept, int64_t now);
 
 /* The name of the i-th check; NULL after the last. For docs and tests. */
 const char *verify_check_name(unsigned i);
