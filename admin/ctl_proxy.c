@@ -38,10 +38,10 @@ static const char examples[] =
     "  lbctl proxy grant etl --subsystem sql --reason 'loads need psql'\n"
     "  lbctl proxy revoke etl --principal anna\n"
     "  lbctl proxy test etl --principal anna --subsystem exec --package extract\n"
-    "Run it on the server, as root, or as the user of a server that is not root's. A change\n"
-    "counts from the next step on, also between two steps of one job. test says what the\n"
-    "runner would say, and exits with 1 where it would refuse; it does not ask whether the\n"
-    "caller has a grant.\n";
+    "Run it on the server, as root, or as the user of a server that is not root's.\n"
+    "A change counts from the next step on, also between two steps of one job. test\n"
+    "says what the runner would say, and exits with 1 where it would refuse; it does\n"
+    "not ask whether the caller has a grant.\n";
 
 static const char *const verbs[] = {"new", "list", "show", "grant", "revoke", "test", NULL};
 

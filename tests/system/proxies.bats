@@ -191,6 +191,18 @@ END
     assert_has "accepts no package of signer 'RW"
 }
 
+@test "lbworker check names each step that the runner would refuse" {
+    made
+    one_step
+    run as etl1 lbworker check
+    not grep -q "FAIL *proxy *job $job" <<<"$output"
+    as etl1 lbctl proxy revoke "$proxy" --subsystem shell
+    run as etl1 lbworker check
+    [ "$status" -eq 1 ]
+    assert_has "job $job, step one: proxy '$proxy' has no access to subsystem 'shell' (proxies.d/"
+    rm "$file" "$demo/etl1/etc/jobs/$job.yaml"
+}
+
 @test "the verbs keep what people wrote, and refuse what is wrong" {
     as etl1 mkdir -p "$demo/etl1/etc/proxies.d"
     replaced "proxy: $proxy   # ours
