@@ -22,7 +22,7 @@ static void a_new_fence_is_zero_and_others_see_changes_at_once(void **state)
     struct error err = {0};
     assert_int_equal(fence_open(&f, testing_path(state, "fence"), &boot, &err), 0);
     assert_int_equal(read_back(state), 0);
-    fence_set(f, 123456789);
+    assert_int_equal(fence_set(f, 123456789, &err), 0);
     assert_int_equal(read_back(state), 123456789);
     fence_close(&f);
 }
@@ -32,7 +32,7 @@ static void the_number_outlives_the_process(void **state)
     struct fence *f = NULL;
     struct error err = {0};
     assert_int_equal(fence_open(&f, testing_path(state, "fence"), &boot, &err), 0);
-    fence_set(f, 42);
+    assert_int_equal(fence_set(f, 42, &err), 0);
     fence_close(&f);
     assert_int_equal(fence_open(&f, testing_path(state, "fence"), &boot, &err), 0);
     assert_int_equal(read_back(state), 42);
@@ -45,7 +45,7 @@ static void the_number_from_another_boot_is_ignored(void **state)
     struct fence *f = NULL;
     struct error err = {0};
     assert_int_equal(fence_open(&f, testing_path(state, "fence"), &boot, &err), 0);
-    fence_set(f, 42);
+    assert_int_equal(fence_set(f, 42, &err), 0);
     fence_close(&f);
     assert_int_equal(fence_open(&f, testing_path(state, "fence"), &next_boot, &err), 0);
     assert_int_equal(read_back(state), 0);
