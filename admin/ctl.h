@@ -34,6 +34,7 @@ int ctl_certificates(int argc, char **argv);
 int ctl_stats(int argc, char **argv);
 int ctl_store(int argc, char **argv);
 int ctl_audit(int argc, char **argv);
+int ctl_proxy(int argc, char **argv);
 
 /* verb_begin, and no positional argument is longer than a field of a message. */
 int ctl_begin(const struct option_row *rows, size_t n, int argc, char **argv, const char *synopsis,

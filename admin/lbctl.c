@@ -22,6 +22,7 @@ static const struct verb_command verbs[] = {
     {"drain", "start nothing new on a server", ctl_drain},
     {"undrain", "let a server take work again", ctl_undrain},
     {"forget", "take a server that is gone off the list", ctl_forget},
+    {"proxy", "who may run what as whom on this server", ctl_proxy},
     {"stats", "the broker's counts, and who uses how much of it", ctl_stats},
     {"audit", "who did what with their rights, and the proof of it", ctl_audit},
     {"store", "check or back up the broker's store", ctl_store},

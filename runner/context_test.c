@@ -1,6 +1,9 @@
 /* context_test.c - what a child of a real runner gets from its proxy. */
 #include "runner/testworld.h"
 
+#include "runner/keeper.h"
+#include "runner/slots.h"
+
 /* Its proxy `default` is a file of ours, with these lines. */
 static void write_default(struct testworld *w, const char *lines)
 {
@@ -80,6 +83,71 @@ static void a_proxy_that_is_withdrawn_stops_the_next_step(void **state)
     mem_free(&message);
 }
 
+/* What waits is judged when its turn comes: here the third at a keeper, behind a long step, the
+ * others in the runner's queue. */
+static void a_proxy_that_is_withdrawn_stops_what_waits(void **state)
+{
+    struct testworld *w = *state;
+    enum { LONG = 2, WAIT = 6 };
+    struct id run[LONG + WAIT];
+    write_default(w, "environment: {A: old}\n");
+    char *go = mem_printf("%s/go", w->rig.home);
+    char *script = mem_printf("while [ ! -e %s ]; do sleep 0.05; done; [ \"$A\" = old ]", go);
+    for (int i = 0; i < LONG + WAIT; i++)
+        run[i] = world_ask_script(w, script);
+    for (int i = 0; i < LONG; i++)
+        world_wait_for(w, world_is_launched, &(struct testworld_wanted){.run = run[i]}, "a start");
+    const int64_t stale = clock_boot_ms() + KEEPER_STALE_MS + SLOTS_STALE_MS;
+    while (clock_boot_ms() < stale)
+        poll(NULL, 0, (int)(stale - clock_boot_ms()));
+    rig_path_write(&w->rig, "etc/proxies.d/default.yaml",
+                   span_str("proxy: default\nuser: 0\nsubsystems: [python]\nprincipals: [anna]\n"),
+                   0644);
+    rig_path_write(&w->rig, "go", span_str(""), 0644);
+    for (int i = 0; i < LONG + WAIT; i++) {
+        struct testworld_wanted want = world_outcome(w, run[i]);
+        if (want.outcome.code != (i < LONG ? REFUSAL_NONE : REFUSAL_NO_PROXY))
+            fail_msg("step %d: " SPAN_FMT, i, SPAN_ARG(want.outcome.message));
+    }
+    mem_free(&go);
+    mem_free(&script);
+}
+
+static void what_waits_gets_what_its_proxy_gives_when_its_turn_comes(void **state)
+{
+    struct testworld *w = *state;
+    struct id run[6];
+    write_default(w, "environment: {A: old}\n");
+    char *go = mem_printf("%s/go", w->rig.home);
+    char *script = mem_printf("while [ ! -e %s ]; do sleep 0.05; done; echo \"$A\" >>%s/said", go,
+                              w->rig.home);
+    for (int i = 0; i < 6; i++)
+        run[i] = world_ask_script(w, script);
+    for (int i = 0; i < 2; i++)
+        world_wait_for(w, world_is_launched, &(struct testworld_wanted){.run = run[i]}, "a start");
+    const int64_t stale = clock_boot_ms() + KEEPER_STALE_MS + SLOTS_STALE_MS;
+    while (clock_boot_ms() < stale)
+        poll(NULL, 0, (int)(stale - clock_boot_ms()));
+    write_default(w, "environment: {A: new}\n");
+    rig_path_write(&w->rig, "go", span_str(""), 0644);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(world_outcome(w, run[i]).outcome.package, PACKAGE_SUCCEEDED);
+    struct buf said = {0};
+    char *path = mem_printf("%s/said", w->rig.home);
+    assert_int_equal(file_read(path, 1000, &said, NULL), 0);
+    unsigned old = 0, new = 0; /* two run at a time, so in whatever order */
+    for (const char *at = buf_str(&said); *at; at += 4) {
+        old += strncmp(at, "old\n", 4) == 0;
+        new += strncmp(at, "new\n", 4) == 0;
+    }
+    assert_int_equal(old, 2);
+    assert_int_equal(new, 4);
+    buf_free(&said);
+    mem_free(&path);
+    mem_free(&go);
+    mem_free(&script);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -87,6 +155,8 @@ int main(void)
         in_world(a_child_reads_its_credentials_from_files_that_go_with_it),
         in_world(a_protection_that_is_required_and_missing_stops_the_step),
         in_world(a_proxy_that_is_withdrawn_stops_the_next_step),
+        in_world(a_proxy_that_is_withdrawn_stops_what_waits),
+        in_world(what_waits_gets_what_its_proxy_gives_when_its_turn_comes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,6 +36,7 @@ struct keeper {
     struct loop_timer alone, batch;
     struct buf waiting[KEEPER_WAITING]; /* S_LAUNCH bytes, a ring */
     unsigned first, n;
+    int64_t waiting_since; /* boot; none of them has waited for longer */
     /* the most that have waited since none did; at half of it the runner is told */
     unsigned most;
     struct buf scratch;
@@ -198,6 +199,8 @@ static void take_launch(struct keeper *k, struct span message)
         drop_runner(k);
         return;
     }
+    if (k->n == 0)
+        k->waiting_since = loop_now(k->loop);
     struct buf *b = waiting_at(k, k->n++);
     buf_clear(b);
     buf_add(b, message.p, message.n);
@@ -324,11 +327,27 @@ static bool may_start(const struct keeper *k, const struct buf *launch)
     return fence_permits(&l, fence_read(k->paths->fence), clock_boot_ms());
 }
 
+/* What was allowed a while ago may not be any more: back to the runner, in their order, for it to
+ * judge them again. Without a runner they run as they were allowed. */
+static void give_back_stale(struct keeper *k)
+{
+    struct buf gone = {0};
+    if (!k->runner || !k->n || loop_now(k->loop) - k->waiting_since < KEEPER_STALE_MS)
+        return;
+    while (k->n) {
+        take_waiting(k, k->n - 1, &gone);
+        tell(k, buf_span(&gone));
+    }
+    buf_free(&gone);
+}
+
 /* After each turn: starts the next step if the slot is free. A step that the fence no longer
  * lets start goes back to the runner, which has others for this slot; without a runner it waits. */
 static void on_turn_end(struct loop *l, void *arg)
 {
     struct keeper *k = arg;
+    if (!child_launch(k->child))
+        give_back_stale(k);
     while (!child_launch(k->child) && k->n) {
         bool may = may_start(k, waiting_at(k, 0));
         if (!may && !k->runner)

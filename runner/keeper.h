@@ -24,7 +24,8 @@
  *
  *     S_KEPT, KEPT_RUNS    it has started
  *     S_KEPT, KEPT_GONE    it has ended: its outcome is in the spool
- *     S_LAUNCH             given back; also unasked, when the fence forbids its start (fence.h)
+ *     S_LAUNCH             given back; also unasked, when the fence forbids its start (fence.h), or
+ *                          when it has waited here for KEEPER_STALE_MS
  *
  * Without a runner the keeper goes on with what it has. With nothing to do and no runner for
  * KEEPER_ALONE_MS, it ends. */
@@ -37,6 +38,7 @@
 
 enum {
     KEEPER_WAITING = 64,     /* steps that may wait at one keeper */
+    KEEPER_STALE_MS = 1000,  /* a step that waited for so long is judged again before it starts */
     KEEPER_ALONE_MS = 60000, /* a killed runner is back within seconds */
     KEEPER_PROTOCOL = 1
 };

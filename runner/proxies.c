@@ -188,3 +188,53 @@ int proxies_context(const struct proxy_found *f, const struct proxies_step *step
     buf_free(&environment);
     return rc;
 }
+
+/* ---- Again */
+
+static int judge_again(struct proxies *p, const struct policy *policy, const struct s_launch *l,
+                       const struct d_context *was, int64_t now, struct proxy_found *ret,
+                       struct error *err)
+{
+    const struct proxy_question q = {.principal = was->principal, .subsystem = l->subsystem};
+    int rc = proxies_judge(p, was->proxy, &q, now, ret, err);
+    if (rc < 0 || hash_is_zero(&was->signer))
+        return rc;
+    const struct builder *signer = policy_signer(policy, &was->signer);
+    return signer
+               ? proxy_judge_signer(&ret->proxy, ret->file, signer, err)
+               : error_set(err, -EPERM,
+                           "package '" SPAN_FMT "' has no signature of a signer in trust/signers",
+                           SPAN_ARG(l->package_name));
+}
+
+int proxies_again(struct proxies *p, const struct policy *policy, struct buf *launch, int64_t now,
+                  struct error *err)
+{
+    struct s_launch l;
+    struct d_context was;
+    struct proxy_found found;
+    struct buf context = {0}, made = {0};
+    int rc = s_launch_decode(buf_span(launch), &l, err);
+    if (rc < 0 || !l.context.n) /* of a runner that knew no proxies */
+        return rc;
+    if ((rc = d_context_decode(l.context, &was, err)) == 0)
+        rc = judge_again(p, policy, &l, &was, now, &found, err);
+    if (rc == 0) {
+        const struct proxies_step step = {.principal = was.principal,
+                                          .signer = was.signer,
+                                          .is_text = l.text.n > 0,
+                                          .memory = was.memory,
+                                          .processes = was.processes};
+        rc = proxies_context(&found, &step, p->server.separated, &context, err);
+    }
+    if (rc == 0) {
+        l.context = buf_span(&context);
+        l.timeout_ms = proxies_least(l.timeout_ms, found.proxy.timeout_ms);
+        l.output_cap = proxies_least(l.output_cap, found.proxy.output_cap);
+        s_launch_encode(&l, &made);
+        buf_free(launch);
+        *launch = made;
+    }
+    buf_free(&context);
+    return rc;
+}

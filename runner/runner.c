@@ -84,6 +84,12 @@ static void on_gone(void *self, const struct s_kept *kept, bool launched)
         tell_kept(r, kept);
 }
 
+static int on_again(void *self, struct buf *launch, enum refusal *ret_code, struct error *err)
+{
+    struct runner *r = self;
+    return verifier_again(r->verifier, launch, loop_now_wall(r->loop), ret_code, err);
+}
+
 static void on_notes(struct loop *l, struct loop_timer *t, void *arg)
 {
     struct runner *r = arg;
@@ -341,7 +347,8 @@ int runner_new(const struct runner_paths *paths, struct loop *loop, struct runne
     r->paths = paths;
     r->loop = loop;
     r->listening = -1;
-    const struct slots_events events = {.gone = on_gone, .begun = on_begun, .self = r};
+    const struct slots_events events = {
+        .gone = on_gone, .again = on_again, .begun = on_begun, .self = r};
     int rc = report_open(paths, "runner", &r->report, err);
     if (rc == 0)
         rc = verifier_new(paths, &r->verifier, err);

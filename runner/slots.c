@@ -24,6 +24,7 @@ enum { UNFENCED_MS = 100 /* how soon to read the fence again for steps that wait
 
 struct slots_waiting {
     struct buf launch;
+    int64_t since; /* boot; 0: it has waited at a keeper, too */
     struct slots_waiting *next;
 };
 
@@ -50,6 +51,7 @@ static void dispatch(struct slots *s);
 static void enqueue(struct slots *s, struct span launch, bool in_front)
 {
     struct slots_waiting *w = mem_zalloc(1, sizeof *w);
+    w->since = in_front ? 0 : loop_now(s->loop);
     buf_add(&w->launch, launch.p, launch.n);
     if (in_front) {
         w->next = s->first;
@@ -211,6 +213,29 @@ static struct slots_waiting **first_ready(struct slots *s)
     return NULL;
 }
 
+static void refuse(struct slots *s, const struct s_launch *l, enum refusal code, bool cancelled,
+                   const char *sentence)
+{
+    buf_clear(&s->scratch);
+    ended_refused(l->run, l->attempt, l->step, l->try_no, code, cancelled, sentence,
+                  loop_now_wall(s->loop), &s->scratch);
+    report_add(s->report, buf_span(&s->scratch));
+}
+
+/* It was allowed when it came; what has waited is asked for again. */
+static bool still_may(struct slots *s, struct slots_waiting *w)
+{
+    enum refusal code = REFUSAL_NONE;
+    struct error err = {0};
+    struct s_launch l;
+    if (loop_now(s->loop) - w->since < SLOTS_STALE_MS ||
+        s->events.again(s->events.self, &w->launch, &code, &err) == 0)
+        return true;
+    if (launch_of(w, &l))
+        refuse(s, &l, code, false, err.text);
+    return false;
+}
+
 static void dispatch(struct slots *s)
 {
     struct slots_waiting **at;
@@ -220,7 +245,7 @@ static void dispatch(struct slots *s)
     while ((at = first_ready(s)) && (t = choose(s))) {
         struct slots_waiting *w = dequeue(s, at);
         struct slot_step h;
-        if (launch_of(w, &l)) {
+        if (still_may(s, w) && launch_of(w, &l)) {
             slot_step_of(&l, &h);
             if (t->n == 0)
                 t->since = loop_now(s->loop);
@@ -359,12 +384,9 @@ static void drop_waiting(struct slots *s, const struct s_halt *h)
             at = &(*at)->next;
             continue;
         }
-        buf_clear(&s->scratch);
-        ended_refused(l.run, l.attempt, l.step, l.try_no, REFUSAL_NONE, true,
-                      h->timed_out ? "its time ran out before it could start"
-                                   : "cancelled before it could start",
-                      loop_now_wall(s->loop), &s->scratch);
-        report_add(s->report, buf_span(&s->scratch));
+        refuse(s, &l, REFUSAL_NONE, true,
+               h->timed_out ? "its time ran out before it could start"
+                            : "cancelled before it could start");
         struct slots_waiting *w = dequeue(s, at);
         waiting_free(&w);
     }

@@ -17,7 +17,8 @@ enum {
     AHEAD_MAX = 16,    /* below KEEPER_WAITING */
     TAKE_BACK_MS = 50, /* how often to look for steps that wait behind a long one */
     LOCKED_MS = 100,   /* how often to try a slot whose last keeper is still being cleaned up */
-    ADOPT_MS = 2000    /* keepers of an earlier runner that do not answer within this are stuck */
+    SLOTS_STALE_MS = 1000,
+    ADOPT_MS = 2000 /* keepers of an earlier runner that do not answer within this are stuck */
 };
 
 struct slots;
@@ -27,6 +28,9 @@ struct slots_events {
     /* The keeper of this step has died (KEPT_GONE). launched: an S_LAUNCHED is in the spool; if
      * not, the step may be asked for again. */
     void (*gone)(void *self, const struct s_kept *kept, bool launched);
+    /* It has waited for SLOTS_STALE_MS, or at a keeper, and goes to a keeper now: may it still run,
+     * and as what? May write its S_LAUNCH anew. Negative: refused, with a code and a sentence. */
+    int (*again)(void *self, struct buf *launch, enum refusal *ret_code, struct error *err);
     /* Its keeper has begun this step. */
     void (*begun)(void *self, const struct s_kept *kept);
     void *self;

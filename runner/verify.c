@@ -483,6 +483,16 @@ void verifier_free(struct verifier **v)
     mem_free(v);
 }
 
+int verifier_again(struct verifier *v, struct buf *launch, int64_t now, enum refusal *ret_code,
+                   struct error *err)
+{
+    int rc = policy_refresh(v->policy, now, ret_code, err);
+    if (rc < 0)
+        return rc;
+    *ret_code = REFUSAL_NO_PROXY;
+    return proxies_again(v->proxies, v->policy, launch, now, err);
+}
+
 struct policy *verifier_policy(struct verifier *v)
 {
     return v->policy;

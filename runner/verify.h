@@ -16,6 +16,10 @@ struct verifier;
 int verifier_new(const struct runner_paths *paths, struct verifier **ret, struct error *err);
 void verifier_free(struct verifier **v);
 struct policy *verifier_policy(struct verifier *v);
+/* A step that was allowed, and has waited since: may it still run under its proxy? Its S_LAUNCH
+ * gets the context of now. Negative: refused. */
+int verifier_again(struct verifier *v, struct buf *launch, int64_t now, enum refusal *ret_code,
+                   struct error *err);
 
 enum verify_verdict {
     /* *out is its S_LAUNCH, which may leave after verifier_commit; the step counts as seen */

@@ -15,6 +15,7 @@
 #include "common/paths.h"
 #include "common/termout.h"
 #include "package/signature.h"
+#include "worker/checkproxy.h"
 #include "worker/worker.h"
 
 enum { EXIT_DONE, EXIT_FAILED, EXIT_ASKED_WRONGLY };
@@ -25,9 +26,9 @@ static const struct option_row rows[] = {
 };
 
 static const char examples[] =
-    "Checks identity, keys, trusted signers, broker, runner, worker, jobs and needs\n"
-    "of this server, and says for each problem what to do about it. Changes nothing,\n"
-    "so it is safe at any time, also while the worker runs.\n"
+    "Checks identity, keys, trusted signers, broker, runner, worker, jobs, proxies\n"
+    "and needs of this server, and says for each problem what to do about it.\n"
+    "Changes nothing, so it is safe at any time, also while the worker runs.\n"
     "\n"
     "Examples:\n"
     "  lbworker check\n"
@@ -240,6 +241,26 @@ static void job_trouble(void *self, const char *file, const struct error *why)
     say(self, false, "job", "%s", why->text);
 }
 
+static void proxy_trouble(void *self, const char *job, const char *step, const struct error *why)
+{
+    say(self, false, "proxy", "job %s, step %s: %s", job, step, why->text);
+}
+
+/* As the runner does at each step. Older versions of jobs are run, too. */
+static void check_proxies(struct check *c, const struct jobs *jobs)
+{
+    struct proxyhere here;
+    const struct job_here *j;
+    unsigned refused = 0, n = 0;
+    proxyhere_open(&here, &c->paths);
+    for (; (j = jobs_at(jobs, n)); n++)
+        refused += checkproxy_job(&here, jobs_packages(jobs), j, proxy_trouble, c);
+    if (n && !refused)
+        say(c, true, "proxy", "the proxies here allow every step of %s",
+            n == 1 ? "the job" : "all jobs");
+    proxyhere_close(&here);
+}
+
 static void check_jobs(struct check *c)
 {
     char files[PATHS_MAX], packages[PATHS_MAX], compiled[PATHS_MAX];
@@ -262,6 +283,7 @@ static void check_jobs(struct check *c)
         say(c, true, "job", "%s blake2b:%.16s%s", j->name,
             hex_format(j->hash.b, sizeof j->hash.b, hex),
             j->older ? " (an older version, for calls that were signed for it)" : "");
+    check_proxies(c, jobs);
     struct buf items = {0};
     struct wire_list needs = jobs_needs(jobs, &items);
     struct span need;

@@ -12,7 +12,7 @@ mkdir -p "$build"
 flags="-g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all"
 flags="$flags -std=gnu11 -I. -D_GNU_SOURCE -DLB_VERSION=\"fuzz\""
 libs=$(pkg-config --cflags --libs libsodium yaml-0.1 jansson)
-rooms=$(ls common/*.c proto/*.c trust/*.c net/session.c | grep -v _test.c)
+rooms=$(ls common/*.c proto/*.c trust/*.c net/session.c | grep -vE '(_test|testing|fixture)\.c')
 failed=0
 for target in tests/fuzz/*_fuzz.c; do
     name=$(basename "$target" .c)

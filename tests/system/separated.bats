@@ -307,3 +307,59 @@ except ConnectionResetError:
     run lbrunner --home "$demo/sep2" --worker-user root --unpack-user $unpack_user
     assert_has "neither root"
 }
+
+@test "root, the system's users and Longboat's own are refused unless allowed by name" {
+    local u said
+    for u in root daemon $worker_user $unpack_user; do
+        proxy default "$u"
+        said=$(LONGBOAT_HOME=$demo/sep lbctl proxy test default --json | jq -r .text)
+        run call --wait package:whoami sep
+        proxy default $child_user
+        grep -qF "allow it by name (allow_system_user: $u, proxies.d/default.yaml:2)" <<<"$said"
+        field .status refused
+        field .message "$said"
+    done
+    proxy default daemon
+    echo 'allow_system_user: daemon' >>"$demo/sep/etc/proxies.d/default.yaml"
+    runs whoami
+    proxy default $child_user
+    [ "${lines[0]##* }" = "$(id -u daemon)" ]
+}
+
+@test "without its file there is no proxy, not even default" {
+    mv "$demo/sep/etc/proxies.d/default.yaml" "$demo/kept"
+    run lbsubmit --package whoami --server sep
+    mv "$demo/kept" "$demo/sep/etc/proxies.d/default.yaml"
+    assert_has "this server has no proxy 'default' (proxies.d/default.yaml)"
+    assert_has "lbctl proxy new default --user USER"
+    chown $worker_user "$demo/sep/etc/proxies.d/default.yaml"
+    run lbsubmit --package whoami --server sep
+    chown root "$demo/sep/etc/proxies.d/default.yaml"
+    assert_has "belongs to user $worker_user"
+}
+
+@test "a credential of root's reaches the child of its proxy, and nobody else" {
+    local at
+    install -m 400 /dev/stdin "$demo/sep/etc/wh" <<<"s3cret"
+    proxy default $child_user
+    echo "credentials: {wh: $demo/sep/etc/wh}" >>"$demo/sep/etc/proxies.d/default.yaml"
+    new_package reads shell 'cat "$LB_CREDENTIALS/wh"; stat -c "%u %a" "$LB_CREDENTIALS/wh"
+        touch "$LB_CREDENTIALS/x" || echo "not mine"; rm -f "$LB_CREDENTIALS/wh" || echo "stays"
+        echo "1 $LB_CREDENTIALS" >"$LB_PROGRESS"
+        while ! test -e '"$demo/read"'; do sleep 0.1; done'
+    deploy reads sep
+    call package:reads sep >"$demo/reads"
+    await "it says where" sh -c "lbctl show $(cat "$demo/reads") --json | grep -q credentials-"
+    at=$(echo "$(memory_of sep)"/credentials-*)
+    not run_as $other_user cat "$at/wh"
+    not run_as $worker_user cat "$at/wh"
+    touch "$demo/read"
+    await "it has ended" ended "$(cat "$demo/reads")"
+    proxy default $child_user
+    run lbctl logs "$(cat "$demo/reads")"
+    assert_has "s3cret
+$child_user 400"
+    assert_has "not mine"
+    assert_has "stays"
+    [ ! -e "$at" ]
+}
