@@ -73,6 +73,7 @@ void laws_free(struct laws **pl)
     HASH_ITER (hh, l->tried, a, next_a) {
         HASH_DEL(l->tried, a);
         buf_free(&a->finished);
+        buf_free(&a->finished_before);
         mem_free(&a->children);
         mem_free(&a);
     }
@@ -270,6 +271,8 @@ static void saw_assigned(struct laws *l, struct fact *f, const struct r_assigned
     a->on_lost = (enum on_lost)r->on_lost;
     a->lost_after_ms = r->lost_after_ms;
     a->spool = r->spool;
+    if (r->boot.n == sizeof a->boot.b)
+        memcpy(a->boot.b, r->boot.p, sizeof a->boot.b);
     a->job = r->job_hash;
     span_copy_str(r->server, a->server, sizeof a->server);
     judge_concurrency(l, r, job);
@@ -285,10 +288,10 @@ static void saw_returned(struct laws *l, struct fact *f, const struct r_returned
     f->again = true;
     f->live = false;
     world_met(l->w, FAULT_RETURNED);
-    if (a->n_children)
+    if (a->n_children || a->started)
         law_break(l, LAW_RETURNED_NEVER_RAN,
-                  "run %s: attempt %" PRIu64 " goes back to the queue but has run",
-                  world_short_id(f->run), r->attempt);
+                  "run %s: attempt %" PRIu64 " goes back to the queue but has %s",
+                  world_short_id(f->run), r->attempt, a->n_children ? "run" : "started");
 }
 
 static void saw_lost(struct laws *l, struct fact *f, const struct r_lost *r)
@@ -332,15 +335,16 @@ static void saw_ended(struct laws *l, struct fact *f, const struct r_ended *r)
     if (!r->reported)
         return;
     if (r->attempt != f->attempt || !a || !a->is_finished ||
-        !span_eq(buf_span(&a->finished), r->outcome))
+        (!span_eq(buf_span(&a->finished), r->outcome) &&
+         !span_eq(buf_span(&a->finished_before), r->outcome)))
         law_break(l, LAW_COUNTED_IS_REPORTED,
                   "run %s: the outcome counted for attempt %" PRIu64
                   " is not what its server %s reported",
                   world_short_id(f->run), r->attempt, a ? a->server : "?");
-    else if (a->on_lost == ON_LOST_RERUN && !f->cancelled &&
+    else if ((a->on_lost == ON_LOST_RERUN || a->on_lost == ON_LOST_HOLD) && !f->cancelled &&
              d_outcome_decode(r->outcome, &o, NULL) == 0 && o.job == JOB_LOST)
         law_break(l, LAW_LOST_AS_ASKED,
-                  "run %s: the fence ended its attempt, and that counts as its end",
+                  "run %s: its server says that its attempt is lost, and that counts as its end",
                   world_short_id(f->run));
 }
 
@@ -382,6 +386,7 @@ static void saw_of_run(struct laws *l, const struct journal_record *j, struct fa
     case KIND_R_STARTED:
         moved(l, f, RUN_EV_START);
         f->started = true;
+        tried_get(l, j->run, f->attempt)->started = true;
         break;
     case KIND_R_RETURNED:
         if (r_returned_decode(j->body, &r.returned, NULL) == 0)
@@ -541,9 +546,13 @@ void laws_child_vanished(struct laws *l, struct id run, uint64_t attempt, struct
 }
 
 /* Does the outcome tell the truth about this try? */
-static bool is_true(const struct tried *a, const struct d_step_outcome *o)
+static bool is_true(struct laws *l, const struct tried *a, const struct d_step_outcome *o)
 {
     const struct child_fact *c = child_find(a, o->name, o->try_no);
+    if (o->package == PACKAGE_UNKNOWN && lawstime_was_cut(l, a))
+        return true;
+    if (!c && o->package == PACKAGE_UNKNOWN && lawstime_was_rebooted(l, a))
+        return true;
     if (!c)
         return o->package == PACKAGE_NOT_EXECUTED || o->package == PACKAGE_CANCELLED ||
                o->code != REFUSAL_NONE;
@@ -557,7 +566,11 @@ void laws_finished(struct laws *l, struct id run, uint64_t attempt, struct span 
     struct d_step_outcome s;
     struct span item;
     unsigned succeeded = 0;
-    if (a->is_finished) {
+    if (a->is_finished && lawstime_was_cut(l, a)) { /* that entry is lost */
+        buf_free(&a->finished_before);
+        a->finished_before = a->finished;
+        a->finished = (struct buf){0};
+    } else if (a->is_finished) {
         law_break(l, LAW_ONE_RESULT, "run %s: attempt %" PRIu64 " finishes twice",
                   world_short_id(run), attempt);
         return;
@@ -569,7 +582,7 @@ void laws_finished(struct laws *l, struct id run, uint64_t attempt, struct span 
         return;
     }
     for (struct wire_iter it = wire_iter(&o.steps); wire_next(&it, &item);) {
-        if (d_step_outcome_decode(item, &s, NULL) < 0 || !is_true(a, &s))
+        if (d_step_outcome_decode(item, &s, NULL) < 0 || !is_true(l, a, &s))
             law_break(l, LAW_OUTCOME_IS_TRUE,
                       "run %s: attempt %" PRIu64 " reports try %" PRIu64 " of step " SPAN_FMT
                       " as %s, which is not what happened",
