@@ -88,6 +88,8 @@ int report_open(const char *folder, const char *stem, const char *run, struct re
     int rc = find_generation(r, err);
     if (rc == 0)
         rc = open_file(r, r->generation, &r->file, err);
+    if (rc == -EBADMSG) /* the worker sets aside what is damaged; we go on in a file of our own */
+        rc = open_file(r, ++r->generation, &r->file, err);
     if (rc == 0)
         rc = open_bell(r, run, err);
     if (rc < 0)

@@ -9,9 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/aside.h"
 #include "common/clock.h"
 #include "common/file.h"
+#include "common/log.h"
 #include "common/mem.h"
+#include "worker/life.h"
 
 #include <sys/random.h>
 
@@ -30,6 +33,10 @@ struct spool {
     size_t n_files;
     /* the folder's mtime when its names were last read; zero: read them again */
     struct timespec looked;
+    struct id boot; /* the kernel's */
+    struct life life;
+    bool rebooted, gap, damaged;
+    char trouble[ERROR_TEXT_MAX];
 };
 
 /* ---- Names */
@@ -127,7 +134,7 @@ static int look(struct spool *s, struct error *err)
 
 /* ---- Open and close */
 
-static int take_id(struct spool *s, struct error *err)
+static int take_id(struct spool *s, bool *ret_first, struct error *err)
 {
     char path[PATH_MAX], text[ID_TEXT + 1];
     struct buf b = {0};
@@ -141,6 +148,7 @@ static int take_id(struct spool *s, struct error *err)
             error_prefix(err, "%s", path);
     } else if (rc == -ENOENT) {
         uint8_t random[10];
+        *ret_first = true;
         if (getrandom(random, sizeof random, 0) != sizeof random)
             return error_errno(err, errno, "no random bytes for the id of the spool");
         s->id = id_make(clock_wall_ms(), random);
@@ -169,9 +177,188 @@ static int take_lock(struct spool *s, struct error *err)
     return rc;
 }
 
+/* ---- Gaps and damage */
+
+/* From now on HELLO says another boot. On the disk the old boot stays until spool_begun, so that a
+ * start that is cut short is repeated. */
+static int note_gap(struct spool *s, const char *why, struct error *err)
+{
+    uint8_t random[10];
+    if (s->gap)
+        return 0;
+    log_warn("%s: what the spool does not say may have happened all the same; nothing of it is "
+             "started again",
+             why);
+    if (getrandom(random, sizeof random, 0) != sizeof random)
+        return error_errno(err, errno, "no random bytes for the life of the spool");
+    s->gap = true;
+    s->life.said =
+        s->rebooted && !id_eq(s->life.said, s->boot) ? s->boot : id_make(clock_wall_ms(), random);
+    s->life.closed = -1;
+    return life_write(s->folder, &s->life, err);
+}
+
+static void set_aside(struct spool *s, const char *path, int64_t at, struct span bytes,
+                      const char *why)
+{
+    struct error err = {0};
+    bool fresh = true;
+    const char *slash = strrchr(path, '/');
+    if (aside_put(s->folder, slash ? slash + 1 : path, at, bytes, &fresh, &err) < 0)
+        log_error("%s", err.text);
+    if (fresh)
+        log_error("%s; %zu bytes are set aside in %s/damaged, and the rest goes on", why, bytes.n,
+                  s->folder);
+}
+
+/* Passes over what is damaged. */
+static int pass_damage(struct spool *s, const char *path, struct spoolfile_reader *r,
+                       const struct error *why, struct error *err)
+{
+    struct buf bytes = {0};
+    int64_t at = spoolfile_reader_offset(r);
+    int64_t n = spoolfile_reader_skip(r, &bytes, err);
+    if (n >= 0)
+        set_aside(s, path, at, buf_span(&bytes), why->text);
+    buf_free(&bytes);
+    s->damaged = true;
+    return n < 0 ? (int)n : 0;
+}
+
+/* Copies all entries that are whole into a new file, which takes the place of the damaged one. */
+static int salvage(struct spool *s, struct error *err)
+{
+    char *next = mem_printf("%s/worker.next", s->folder);
+    struct spoolfile *to = NULL;
+    struct spoolfile_reader *r = NULL;
+    struct span entry;
+    struct error why = {0};
+    unlink(next);
+    int rc = spoolfile_open_append(next, 0600, &to, NULL, err);
+    if (rc == 0)
+        rc = spoolfile_reader_open(s->log, SPOOLFILE_START, &r, err);
+    while (rc >= 0 && (rc = spoolfile_reader_next(r, &entry, &why)) != 0)
+        rc = rc == 1          ? spoolfile_append(to, entry, err)
+             : rc == -EBADMSG ? pass_damage(s, s->log, r, &why, err)
+                              : error_set(err, rc, "%s", why.text);
+    spoolfile_reader_close(&r);
+    spoolfile_close(&to);
+    if (rc == 0)
+        rc = file_sync(next, err);
+    if (rc == 0 && rename(next, s->log) < 0)
+        rc = error_errno(err, errno, "cannot put '%s' in place", next);
+    mem_free(&next);
+    return rc;
+}
+
+/* The boot in which the spool was last written, as far as that is known. */
+static int take_life(struct spool *s, struct error *err)
+{
+    struct error ignored = {0};
+    int rc = clock_boot_id(&s->boot, err);
+    if (rc < 0)
+        return rc;
+    rc = life_read(s->folder, &s->life, &ignored);
+    if (rc < 0 && rc != -ENOENT && rc != -EBADMSG)
+        return error_set(err, rc, "%s", ignored.text);
+    if (rc < 0) {
+        s->life = (struct life){.boot = s->boot, .closed = -1};
+        if (life_boot_of_fence(s->folder, &s->life.boot))
+            s->life.said = s->life.boot; /* an earlier version said the kernel's */
+        else
+            s->life.said = s->boot;
+    }
+    s->rebooted = !id_eq(s->life.boot, s->boot);
+    return 0;
+}
+
+static int open_log(struct spool *s, bool first, struct error *err)
+{
+    struct stat st;
+    bool torn = false;
+    struct error why = {0};
+    int64_t size = stat(s->log, &st) == 0 ? st.st_size : 0;
+    int rc = spoolfile_open_append(s->log, 0600, &s->own, &torn, &why);
+    if (rc == -EBADMSG) {
+        rc = note_gap(s, why.text, err);
+        if (rc == 0)
+            rc = salvage(s, err);
+        if (rc == 0)
+            rc = spoolfile_open_append(s->log, 0600, &s->own, NULL, err);
+    } else if (rc < 0)
+        return error_set(err, rc, "%s", why.text);
+    else if (torn)
+        rc = note_gap(s, "the end of worker.log was torn", err);
+    else if (!first && size == 0)
+        rc = note_gap(s, "worker.log is missing", err);
+    if (rc == 0 && s->rebooted && s->life.closed != size)
+        rc = note_gap(s, "the machine was started anew and the worker had not stopped", err);
+    return rc;
+}
+
+bool spool_rebooted(const struct spool *s)
+{
+    return s->rebooted;
+}
+
+bool spool_has_gap(const struct spool *s)
+{
+    return s->gap;
+}
+
+struct id spool_boot(const struct spool *s)
+{
+    return s->life.said;
+}
+
+bool spool_was_damaged(struct spool *s)
+{
+    bool was = s->damaged;
+    s->damaged = false;
+    return was;
+}
+
+int spool_begun(struct spool *s, struct error *err)
+{
+    int rc = spool_flush(s, err);
+    if (rc == 0 && s->gap)
+        rc = file_sync(s->log, err);
+    s->life.boot = s->boot;
+    s->life.closed = -1;
+    return rc < 0 ? rc : life_write(s->folder, &s->life, err);
+}
+
+int spool_finish(struct spool *s, struct error *err)
+{
+    int rc = spool_flush(s, err);
+    if (rc == 0)
+        rc = file_sync(s->log, err);
+    s->life.closed = spoolfile_size(s->own);
+    return rc < 0 ? rc : life_write(s->folder, &s->life, err);
+}
+
+int spool_describe_damage(const char *folder, char *ret, size_t size)
+{
+    size_t n = aside_count(folder);
+    ret[0] = '\0';
+    if (n)
+        snprintf(ret, size,
+                 "%zu damaged parts of the spool are in %s/damaged: what they said is unknown; "
+                 "check the disk, then remove them",
+                 n, folder);
+    return (int)n;
+}
+
+const char *spool_trouble(struct spool *s)
+{
+    spool_describe_damage(s->folder, s->trouble, sizeof s->trouble);
+    return s->trouble;
+}
+
 int spool_open(struct spool **ret, const char *folder, struct error *err)
 {
     struct spool *s = mem_zalloc(1, sizeof *s);
+    bool first = false;
     s->lock = -1;
     s->folder = mem_strdup(folder);
     s->log = mem_printf("%s/worker.log", folder);
@@ -179,9 +366,11 @@ int spool_open(struct spool **ret, const char *folder, struct error *err)
     if (rc == 0)
         rc = take_lock(s, err);
     if (rc == 0)
-        rc = take_id(s, err);
+        rc = take_id(s, &first, err);
     if (rc == 0)
-        rc = spoolfile_open_append(s->log, 0600, &s->own, NULL, err);
+        rc = take_life(s, err);
+    if (rc == 0)
+        rc = open_log(s, first, err);
     if (rc < 0) {
         spool_close(&s);
         return rc;
@@ -232,38 +421,80 @@ static int kind_of(struct span entry, uint64_t *ret, struct error *err)
     return wire_peek(entry, ret, &size, err);
 }
 
-static int follow_file(struct spool_file *f, spool_entry_fn *fn, void *self, struct error *err)
+/* An entry that nobody can have written is as good as damaged. */
+static void refuse_entry(struct spool *s, const struct spool_file *f, struct span entry,
+                         const struct error *why)
+{
+    char text[ERROR_TEXT_MAX + PATH_MAX];
+    snprintf(text, sizeof text, "%s: %s", f->path, why->text);
+    set_aside(s, f->path, spoolfile_reader_offset(f->reader), entry, text);
+    s->damaged = true;
+}
+
+static void take_entry(struct spool *s, struct spool_file *f, struct span entry, spool_entry_fn *fn,
+                       void *self)
+{
+    struct error why = {0};
+    uint64_t kind;
+    if (kind_of(entry, &kind, &why) < 0)
+        refuse_entry(s, f, entry, &why);
+    else if (kind == KIND_S_OUTPUT)
+        f->output_to = spoolfile_reader_offset(f->reader);
+    else if (fn(self, kind, entry, &why) < 0)
+        refuse_entry(s, f, entry, &why);
+}
+
+static int follow_file(struct spool *s, struct spool_file *f, spool_entry_fn *fn, void *self,
+                       struct error *err)
 {
     struct span entry;
-    uint64_t kind;
+    struct error why = {0};
     int rc = f->reader ? 0 : spoolfile_reader_open(f->path, SPOOLFILE_START, &f->reader, err);
     if (rc == -ENOENT)
         return 0;
-    while (rc == 0 && (rc = spoolfile_reader_next(f->reader, &entry, err)) > 0) {
-        if ((rc = kind_of(entry, &kind, err)) < 0)
-            break;
-        if (kind == KIND_S_OUTPUT)
-            f->output_to = spoolfile_reader_offset(f->reader);
-        else
-            rc = fn(self, kind, entry, err);
+    while (rc == 0 && (rc = spoolfile_reader_next(f->reader, &entry, &why)) != 0) {
+        if (rc == 1) {
+            take_entry(s, f, entry, fn, self);
+            rc = 0;
+        } else if (rc == -EBADMSG) {
+            rc = pass_damage(s, f->path, f->reader, &why, err);
+        } else {
+            error_set(err, rc, "%s", why.text);
+        }
     }
-    return rc < 0 ? error_prefix(err, "%s", f->path) : 0;
+    return rc;
+}
+
+/* What a killed writer has left at the end is cut off by the next one. Here nobody can tell it from
+ * damage. */
+static void look_for_torn(struct spool *s)
+{
+    struct stat st;
+    for (size_t i = 0; i < s->n_files; i++)
+        if (s->files[i]->reader && stat(s->files[i]->path, &st) == 0 &&
+            spoolfile_reader_offset(s->files[i]->reader) < st.st_size)
+            s->damaged = true;
 }
 
 int spool_follow(struct spool *s, spool_entry_fn *fn, void *self, struct error *err)
 {
     int rc = look(s, err);
     for (size_t i = 0; rc == 0 && i < s->n_files; i++)
-        rc = follow_file(s->files[i], fn, self, err);
+        rc = follow_file(s, s->files[i], fn, self, err);
     return rc;
 }
 
 int spool_replay(struct spool *s, spool_entry_fn *fn, void *self, struct error *err)
 {
     struct spool_file own = {.path = s->log};
-    int rc = follow_file(&own, fn, self, err);
+    int rc = follow_file(s, &own, fn, self, err);
     spoolfile_reader_close(&own.reader);
-    return rc < 0 ? rc : spool_follow(s, fn, self, err);
+    if (rc == 0 && spool_was_damaged(s))
+        rc = note_gap(s, "worker.log was damaged", err);
+    if (rc == 0)
+        rc = spool_follow(s, fn, self, err);
+    look_for_torn(s);
+    return rc;
 }
 
 /* ---- Writing */
@@ -352,8 +583,10 @@ static int rewrite(struct spool *s, struct tidy *t, struct error *err)
     unlink(next);
     int rc = spoolfile_open_append(next, 0600, &t->to, NULL, err);
     if (rc == 0)
-        rc = follow_file(&own, tidy_entry, t, err);
+        rc = follow_file(s, &own, tidy_entry, t, err);
     spoolfile_reader_close(&own.reader);
+    if (rc == 0) /* a power cut may take what comes later, but not what was there before */
+        rc = file_sync(next, err);
     if (rc == 0 && rename(next, s->log) < 0)
         rc = error_errno(err, errno, "cannot put '%s' in place", next);
     if (rc == 0) {
@@ -386,8 +619,9 @@ int spool_tidy(struct spool *s, bool began, spool_knows_fn *knows, void *self, s
         struct spool_file *f = s->files[i];
         struct spool_file again = {.path = f->path};
         t = (struct tidy){.knows = knows, .self = self};
-        if (!f->last && is_wholly_read(f) && (rc = follow_file(&again, tidy_entry, &t, err)) == 0 &&
-            !t.needed && unlink(f->path) == 0) {
+        if (!f->last && is_wholly_read(f) &&
+            (rc = follow_file(s, &again, tidy_entry, &t, err)) == 0 && !t.needed &&
+            unlink(f->path) == 0) {
             file_free(&s->files[i]);
             memmove(s->files + i, s->files + i + 1, (--s->n_files - i) * sizeof *s->files);
         } else {

@@ -348,6 +348,12 @@ void wcore_free(struct wcore **pc)
     mem_free(pc);
 }
 
+void wcore_set_gap(struct wcore *c, bool rebooted, bool gap)
+{
+    c->config.rebooted = rebooted;
+    c->config.gap = gap;
+}
+
 int wcore_replay(struct wcore *c, struct span entry, struct error *err)
 {
     return attempts_apply(c, entry, err);

@@ -97,6 +97,8 @@ void wcore_out_free(struct wcore_out *out);
 
 struct wcore *wcore_new(const struct wcore_config *config);
 void wcore_free(struct wcore **c);
+/* After the replay: what is known of the spool by then. Before the first step. */
+void wcore_set_gap(struct wcore *c, bool rebooted, bool gap);
 /* Before the first step: each entry of worker.log, then the keepers'. -EPROTO: it cannot be one. */
 int wcore_replay(struct wcore *c, struct span spool_entry, struct error *err);
 /* Takes one event; *out has its effects, in order, until the next call. */
