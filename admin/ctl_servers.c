@@ -51,7 +51,8 @@ static const char *since_key(json_t *row)
     return strcmp(ctl_text(row, "state"), "unreachable") == 0 ? "heard_at" : "up_since";
 }
 
-/* What its worker complains of, needs that are not met, packages that are wanted but missing, job files with errors. */
+/* What its worker complains of, needs that are not met, packages that are wanted but missing, job
+ * files with errors. */
 static void trouble(json_t *row, struct buf *out)
 {
     size_t i;

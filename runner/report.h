@@ -24,8 +24,8 @@ enum {
 
 struct report;
 /* Opens the newest of <folder>/<stem>.log, <stem>.1.log, <stem>.2.log, ..., or makes the first.
- * One that is damaged gets a successor. `run` is the folder of the bell. The caller holds a lock: there is one writer at a time. On
- * success *ret is yours: report_close. */
+ * One that is damaged gets a successor. `run` is the folder of the bell. The caller holds a
+ * lock: there is one writer at a time. On success *ret is yours: report_close. */
 int report_open(const char *folder, const char *stem, const char *run, struct report **ret,
                 struct error *err);
 void report_close(struct report **r);

@@ -1,5 +1,5 @@
-/* Any byte of a small spool is damaged, or the file is cut off there: the worker starts, and nothing
- * that has begun is started again. */
+/* Any byte of a small spool is damaged, or the file is cut off there: the worker starts, and
+ * nothing that has begun is started again. */
 #include "worker/spool.h"
 
 #include <errno.h>
@@ -95,11 +95,11 @@ static int replay(void *self, uint64_t kind, struct span entry, struct error *er
     return wcore_replay(self, entry, err);
 }
 
-struct seen {
+struct damage_seen {
     unsigned asked, listed; /* bits of the runs */
 };
 
-static void look(const struct wcore_out *out, struct seen *ret)
+static void look(const struct wcore_out *out, struct damage_seen *ret)
 {
     for (unsigned i = 0; i < out->n_effects; i++) {
         struct s_step step;
@@ -112,7 +112,7 @@ static void look(const struct wcore_out *out, struct seen *ret)
 }
 
 static void step(struct wcore *c, struct wcore_out *out, enum wcore_event_kind kind,
-                 struct seen *ret)
+                 struct damage_seen *ret)
 {
     struct buf welcome = {0};
     m_welcome_encode(&(struct m_welcome){.lost_after_ms = 60000}, &welcome);
@@ -124,7 +124,7 @@ static void step(struct wcore *c, struct wcore_out *out, enum wcore_event_kind k
 }
 
 /* A start of the worker as in worker.c, with a runner that holds nothing. */
-static void start(void **state, struct seen *ret, bool *ret_another)
+static void start(void **state, struct damage_seen *ret, bool *ret_another)
 {
     struct spool *s = NULL;
     struct error err = {0};
@@ -132,7 +132,7 @@ static void start(void **state, struct seen *ret, bool *ret_another)
     struct wcore_out out = {.n_effects = 0};
     const struct wcore_config config = {.server = "etl1", .slots = 4};
     struct wcore *c = wcore_new(&config);
-    *ret = (struct seen){0};
+    *ret = (struct damage_seen){0};
     if (spool_open(&s, testing_path(state, "spool"), &err) < 0 ||
         spool_replay(s, replay, c, &err) < 0)
         fail_msg("%s", err.text);
@@ -153,7 +153,7 @@ static void start(void **state, struct seen *ret, bool *ret_another)
 
 static void judge(void **state, const char *what, size_t at)
 {
-    struct seen seen;
+    struct damage_seen seen;
     bool another;
     start(state, &seen, &another);
     if (seen.asked & (1u << 1 | 1u << 2))
@@ -202,7 +202,7 @@ static void each_byte(void **state, const char *name, bool cut)
 
 static void a_sound_spool_goes_on(void **state)
 {
-    struct seen seen;
+    struct damage_seen seen;
     bool another;
     make_spool(state);
     start(state, &seen, &another);

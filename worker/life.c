@@ -11,7 +11,7 @@
 
 enum { TEXT_MAX = 200, FENCE_BOOT = 8 /* where it stands in the fence: worker/fence.h */ };
 
-int life_read(const char *folder, struct life *ret, struct error *err)
+int life_read(const char *folder, struct spool_life *ret, struct error *err)
 {
     char *path = mem_printf("%s/life", folder), boot[ID_TEXT], said[ID_TEXT];
     struct buf b = {0};
@@ -26,7 +26,7 @@ int life_read(const char *folder, struct life *ret, struct error *err)
     return rc;
 }
 
-int life_write(const char *folder, const struct life *l, struct error *err)
+int life_write(const char *folder, const struct spool_life *l, struct error *err)
 {
     char *path = mem_printf("%s/life", folder), boot[ID_TEXT], said[ID_TEXT];
     char *text = mem_printf("boot %s\nsaid %s\nclosed %" PRId64 "\n", id_format(l->boot, boot),

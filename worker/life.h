@@ -12,16 +12,16 @@
 #include "common/error.h"
 #include "common/id.h"
 
-struct life {
+struct spool_life {
     struct id boot; /* the kernel's */
     struct id said; /* as HELLO says it */
     int64_t closed; /* the size of worker.log when it was closed and synced; -1: it was not */
 };
 
 /* -ENOENT: there is none. -EBADMSG: it cannot be read as one. */
-int life_read(const char *folder, struct life *ret, struct error *err);
+int life_read(const char *folder, struct spool_life *ret, struct error *err);
 /* Written and synced, whole or not at all. */
-int life_write(const char *folder, const struct life *l, struct error *err);
+int life_write(const char *folder, const struct spool_life *l, struct error *err);
 /* For a spool of before there was such a file: the boot of the worker that last wrote the fence in
  * it. False: no worker has. */
 bool life_boot_of_fence(const char *folder, struct id *ret);

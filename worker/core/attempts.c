@@ -193,7 +193,8 @@ static struct wtry *add_try(struct wcore *c, struct wattempt *a, struct span ste
     return t;
 }
 
-/* What was launched or has ended was asked for: where that entry is lost, this one stands for it. */
+/* What was launched or has ended was asked for: where that entry is lost, this one stands for
+ * it. */
 static struct wtry *patch_try(struct wcore *c, struct wattempt *a, struct span step,
                               uint64_t try_no, int64_t at)
 {
