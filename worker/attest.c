@@ -91,7 +91,9 @@ static void add_facts(const struct worker *w, struct buf *items, uint32_t *count
     add_fact(items, count, "runner",
              runnerlink_is_up(w->runner) ? "up" : runnerlink_trouble(w->runner));
     add_fact(items, count, "software", "longboat " LB_VERSION);
-    if (*spool_trouble(w->spool))
+    if (runnerlink_is_strange(w->runner))
+        add_fact(items, count, "trouble", runnerlink_trouble(w->runner));
+    else if (*spool_trouble(w->spool))
         add_fact(items, count, "trouble", spool_trouble(w->spool));
 }
 
