@@ -12,6 +12,8 @@
 /* All paths are absolute and without a slash at the end. */
 struct runner_paths {
     char *trust;       /* etc/trust: administrators, certificate, signers */
+    char *proxies;     /* etc/proxies.d */
+    char *subsystems;  /* etc/subsystems.d */
     char *revocations; /* var/revocations: written by the worker, trusted for its signature */
     char *packages;    /* var/packages: <hash hex>/{runnable,files/} */
     char *jobs;        /* var/jobs: <hash hex>, each job version that this server accepts */
@@ -22,7 +24,11 @@ struct runner_paths {
     char *memory; /* in memory: N, the files that a child and its keeper exchange */
     /* false: there is no tmpfs, so `memory` lies on a disk below `run`, and outcomes say so */
     bool memory_backed;
-    char *home, *user; /* of the account that children run as */
+    char *user; /* that children run as: its name, or its number, which needs no account */
+    char *home; /* of its account; NULL: it has none */
+    /* true: the runner is root, and each child runs as its proxy's user; false: all of this server
+     * is one user, and so are the children */
+    bool separated;
 };
 
 /* Resolves the folders (common/paths.h) and makes those that are missing, with mode 0700. On
