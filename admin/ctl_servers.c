@@ -51,7 +51,8 @@ static const char *since_key(json_t *row)
     return strcmp(ctl_text(row, "state"), "unreachable") == 0 ? "heard_at" : "up_since";
 }
 
-/* Needs that are not met, packages that are wanted but missing, job files with errors. */
+/* What its worker complains of, needs that are not met, packages that are wanted but missing, job
+ * files with errors. */
 static void trouble(json_t *row, struct buf *out)
 {
     size_t i;
@@ -68,6 +69,8 @@ static void trouble(json_t *row, struct buf *out)
         if (*ctl_text(item, "trouble"))
             buf_printf(out, "%s: %s; ", ctl_text(item, "need"), ctl_text(item, "trouble"));
     }
+    if (*ctl_text(row, "trouble"))
+        buf_printf(out, "%s; ", ctl_text(row, "trouble"));
     const char *wrong = ctl_text(row, "jobs_with_trouble");
     if (*wrong && strcmp(wrong, "0") != 0)
         buf_printf(out, "%s job file%s wrong (lbworker check, there, says why); ", wrong,

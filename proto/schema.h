@@ -26,7 +26,8 @@
 /* ======== Sessions ======== */
 
 /* First message of every session. `spool`, `boot`, `incarnation` and `slots` are a worker's;
-   others send zeros. certificate: the sender's; empty for a one-time key, or if the broker has it.
+   others send zeros. boot: another one when the spool may have lost entries, as after a power cut.
+   certificate: the sender's; empty for a one-time key, or if the broker has it.
    revocations: the number of the list that the sender has; 0: none. */
 #define M_HELLO(X) \
     X(u64, major, 255) X(u64, minor, 255) X(str, software, LIMIT_SHORT) \
@@ -443,7 +444,8 @@
 /* as told to the server: never DEFAULT, never 0 */
 #define R_ASSIGNED(X) \
     X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) \
-    X(id, spool, 0) X(hash, job_hash, 0) X(u64, on_lost, 15) X(u64, lost_after_ms, ANY)
+    X(id, spool, 0) X(hash, job_hash, 0) X(u64, on_lost, 15) X(u64, lost_after_ms, ANY) \
+    X(added_bin, boot, 16)
 #define R_STARTED(X) \
     X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME)
 /* never started there: waits again */

@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "proto/attach.h"
 #include "proto/kept.h"
 #include "runner/child.h"
 #include "runner/ended.h"
@@ -117,9 +118,10 @@ static void take_waiting(struct keeper *k, unsigned i, struct buf *ret)
 }
 
 /* Tells a new runner what this keeper holds. */
-static void tell_all(struct keeper *k)
+static void tell_all(struct keeper *k, const struct s_attach *theirs)
 {
-    struct s_attach a = {.version = KEEPER_PROTOCOL, .slots = k->slot};
+    struct s_attach a = {.version = attach_common(KEEPER_PROTOCOL, theirs->version),
+                         .slots = k->slot};
     struct s_kept_end end = {.count = k->n + (child_launch(k->child) != NULL)};
     struct s_launch l;
     buf_clear(&k->scratch);
@@ -227,7 +229,7 @@ static void take_message(struct keeper *k, struct span message)
         take_back(k, &kept);
     else if (rc == 0 && kind == KIND_S_ATTACH &&
              (rc = wire_decode(&s_attach_schema, message, true, &a, &err)) == 0)
-        tell_all(k);
+        tell_all(k, &a);
     if (rc < 0) {
         log_error("slot %u: from the runner: %s", k->slot, err.text);
         drop_runner(k);

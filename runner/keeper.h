@@ -3,22 +3,20 @@
  *
  * There are two processes, both forked; neither executes another program:
  *
- *     guard    Subreaper and parent of the keeper; holds run/keeper-N.lock. It does nothing until
- *              its keeper has died. If the keeper was killed, everything it leaves behind falls to
- *              the guard, which kills it and ends. So the lock of a slot is free only when no
- *              process of the slot is left, and the next keeper begins by waiting for the lock.
- *     keeper   Subreaper and parent of the child; listens on run/keeper-N.sock and writes
- *              var/spool/keeper-N.log.
+ * guard Subreaper and parent of the keeper; holds run/keeper-N.lock. It does nothing until its
+ * keeper has died. If the keeper was killed, everything it leaves behind falls to the guard, which
+ * kills it and ends. So the lock of a slot is free only when no process of the slot is left, and
+ * the next keeper begins by waiting for the lock. keeper Subreaper and parent of the child; listens
+ * on run/keeper-N.sock and writes var/spool/keeper-N.log.
  *
- * A guard that is killed is not replaced: its keeper goes on, and ends when it has nothing to
- * do. If both are killed at once, the child dies too (PR_SET_PDEATHSIG); what the child has
- * started dies with it only if it was in a cgroup of its own.
+ * A guard that is killed is not replaced: its keeper goes on, and ends when it has nothing to do.
+ * If both are killed at once, the child dies too (PR_SET_PDEATHSIG); what the child has started
+ * dies with it only if it was in a cgroup of its own.
  *
  * Keeper and runner speak as runner and worker do, on a channel. The runner sends S_ATTACH, then
  *
- *     S_LAUNCH             run this, after what waits already
- *     S_HALT               end what runs of this attempt; drop what waits of it
- *     S_KEPT, KEPT_WAITS   give this step back unless it has started
+ * S_LAUNCH run this, after what waits already S_HALT end what runs of this attempt; drop what waits
+ * of it S_KEPT, KEPT_WAITS give this step back unless it has started
  *
  * The keeper answers S_ATTACH, an S_KEPT for each step it holds, S_KEPT_END, and then sends
  *
@@ -26,6 +24,9 @@
  *     S_KEPT, KEPT_GONE    it has ended: its outcome is in the spool
  *     S_LAUNCH             given back; also unasked, when the fence forbids its start (fence.h), or
  *                          when it has waited here for KEEPER_STALE_MS
+ *
+ * A keeper of an earlier version ends what it holds and gets nothing new; then it is killed, and a
+ * new one takes its slot. One whose version is not spoken here is left alone.
  *
  * Without a runner the keeper goes on with what it has. With nothing to do and no runner for
  * KEEPER_ALONE_MS, it ends. */
@@ -39,8 +40,7 @@
 enum {
     KEEPER_WAITING = 64,     /* steps that may wait at one keeper */
     KEEPER_STALE_MS = 1000,  /* a step that waited for so long is judged again before it starts */
-    KEEPER_ALONE_MS = 60000, /* a killed runner is back within seconds */
-    KEEPER_PROTOCOL = 1
+    KEEPER_ALONE_MS = 60000 /* a killed runner is back within seconds */
 };
 
 /* True if no process of the slot's last keeper is left. */

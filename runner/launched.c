@@ -2,6 +2,7 @@
 #include "runner/launched.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,8 +53,15 @@ static void take_file(struct launched_search *s, const char *path)
     struct span entry;
     if (spoolfile_reader_open(path, SPOOLFILE_START, &r, NULL) < 0)
         return;
-    while (spoolfile_reader_next(r, &entry, NULL) == 1)
-        take_entry(s, entry);
+    int rc;
+    while ((rc = spoolfile_reader_next(r, &entry, NULL)) == 1 || rc == -EBADMSG) {
+        struct buf damaged = {0};
+        if (rc == 1)
+            take_entry(s, entry);
+        else if (spoolfile_reader_skip(r, &damaged, NULL) < 0)
+            break;
+        buf_free(&damaged);
+    }
     spoolfile_reader_close(&r);
 }
 

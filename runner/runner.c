@@ -9,6 +9,7 @@
 #include "common/channelloop.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "proto/attach.h"
 #include "runner/ended.h"
 #include "runner/install.h"
 #include "runner/jobfiles.h"
@@ -127,7 +128,9 @@ static void on_installed(void *self, const struct hash *package, enum refusal co
 
 static void take_attach(struct runner *r, const struct s_attach *a)
 {
-    struct s_attach answer = {.version = RUNNER_PROTOCOL, .spool = a->spool, .slots = a->slots};
+    struct s_attach answer = {.version = attach_common(RUNNER_PROTOCOL, a->version),
+                              .spool = a->spool,
+                              .slots = a->slots};
     struct s_kept_end end;
     buf_clear(&r->scratch);
     s_attach_encode(&answer, &r->scratch);

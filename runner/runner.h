@@ -11,8 +11,6 @@
 #include "common/loop.h"
 #include "runner/runnerpaths.h"
 
-enum { RUNNER_PROTOCOL = 1 };
-
 struct runner;
 /* Asks the keepers of an earlier runner what they hold, then listens. `paths` and `loop` are lent.
  * On success *ret is yours: runner_free. */

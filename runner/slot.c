@@ -6,6 +6,7 @@
 #include "common/channelloop.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "proto/attach.h"
 #include "runner/slotfile.h"
 
 /* ---- Steps */
@@ -77,6 +78,7 @@ void slot_lost(struct slot *t)
     t->n = 0;
     slotfile_clear(t->file);
     t->heard = t->written = false;
+    t->version = 0;
 }
 
 void slot_send(struct slot *t, struct span message)
@@ -162,6 +164,22 @@ static void take_given_back(struct slot *t, const struct s_launch *l, struct spa
     t->events->given_back(t->events->self, message);
 }
 
+bool slot_speaks(const struct slot *t)
+{
+    return t->version >= KEEPER_PROTOCOL_MIN && t->version <= KEEPER_PROTOCOL;
+}
+
+static void take_version(struct slot *t, uint64_t version)
+{
+    t->version = version;
+    if (!slot_speaks(t))
+        log_error(
+            "slot %u: its keeper speaks version %llu, this runner %d to %d: the slot is out of "
+            "service until that keeper is ended; install the release that started it, or "
+            "kill it once its child has ended",
+            t->number, (unsigned long long)version, (int)KEEPER_PROTOCOL_MIN, (int)KEEPER_PROTOCOL);
+}
+
 static void take_message(struct slot *t, struct span message)
 {
     struct error err = {0};
@@ -169,9 +187,15 @@ static void take_message(struct slot *t, struct span message)
     struct s_launch l;
     uint64_t kind = 0;
     size_t size;
+    struct s_attach a;
     int rc = wire_peek(message, &kind, &size, &err);
-    if (rc == 0 && kind == KIND_S_KEPT &&
-        (rc = wire_decode(&s_kept_schema, message, true, &kept, &err)) == 0)
+    if (rc == 0 && kind == KIND_S_ATTACH &&
+        (rc = wire_decode(&s_attach_schema, message, true, &a, &err)) == 0)
+        take_version(t, a.version);
+    else if (rc == 0 && !slot_speaks(t))
+        return; /* what it says may mean something else */
+    else if (rc == 0 && kind == KIND_S_KEPT &&
+             (rc = wire_decode(&s_kept_schema, message, true, &kept, &err)) == 0)
         slot_take_kept(t, &kept, true);
     else if (rc == 0 && kind == KIND_S_LAUNCH &&
              (rc = wire_decode(&s_launch_schema, message, true, &l, &err)) == 0)

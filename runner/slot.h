@@ -42,6 +42,7 @@ struct slot {
     unsigned number;
     struct channel *channel; /* NULL: no keeper */
     bool heard;              /* the keeper has reported everything it holds */
+    uint64_t version;        /* as the keeper speaks; 0: not said yet */
     bool written;            /* something is queued on its channel */
     struct slot_step *held;  /* in the order in which it will run them */
     unsigned n;
@@ -55,6 +56,8 @@ int slot_open(struct slot *t, struct channel *c, struct error *err);
 void slot_lost(struct slot *t);
 void slot_send(struct slot *t, struct span message); /* queued; slot_flush writes */
 void slot_flush(struct slot *t);
+/* Its keeper has said a version that we speak. */
+bool slot_speaks(const struct slot *t);
 void slot_hold(struct slot *t, const struct slot_step *h);
 /* Takes a report from the keeper; `told` false: from our files, for a keeper that does not
  * answer. */

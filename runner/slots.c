@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,6 +13,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "proto/attach.h"
 #include "proto/outcome.h"
 #include "runner/ended.h"
 #include "runner/fence.h"
@@ -138,6 +140,7 @@ static int make_keeper(const struct runner_paths *paths, struct slot *t, struct 
     open_file(paths, t);
     slotfile_clear(t->file);
     t->heard = true; /* a new keeper holds nothing */
+    t->version = KEEPER_PROTOCOL;
     return slot_open(t, c, err);
 }
 
@@ -168,7 +171,7 @@ static struct slot *least_busy(struct slots *s)
     struct slot *best = NULL;
     for (unsigned i = 0; i < s->n && i < s->limit; i++) {
         struct slot *t = s->slot[i];
-        if (t->channel && t->heard && (!best || t->n < best->n))
+        if (t->channel && t->heard && t->version == KEEPER_PROTOCOL && (!best || t->n < best->n))
             best = t;
     }
     return best;
@@ -321,9 +324,25 @@ static void on_given_back(void *self, struct span launch)
     enqueue(self, launch, true);
 }
 
+/* A keeper of an earlier version that has nothing left to do makes room for one of ours. Its guard
+ * cleans up. */
+static void retire(struct slot *t)
+{
+    pid_t pid = t->channel ? channel_peer_pid(t->channel) : 0;
+    if (pid <= 1 || !t->heard || t->n || t->version >= KEEPER_PROTOCOL)
+        return;
+    log_info("slot %u: its keeper is of an earlier version and idle: another one takes its place",
+             t->number);
+    if (kill(pid, SIGKILL) < 0)
+        log_warn("slot %u: its keeper cannot be ended: %s", t->number, strerror(errno));
+}
+
 static void on_turn(void *self)
 {
-    dispatch(self);
+    struct slots *s = self;
+    for (unsigned i = 0; i < s->n; i++)
+        retire(s->slot[i]);
+    dispatch(s);
 }
 
 /* ---- For the owner */

@@ -15,6 +15,7 @@
 
 #include "common/channel.h"
 #include "common/spoolfile.h"
+#include "proto/attach.h"
 #include "proto/kept.h"
 #include "runner/runner.h"
 #include "runner/tree.h"

@@ -92,6 +92,10 @@ static void add_facts(const struct worker *w, struct buf *items, uint32_t *count
     add_fact(items, count, "runner",
              runnerlink_is_up(w->runner) ? "up" : runnerlink_trouble(w->runner));
     add_fact(items, count, "software", "longboat " LB_VERSION);
+    if (runnerlink_is_strange(w->runner))
+        add_fact(items, count, "trouble", runnerlink_trouble(w->runner));
+    else if (*spool_trouble(w->spool))
+        add_fact(items, count, "trouble", spool_trouble(w->spool));
 }
 
 static void encode(struct worker *w, struct buf *out)
@@ -123,7 +127,7 @@ void attest_now(struct worker *w)
 {
     struct buf b = {0};
     w->attest_at = 0;
-    if (!dialer_is_up(w->dialer))
+    if (!w->dialer || !dialer_is_up(w->dialer))
         return; /* sent when a session opens */
     encode(w, &b);
     int rc = b.n > LIMIT_FRAME ? -EMSGSIZE : dialer_send(w->dialer, buf_span(&b));

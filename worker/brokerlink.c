@@ -11,7 +11,7 @@
 static int desired_send(void *self, struct span message)
 {
     struct worker *w = self;
-    return dialer_send(w->dialer, message);
+    return w->dialer ? dialer_send(w->dialer, message) : -ENOTCONN;
 }
 
 static bool desired_install(void *self, struct span message)
@@ -49,7 +49,7 @@ static void say_hello(void *self, struct m_hello *m)
     m->certificate = buf_span(&w->who.me.signed_bytes);
     m->incarnation = w->incarnation;
     m->spool = spool_id(w->spool);
-    m->boot = w->boot;
+    m->boot = spool_boot(w->spool);
     m->slots = w->options.slots;
     m->revocations = w->revoked.list.number;
 }

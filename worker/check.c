@@ -235,6 +235,14 @@ static void check_worker(struct check *c)
         say(c, true, "worker", access(path, F_OK) < 0 ? "has never run here" : "not running");
 }
 
+static void check_spool(struct check *c)
+{
+    char path[PATHS_MAX], text[ERROR_TEXT_MAX];
+    path_of(path, c->paths.state, "spool");
+    int n = spool_describe_damage(path, text, sizeof text);
+    say(c, n == 0, "spool", "%s", n ? text : path);
+}
+
 static void job_trouble(void *self, const char *file, const struct error *why)
 {
     (void)file;
@@ -329,6 +337,7 @@ int check_verb(int argc, char **argv)
         check_broker(&c);
     check_runner(&c);
     check_worker(&c);
+    check_spool(&c);
     check_jobs(&c);
     if (c.known)
         client_config_free(&c.who);

@@ -125,6 +125,10 @@ void worker_feed_spool(struct worker *w)
         log_error("%s", err.text);
         loop_stop(w->loop, 1);
     }
+    if (spool_was_damaged(w->spool)) {
+        worker_feed(w, (struct wcore_event){.kind = WCORE_SPOOL_DAMAGED});
+        attest_soon(w, ATTEST_MS);
+    }
 }
 
 static int replay_entry(void *self, uint64_t kind, struct span entry, struct error *err)
@@ -159,6 +163,8 @@ static void tell_broker(struct worker *w)
 {
     struct span m;
     int rc = 0;
+    if (!w->dialer)
+        return; /* not yet: worker.c, wait_until_alone */
     if (!dialer_is_up(w->dialer))
         worker_forget_messages(w);
     worker_sign_results(w);
@@ -180,7 +186,7 @@ static int send_log(void *self, struct span message)
 static void tell_logs(struct worker *w)
 {
     struct error err = {0};
-    if (!dialer_is_up(w->dialer) || w->queued_since || !dialer_window_open(w->dialer))
+    if (!w->dialer || !dialer_is_up(w->dialer) || w->queued_since || !dialer_window_open(w->dialer))
         return;
     int rc = logship_pump(w->logs, send_log, w, &err);
     if (rc < 0)

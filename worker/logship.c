@@ -133,7 +133,14 @@ static int pump_file(struct logship *l, struct spool_file *f, size_t *left,
         if (*left == 0 || l->sent - l->acked >= LOGSHIP_CREDIT)
             return 1;
         int64_t before = spoolfile_reader_offset(f->shipper);
-        if ((rc = spoolfile_reader_next(f->shipper, &entry, err)) <= 0)
+        rc = spoolfile_reader_next(f->shipper, &entry, err);
+        if (rc == -EBADMSG) { /* spool.c has set it aside and said so */
+            struct buf damaged = {0};
+            rc = spoolfile_reader_skip(f->shipper, &damaged, err) < 0 ? -EIO : 0;
+            buf_free(&damaged);
+            continue;
+        }
+        if (rc <= 0)
             return rc;
         rc = 0;
         if (s_output_decode(entry, &o, NULL) < 0)

@@ -31,7 +31,7 @@ struct runnerlink {
     struct id spool;
     unsigned slots;
     struct channel *channel;
-    bool up, writing;
+    bool up, writing, strange;
     struct loop_timer retry;
     int64_t retry_ms, spawn_ms, spawn_after;
     pid_t pid; /* of the runner that we started; 0: none is alive */
@@ -130,14 +130,21 @@ char *runnerlink_program(void)
 
 static bool take_attach(struct runnerlink *l, struct span message)
 {
-    struct s_attach a;
+    struct s_attach a = {.version = 0};
     struct error err = {0};
-    if (s_attach_decode(message, &a, &err) < 0 || a.version != RUNNER_PROTOCOL) {
-        drop(l, "the runner speaks another protocol; install lbworker and lbrunner of the same "
-                "version");
+    if (s_attach_decode(message, &a, &err) < 0 || a.version < RUNNER_PROTOCOL_MIN ||
+        a.version > RUNNER_PROTOCOL) {
+        error_set(
+            &err, -EPROTO,
+            "the lbrunner that runs here speaks version %llu, this lbworker %d to %d: install "
+            "both of one release and restart both; children go on meanwhile",
+            (unsigned long long)a.version, (int)RUNNER_PROTOCOL_MIN, (int)RUNNER_PROTOCOL);
+        drop(l, err.text);
+        l->strange = true;
         return false;
     }
     l->up = true;
+    l->strange = false;
     l->trouble[0] = '\0';
     l->retry_ms = RETRY_MIN_MS;
     l->spawn_ms = 0;
@@ -242,6 +249,11 @@ void runnerlink_close(struct runnerlink **pl)
 bool runnerlink_is_up(const struct runnerlink *l)
 {
     return l->up;
+}
+
+bool runnerlink_is_strange(const struct runnerlink *l)
+{
+    return l->strange;
 }
 
 const char *runnerlink_trouble(const struct runnerlink *l)

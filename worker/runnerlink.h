@@ -7,10 +7,10 @@
 #define LB_WORKER_RUNNERLINK_H
 
 #include "common/loop.h"
+#include "proto/attach.h"
 #include "proto/messages.h"
 
 enum {
-    RUNNER_PROTOCOL = 1,       /* S_ATTACH.version */
     RUNNER_QUEUE_MAX = 1 << 20 /* bytes queued on the channel; the caller keeps the rest */
 };
 
@@ -45,6 +45,8 @@ void runnerlink_flush(struct runnerlink *l);
 void runnerlink_reap(struct runnerlink *l);
 /* Why it is not up, as text; "" while it is. */
 const char *runnerlink_trouble(const struct runnerlink *l);
+/* True while a runner answers that speaks no version of ours. We go on trying. */
+bool runnerlink_is_strange(const struct runnerlink *l);
 
 /* The path of lbrunner beside this program; yours to free. */
 char *runnerlink_program(void);

@@ -12,28 +12,11 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/mem.h"
+#include "worker/spoolinside.h"
 
 #include <sys/random.h>
 
 enum { SETTLED_MS = 2000 }; /* no file system's clock ticks more slowly */
-
-struct spool {
-    char *folder, *log;
-    char *theirs;              /* the folder of the files that keepers and runner write */
-    spool_shipped_fn *shipped; /* NULL: we remove what is shipped */
-    void *shipped_self;
-    int lock;
-    struct id id;
-    struct spoolfile *own;
-    int64_t tidied; /* size of worker.log after it was last rewritten */
-    struct buf queue;
-    struct span *queued; /* p is an offset until the flush */
-    size_t n_queued, cap_queued;
-    struct spool_file **files;
-    size_t n_files;
-    /* the folder's mtime when its names were last read; zero: read them again */
-    struct timespec looked;
-};
 
 /* ---- Names */
 
@@ -130,7 +113,7 @@ static int look(struct spool *s, struct error *err)
 
 /* ---- Open and close */
 
-static int take_id(struct spool *s, struct error *err)
+static int take_id(struct spool *s, bool *ret_first, struct error *err)
 {
     char path[PATH_MAX], text[ID_TEXT + 1];
     struct buf b = {0};
@@ -144,6 +127,7 @@ static int take_id(struct spool *s, struct error *err)
             error_prefix(err, "%s", path);
     } else if (rc == -ENOENT) {
         uint8_t random[10];
+        *ret_first = true;
         if (getrandom(random, sizeof random, 0) != sizeof random)
             return error_errno(err, errno, "no random bytes for the id of the spool");
         s->id = id_make(clock_wall_ms(), random);
@@ -175,6 +159,7 @@ static int take_lock(struct spool *s, struct error *err)
 int spool_open(struct spool **ret, const char *folder, const char *theirs, struct error *err)
 {
     struct spool *s = mem_zalloc(1, sizeof *s);
+    bool first = false;
     s->lock = -1;
     s->folder = mem_strdup(folder);
     s->theirs = mem_strdup(theirs ? theirs : folder);
@@ -183,9 +168,11 @@ int spool_open(struct spool **ret, const char *folder, const char *theirs, struc
     if (rc == 0)
         rc = take_lock(s, err);
     if (rc == 0)
-        rc = take_id(s, err);
+        rc = take_id(s, &first, err);
     if (rc == 0)
-        rc = spoolfile_open_append(s->log, 0600, &s->own, NULL, err);
+        rc = spoolgap_take_life(s, err);
+    if (rc == 0)
+        rc = spoolgap_open_log(s, first, err);
     if (rc < 0) {
         spool_close(&s);
         return rc;
@@ -237,38 +224,80 @@ static int kind_of(struct span entry, uint64_t *ret, struct error *err)
     return wire_peek(entry, ret, &size, err);
 }
 
-static int follow_file(struct spool_file *f, spool_entry_fn *fn, void *self, struct error *err)
+/* An entry that nobody can have written is as good as damaged. */
+static void refuse_entry(struct spool *s, const struct spool_file *f, struct span entry,
+                         const struct error *why)
+{
+    char text[ERROR_TEXT_MAX + PATH_MAX];
+    snprintf(text, sizeof text, "%s: %s", f->path, why->text);
+    spoolgap_set_aside(s, f->path, spoolfile_reader_offset(f->reader), entry, text);
+    s->damaged = true;
+}
+
+static void take_entry(struct spool *s, struct spool_file *f, struct span entry, spool_entry_fn *fn,
+                       void *self)
+{
+    struct error why = {0};
+    uint64_t kind;
+    if (kind_of(entry, &kind, &why) < 0)
+        refuse_entry(s, f, entry, &why);
+    else if (kind == KIND_S_OUTPUT)
+        f->output_to = spoolfile_reader_offset(f->reader);
+    else if (fn(self, kind, entry, &why) < 0)
+        refuse_entry(s, f, entry, &why);
+}
+
+static int follow_file(struct spool *s, struct spool_file *f, spool_entry_fn *fn, void *self,
+                       struct error *err)
 {
     struct span entry;
-    uint64_t kind;
+    struct error why = {0};
     int rc = f->reader ? 0 : spoolfile_reader_open(f->path, SPOOLFILE_START, &f->reader, err);
     if (rc == -ENOENT)
         return 0;
-    while (rc == 0 && (rc = spoolfile_reader_next(f->reader, &entry, err)) > 0) {
-        if ((rc = kind_of(entry, &kind, err)) < 0)
-            break;
-        if (kind == KIND_S_OUTPUT)
-            f->output_to = spoolfile_reader_offset(f->reader);
-        else
-            rc = fn(self, kind, entry, err);
+    while (rc == 0 && (rc = spoolfile_reader_next(f->reader, &entry, &why)) != 0) {
+        if (rc == 1) {
+            take_entry(s, f, entry, fn, self);
+            rc = 0;
+        } else if (rc == -EBADMSG) {
+            rc = spoolgap_pass(s, f->path, f->reader, &why, err);
+        } else {
+            error_set(err, rc, "%s", why.text);
+        }
     }
-    return rc < 0 ? error_prefix(err, "%s", f->path) : 0;
+    return rc;
+}
+
+/* What a killed writer has left at the end is cut off by the next one. Here nobody can tell it from
+ * damage. */
+static void look_for_torn(struct spool *s)
+{
+    struct stat st;
+    for (size_t i = 0; i < s->n_files; i++)
+        if (s->files[i]->reader && stat(s->files[i]->path, &st) == 0 &&
+            spoolfile_reader_offset(s->files[i]->reader) < st.st_size)
+            s->damaged = true;
 }
 
 int spool_follow(struct spool *s, spool_entry_fn *fn, void *self, struct error *err)
 {
     int rc = look(s, err);
     for (size_t i = 0; rc == 0 && i < s->n_files; i++)
-        rc = follow_file(s->files[i], fn, self, err);
+        rc = follow_file(s, s->files[i], fn, self, err);
     return rc;
 }
 
 int spool_replay(struct spool *s, spool_entry_fn *fn, void *self, struct error *err)
 {
     struct spool_file own = {.path = s->log};
-    int rc = follow_file(&own, fn, self, err);
+    int rc = follow_file(s, &own, fn, self, err);
     spoolfile_reader_close(&own.reader);
-    return rc < 0 ? rc : spool_follow(s, fn, self, err);
+    if (rc == 0 && spool_was_damaged(s))
+        rc = spoolgap_note(s, "worker.log was damaged", err);
+    if (rc == 0)
+        rc = spool_follow(s, fn, self, err);
+    look_for_torn(s);
+    return rc;
 }
 
 /* ---- Writing */
@@ -357,8 +386,10 @@ static int rewrite(struct spool *s, struct tidy *t, struct error *err)
     unlink(next);
     int rc = spoolfile_open_append(next, 0600, &t->to, NULL, err);
     if (rc == 0)
-        rc = follow_file(&own, tidy_entry, t, err);
+        rc = follow_file(s, &own, tidy_entry, t, err);
     spoolfile_reader_close(&own.reader);
+    if (rc == 0) /* a power cut may take what comes later, but not what was there before */
+        rc = file_sync(next, err);
     if (rc == 0 && rename(next, s->log) < 0)
         rc = error_errno(err, errno, "cannot put '%s' in place", next);
     if (rc == 0) {
@@ -406,8 +437,9 @@ int spool_tidy(struct spool *s, bool began, spool_knows_fn *knows, void *self, s
         struct spool_file *f = s->files[i];
         struct spool_file again = {.path = f->path};
         t = (struct tidy){.knows = knows, .self = self};
-        if (!f->last && is_wholly_read(f) && (rc = follow_file(&again, tidy_entry, &t, err)) == 0 &&
-            !t.needed && remove_file(s, f)) {
+        if (!f->last && is_wholly_read(f) &&
+            (rc = follow_file(s, &again, tidy_entry, &t, err)) == 0 && !t.needed &&
+            remove_file(s, f)) {
             file_free(&s->files[i]);
             memmove(s->files + i, s->files + i + 1, (--s->n_files - i) * sizeof *s->files);
         } else {

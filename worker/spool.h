@@ -8,6 +8,12 @@
  *                         when a file has grown large
  *     runner.log          written by the runner: refusals
  *     worker.lock         one worker at a time
+ *     life                which boot it was last written in, and whether it was closed (life.h)
+ *     damaged/            the bytes of entries that were damaged (common/aside.h)
+ *
+ * A damaged entry is set aside with its bytes, and the rest goes on. What it said is then unknown:
+ * damage in worker.log is a gap (spool_has_gap), damage in another file is told by
+ * spool_was_damaged.
  *
  * Where the runner was started as root, keepers and runner write to var/keepers, which the worker
  * can read, and the runner removes there what the worker says that it has shipped.
@@ -45,6 +51,23 @@ struct spool_file {
  * spool_close. -EBUSY: another worker runs here. */
 int spool_open(struct spool **ret, const char *folder, const char *theirs, struct error *err);
 void spool_close(struct spool **s);
+/* The machine was started anew since the spool was last written. */
+bool spool_rebooted(const struct spool *s);
+/* The spool may lack entries of worker.log. */
+bool spool_has_gap(const struct spool *s);
+struct id spool_boot(const struct spool *s); /* what HELLO says as boot */
+/* Call once after the replay, when what follows from a gap is queued: writes and syncs it. Only
+ * then a broker may hear of it. */
+int spool_begun(struct spool *s, struct error *err);
+/* The last call before spool_close when the worker stops in good order: nothing is missing from
+ * worker.log, even after a power cut. */
+int spool_finish(struct spool *s, struct error *err);
+/* Damage was found in a file of keepers or runner since the last call. */
+bool spool_was_damaged(struct spool *s);
+/* What people should know of damage, as a sentence; "": nothing. Valid until the next call. */
+const char *spool_trouble(struct spool *s);
+/* The same for a spool that is not open. */
+int spool_describe_damage(const char *folder, char *ret, size_t size);
 struct id spool_id(const struct spool *s);
 const char *spool_folder(const struct spool *s);
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/testing.h"
 
 static struct id run_of(unsigned n)
@@ -189,17 +190,139 @@ static void output_is_noted_and_not_handed_over(void **state)
     spool_close(&s);
 }
 
-static void a_damaged_file_is_named(void **state)
+static void a_damaged_file_of_a_keeper_is_set_aside_and_the_rest_goes_on(void **state)
 {
     struct spool *s = opened(state);
     struct error err = {0};
     struct spool_seen seen = {0};
+    keeper_writes(state, "keeper-2.log", 2, 0);
     assert_int_equal(file_write_atomic(testing_path(state, "spool/keeper-3.log"),
                                        span_str("nonsense of a file"), 0600, &err),
                      0);
-    assert_true(spool_replay(s, see, &seen, &err) < 0);
-    assert_contains(err.text, "keeper-3.log");
+    assert_int_equal(spool_replay(s, see, &seen, &err), 0);
+    assert_int_equal(seen.launched, 1);
+    assert_true(spool_was_damaged(s));
+    assert_false(spool_was_damaged(s));
+    assert_false(spool_has_gap(s));
+    assert_contains(spool_trouble(s), "damaged");
+    assert_int_equal(access(testing_path(state, "spool/damaged/keeper-3.log-8"), F_OK), 0);
     spool_close(&s);
+}
+
+static void close_well(struct spool **s)
+{
+    struct error err = {0};
+    assert_int_equal(spool_begun(*s, &err), 0);
+    assert_int_equal(spool_finish(*s, &err), 0);
+    spool_close(s);
+}
+
+static struct id kernel_boot(void)
+{
+    struct id boot;
+    assert_int_equal(clock_boot_id(&boot, NULL), 0);
+    return boot;
+}
+
+/* As if the spool had last been written in another boot. */
+static void pretend_boot(void **state, const char *from, const char *to)
+{
+    struct buf b = {0};
+    const char *path = testing_path(state, "spool/life");
+    assert_int_equal(file_read(path, 1000, &b, NULL), 0);
+    char *at = strstr((char *)(uintptr_t)buf_str(&b), from);
+    assert_non_null(at);
+    memcpy(at, to, strlen(to));
+    assert_int_equal(file_write_atomic(path, buf_span(&b), 0600, NULL), 0);
+    buf_free(&b);
+}
+
+static void another_boot(void **state)
+{
+    char text[ID_TEXT], line[64];
+    snprintf(line, sizeof line, "boot %s", id_format(kernel_boot(), text));
+    pretend_boot(state, line, "boot 01900000-0000-7000-8000-000000000001");
+}
+
+static void in_the_same_boot_nothing_is_missing(void **state)
+{
+    struct spool *s = opened(state);
+    struct error err = {0};
+    assert_false(spool_has_gap(s));
+    assert_true(id_eq(spool_boot(s), kernel_boot()));
+    assert_int_equal(spool_begun(s, &err), 0);
+    put_stepped(s, 1);
+    assert_int_equal(spool_flush(s, &err), 0);
+    spool_close(&s); /* killed */
+    s = opened(state);
+    assert_false(spool_has_gap(s) || spool_rebooted(s));
+    assert_true(id_eq(spool_boot(s), kernel_boot()));
+    spool_close(&s);
+}
+
+static void after_a_boot_a_spool_that_was_not_closed_has_a_gap(void **state)
+{
+    struct spool *s = opened(state);
+    struct error err = {0};
+    assert_int_equal(spool_begun(s, &err), 0);
+    spool_close(&s);
+    another_boot(state);
+    pretend_boot(state, "said ", "said 01900000-0000-7000-8000-000000000002");
+    for (unsigned i = 0; i < 2; i++) { /* the first of these starts is cut short */
+        s = opened(state);
+        assert_true(spool_rebooted(s) && spool_has_gap(s));
+        assert_true(id_eq(spool_boot(s), kernel_boot()) || i);
+        assert_int_equal(i ? spool_begun(s, &err) : 0, 0);
+        spool_close(&s);
+    }
+    s = opened(state);
+    assert_false(spool_rebooted(s) || spool_has_gap(s));
+    spool_close(&s);
+}
+
+static void after_a_boot_a_spool_that_was_closed_has_none(void **state)
+{
+    struct spool *s = opened(state);
+    struct id said = spool_boot(s);
+    put_stepped(s, 1);
+    close_well(&s);
+    another_boot(state);
+    s = opened(state);
+    assert_true(spool_rebooted(s));
+    assert_false(spool_has_gap(s));
+    assert_true(id_eq(spool_boot(s), said));
+    spool_close(&s);
+}
+
+static void a_spool_whose_log_is_gone_has_a_gap(void **state)
+{
+    struct spool *s = opened(state);
+    close_well(&s);
+    assert_int_equal(truncate(testing_path(state, "spool/worker.log"), 0), 0);
+    s = opened(state);
+    assert_true(spool_has_gap(s));
+    assert_false(id_eq(spool_boot(s), kernel_boot()));
+    spool_close(&s);
+}
+
+static void a_file_of_a_newer_version_is_refused_by_name(void **state)
+{
+    struct spool *s = opened(state);
+    struct error err = {0};
+    struct spool_seen seen = {0};
+    spool_close(&s);
+    assert_int_equal(file_write_atomic(testing_path(state, "spool/keeper-1.log"),
+                                       span_str("LBSPOOL2"), 0600, &err),
+                     0);
+    s = opened(state);
+    assert_int_equal(spool_replay(s, see, &seen, &err), -EPROTONOSUPPORT);
+    assert_contains(err.text, "keeper-1.log");
+    spool_close(&s);
+    assert_int_equal(file_write_atomic(testing_path(state, "spool/worker.log"),
+                                       span_str("LBSPOOL2"), 0600, &err),
+                     0);
+    assert_int_equal(spool_open(&s, folder_of(state), &err), -EPROTONOSUPPORT);
+    assert_contains(err.text, "worker.log");
 }
 
 static void tidying_keeps_known_attempts_and_drops_the_rest(void **state)
@@ -284,7 +407,12 @@ int main(void)
         in_folder(flushed_entries_are_replayed_before_those_of_keepers),
         in_folder(files_that_appear_and_grow_are_followed),
         in_folder(output_is_noted_and_not_handed_over),
-        in_folder(a_damaged_file_is_named),
+        in_folder(a_damaged_file_of_a_keeper_is_set_aside_and_the_rest_goes_on),
+        in_folder(in_the_same_boot_nothing_is_missing),
+        in_folder(after_a_boot_a_spool_that_was_not_closed_has_a_gap),
+        in_folder(after_a_boot_a_spool_that_was_closed_has_none),
+        in_folder(a_spool_whose_log_is_gone_has_a_gap),
+        in_folder(a_file_of_a_newer_version_is_refused_by_name),
         in_folder(tidying_keeps_known_attempts_and_drops_the_rest),
         in_folder(a_generation_is_removed_when_read_shipped_and_no_longer_needed),
         in_folder(a_file_created_within_the_same_clock_tick_is_found),

@@ -89,8 +89,10 @@ static int open_spool(struct worker *w, struct error *err)
                                   .incarnation = w->incarnation};
     snprintf(config.server, sizeof config.server, "%s", w->who.me.name);
     w->core = wcore_new(&config);
-    if ((rc = worker_replay(w, err)) == 0)
+    if ((rc = worker_replay(w, err)) == 0) {
+        wcore_set_gap(w->core, spool_rebooted(w->spool), spool_has_gap(w->spool));
         rc = logship_open(&w->logs, w->spool, err);
+    }
     return rc < 0 ? rc : open_fence(w, err);
 }
 
@@ -357,6 +359,35 @@ static int open_runner(struct worker *w, struct error *err)
     return rc;
 }
 
+static int open_dialer(struct worker *w, struct error *err)
+{
+    struct dialer_calls calls = worker_dialer_calls;
+    calls.self = w;
+    const struct dialer_options o = {.addresses = (const char *const *)w->who.addresses,
+                                     .n_addresses = (unsigned)w->who.n_addresses,
+                                     .broker_key = w->who.broker.transport_key,
+                                     .next_key = w->who.broker_next.transport_key,
+                                     .secret_transport = w->who.key.transport_secret,
+                                     .public_transport = w->who.key.transport.b};
+    return dialer_open(&w->dialer, w->loop, &o, &calls, err);
+}
+
+/* Decides what follows from the spool, and has that on the disk before anybody hears of it. */
+static int begin(struct worker *w, struct error *err)
+{
+    worker_feed(w, (struct wcore_event){.kind = WCORE_TICK});
+    if (spool_was_damaged(w->spool))
+        worker_feed(w, (struct wcore_event){.kind = WCORE_SPOOL_DAMAGED});
+    return spool_begun(w->spool, err);
+}
+
+/* With a gap in the spool, keepers may have what we do not know of. The broker would have it run
+ * elsewhere, so it hears from us only when that has ended. */
+static bool wait_until_alone(const struct worker *w)
+{
+    return spool_has_gap(w->spool) && !spool_rebooted(w->spool) && !wcore_is_alone(w->core);
+}
+
 /* ---- The turn's end */
 
 static void keep_fence(struct worker *w)
@@ -373,6 +404,7 @@ static void keep_fence(struct worker *w)
 static void turn_end(struct loop *l, void *arg)
 {
     struct worker *w = arg;
+    struct error err = {0};
     int64_t now = loop_now(l);
     if (w->bell_rang)
         worker_feed_spool(w);
@@ -382,27 +414,20 @@ static void turn_end(struct loop *l, void *arg)
         reread(w);
     if (now >= desired_deadline(w->desired))
         desired_tick(w->desired, now);
-    keep_fence(w);
+    if (w->dialer)
+        keep_fence(w);
+    else if (!wait_until_alone(w) && open_dialer(w, &err) < 0) {
+        log_error("%s", err.text);
+        loop_stop(l, 1);
+    }
     worker_let_go(w);
-    if (w->renew && w->to_broker.taken == w->to_broker.bytes.n) { /* it overtakes nothing */
+    if (w->dialer && w->renew &&
+        w->to_broker.taken == w->to_broker.bytes.n) { /* it overtakes nothing */
         w->renew = false;
         dialer_renew(w->dialer);
     }
     if (w->attest_at && now >= w->attest_at)
         attest_now(w);
-}
-
-static int open_dialer(struct worker *w, struct error *err)
-{
-    struct dialer_calls calls = worker_dialer_calls;
-    calls.self = w;
-    const struct dialer_options o = {.addresses = (const char *const *)w->who.addresses,
-                                     .n_addresses = (unsigned)w->who.n_addresses,
-                                     .broker_key = w->who.broker.transport_key,
-                                     .next_key = w->who.broker_next.transport_key,
-                                     .secret_transport = w->who.key.transport_secret,
-                                     .public_transport = w->who.key.transport.b};
-    return dialer_open(&w->dialer, w->loop, &o, &calls, err);
 }
 
 int worker_run(struct worker *w, struct error *err)
@@ -415,18 +440,20 @@ int worker_run(struct worker *w, struct error *err)
     if (rc == 0)
         rc = loop_add(w->loop, w->watch, EPOLLIN, on_watch, w, err);
     if (rc == 0)
-        rc = open_runner(w, err);
+        rc = begin(w, err);
     if (rc == 0)
+        rc = open_runner(w, err);
+    if (rc == 0 && !wait_until_alone(w))
         rc = open_dialer(w, err);
     if (rc < 0)
         return rc;
     reread(w);
     tidy(w, true);
-    worker_feed(w, (struct wcore_event){.kind = WCORE_TICK});
     loop_on_turn_end(w->loop, turn_end, w);
     loop_timer_set(w->loop, &w->look, "worker.look", 0, on_look, w);
     loop_timer_set(w->loop, &w->tidy, "worker.tidy", loop_now(w->loop) + TIDY_MS, on_tidy, w);
     log_info("server %s, %u slots, %u attempts in the spool", w->who.me.name, w->options.slots,
              wcore_live(w->core));
-    return loop_run(w->loop, err);
+    rc = loop_run(w->loop, err);
+    return rc == 0 ? spool_finish(w->spool, err) : rc;
 }

@@ -53,6 +53,17 @@ static int apply_called(struct bcore *c, uint64_t lsn, const struct r_called *r,
     return 0;
 }
 
+/* Earlier versions did not record it; the server's record of its session has it. */
+static struct id boot_of(const struct r_assigned *r, const struct server *s)
+{
+    struct id boot = {{0}};
+    if (r->boot.n == sizeof boot.b)
+        memcpy(boot.b, r->boot.p, sizeof boot.b);
+    else if (id_eq(r->spool, s->last_spool))
+        boot = s->last_boot;
+    return boot;
+}
+
 static int apply_assigned(struct bcore *c, uint64_t lsn, const struct r_assigned *r,
                           struct error *err)
 {
@@ -68,6 +79,7 @@ static int apply_assigned(struct bcore *c, uint64_t lsn, const struct r_assigned
     run->attempt = (uint32_t)r->attempt;
     a = attempt_new(c, run, r->server);
     a->spool = r->spool;
+    a->boot = boot_of(r, a->server);
     a->job_hash = r->job_hash;
     a->on_lost = (uint8_t)r->on_lost;
     a->lost_after_ms = r->lost_after_ms;

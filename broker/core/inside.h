@@ -51,7 +51,7 @@ struct class;
 /* ---- Attempts: a run at a server */
 struct attempt {
     struct text *server_name;
-    struct id spool;
+    struct id spool, boot; /* as its server's HELLO said; boot zero: not known */
     struct hash job_hash;
     uint64_t lost_after_ms;
     int64_t assigned_at, started_at; /* wall; started_at 0: not yet */
@@ -515,7 +515,8 @@ void leases_look(struct bcore *c);
 void lease_due(struct bcore *c, struct server *s);
 void attempt_silent(struct bcore *c, struct run *r,
                     int64_t since); /* out of contact; lost_after counts from `since` */
-void attempt_lost(struct bcore *c, struct run *r);
+/* on_lost decides. why: a sentence for people; NULL: nothing was heard for lost_after. */
+void attempt_lost(struct bcore *c, struct run *r, const char *why);
 
 /* ---- strays.c */
 /* This peer has an attempt that does not count: tells the peer to end it, or remembers it. */

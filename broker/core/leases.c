@@ -80,7 +80,21 @@ void leases_look(struct bcore *c)
         bcore_timer_set(c, &c->look, TIMER_LOOK, c->now + every);
 }
 
-void attempt_lost(struct bcore *c, struct run *r)
+static void end_lost(struct bcore *c, struct run *r, const char *why)
+{
+    const struct bcore_verdict lost = {DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0};
+    if (why)
+        run_end_by_broker(c, r, lost, "%s", why);
+    else
+        run_end_by_broker(
+            c, r, lost,
+            "nothing was heard from server %s for %llu s%s; whether the job went on there is "
+            "unknown",
+            r->at->server_name->s, (unsigned long long)(r->at->lost_after_ms / 1000),
+            r->cancel ? ", since before it could confirm the cancel" : "");
+}
+
+void attempt_lost(struct bcore *c, struct run *r, const char *why)
 {
     struct server *s = r->at->server;
     /* a cancelled run is not run again */
@@ -90,12 +104,7 @@ void attempt_lost(struct bcore *c, struct run *r)
     c->counts.lost++;
     r->lsn = EMIT(c, lost, .at = c->wall, .run = r->id, .attempt = r->attempt, .then = then);
     if (then == ON_LOST_FAIL) {
-        run_end_by_broker(
-            c, r, (struct bcore_verdict){DELIVERY_CALLED, JOB_LOST, PACKAGE_UNKNOWN, 0},
-            "nothing was heard from server %s for %llu s%s; whether the job went on there is "
-            "unknown",
-            r->at->server_name->s, (unsigned long long)(r->at->lost_after_ms / 1000),
-            r->cancel ? ", since before it could confirm the cancel" : "");
+        end_lost(c, r, why);
         return;
     }
     if (then == ON_LOST_RERUN)

@@ -210,11 +210,12 @@ static void not_counted(struct bcore *c, struct peer_state *p, const struct m_re
         beyond_budget(c, p, m);
 }
 
-/* Its keeper ended it at the fence while its server could not reach the broker: it is lost,
- * whichever noticed first. */
-static bool was_fenced(const struct run *r, const struct d_outcome *o)
+/* Its keeper ended it at the fence while its server could not reach the broker, or its server was
+ * restarted and cannot say how far it came: it is lost, whoever noticed first. */
+static bool says_lost(const struct run *r, const struct d_outcome *o)
 {
-    return o->job == JOB_LOST && r->at->on_lost == ON_LOST_RERUN && !r->cancel;
+    const uint64_t then = r->at->on_lost;
+    return o->job == JOB_LOST && (then == ON_LOST_RERUN || then == ON_LOST_HOLD) && !r->cancel;
 }
 
 void bcore_on_result(struct bcore *c, struct peer_state *p)
@@ -233,9 +234,9 @@ void bcore_on_result(struct bcore *c, struct peer_state *p)
         return;
     }
     r = current(c, s, m.run, m.attempt);
-    if (r && was_fenced(r, &o)) {
+    if (r && says_lost(r, &o)) {
         bcore_timer_clear(c, &r->timer);
-        attempt_lost(c, r);
+        attempt_lost(c, r, NULL);
         not_counted(c, p, &m, true);
     } else if (r) {
         measure(r->at->job, &o);
@@ -270,6 +271,10 @@ void bcore_on_returned(struct bcore *c, struct peer_state *p)
     r = current(c, s, m.run, m.attempt);
     if (!r) {
         stray_over(c, p, m.run, m.attempt);
+        return;
+    }
+    if (r->at->started_at) { /* what has started is not unstarted because its server says so */
+        attempt_silent(c, r, c->now);
         return;
     }
     if (!r->at->recalled)

@@ -275,7 +275,7 @@ void run_timer_due(struct bcore *c, struct run *r)
     const struct class *cl = r->lane->class;
     bool own = r->start_within_ms && !r->started_once;
     if (r->at) {
-        attempt_lost(c, r);
+        attempt_lost(c, r, NULL);
         return;
     }
     if (c->now >= expiry(r)) {

@@ -4,7 +4,12 @@
  * compared with what was handed to that spool. An attempt that is not listed never arrived and goes
  * back to the queue; the worker is told to stop a listed one that no longer counts. Attempts that
  * were handed to another spool of this name are left alone: whether those still run is unknown, so
- * only lost_after ends them. */
+ * only lost_after ends them.
+ *
+ * A spool is not synced, so a power cut takes its end. Therefore, after another boot, an attempt
+ * that is not listed was perhaps begun: it is lost, and its on_lost decides. Nothing of it runs
+ * any more. In the same boot nothing is forgotten, so an attempt that the broker knows to have
+ * started is not one that never arrived, whatever the list says: only lost_after ends it. */
 #include <stdio.h>
 #include <string.h>
 
@@ -316,6 +321,33 @@ static void never_seen(struct bcore *c, struct server *s, struct run *r)
     follow_state(c, r);
 }
 
+static bool is_of_another_boot(const struct attempt *a)
+{
+    return !id_is_zero(a->boot) && !id_eq(a->boot, a->server->boot);
+}
+
+static void perhaps_begun(struct bcore *c, struct run *r)
+{
+    char why[LIMIT_NAME + 200];
+    snprintf(
+        why, sizeof why,
+        "server %s was restarted and does not list this attempt%s; whether the job began there "
+        "is unknown",
+        r->at->server_name->s, r->cancel ? ", which was being cancelled" : "");
+    attempt_lost(c, r, why);
+}
+
+static void not_listed(struct bcore *c, struct server *s, struct run *r)
+{
+    r->at->seen = true; /* it is dealt with, also if it stays */
+    if (is_of_another_boot(r->at))
+        perhaps_begun(c, r);
+    else if (r->at->started_at)
+        attempt_silent(c, r, c->now);
+    else
+        never_seen(c, s, r);
+}
+
 void bcore_on_have_end(struct bcore *c, struct peer_state *p)
 {
     struct server *s = p->server;
@@ -335,7 +367,7 @@ void bcore_on_have_end(struct bcore *c, struct peer_state *p)
             if (!a->seen && id_eq(a->spool, s->spool))
                 break;
         if (a)
-            never_seen(c, s, a->run);
+            not_listed(c, s, a->run);
     } while (a);
     s->ready = true;
     queue_refresh_seats(c, s);

@@ -86,6 +86,118 @@ static void an_attempt_that_never_arrived_goes_back_to_the_queue(void **state)
     assert_int_equal(world_records_of(w, KIND_R_LOST), 0);
 }
 
+static uint64_t hello_after_boot(struct core_world *w, const char *name, uint8_t spool,
+                                 uint8_t boot)
+{
+    static const char *const pools[] = {"etl", NULL};
+    return world_up(w, name, "server", pools,
+                    (struct m_hello){.spool = world_id(spool),
+                                     .boot = world_id(boot),
+                                     .incarnation = world_id(3),
+                                     .slots = WORLD_SLOTS});
+}
+
+static struct id call_with(struct core_world *w, uint64_t anna, const char *key, uint64_t on_lost)
+{
+    struct d_call d = world_call_of(key);
+    d.on_lost = on_lost;
+    return world_call_d(w, anna, d);
+}
+
+static void after_another_boot_what_is_not_listed_was_perhaps_begun(void **state)
+{
+    struct core_world *w = *state;
+    uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
+    struct id fails = call_with(w, anna, "a", ON_LOST_FAIL),
+              listed = call_with(w, anna, "d", ON_LOST_FAIL);
+    struct view_run v;
+    world_down(w, wh1);
+    wh1 = hello_after_boot(w, "wh1", 1, 9);
+    SAY(w, wh1, "wh1", have, .run = listed, .attempt = 1, .state = RUN_HANDED_OVER);
+    SAY(w, wh1, "wh1", have_end, .count = 1);
+    assert_int_equal(world_records_of(w, KIND_R_RETURNED), 0);
+    assert_int_equal(world_state_of(w, fails), RUN_ENDED);
+    view_run(w->core, &listed, &v);
+    assert_int_equal(v.attempt, 1);
+}
+
+static void after_another_boot_on_lost_decides_about_what_is_not_listed(void **state)
+{
+    struct core_world *w = *state;
+    uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
+    struct id again = call_with(w, anna, "b", ON_LOST_RERUN),
+              holds = call_with(w, anna, "c", ON_LOST_HOLD);
+    struct view_run v;
+    world_down(w, wh1);
+    wh1 = hello_after_boot(w, "wh1", 1, 9);
+    SAY(w, wh1, "wh1", have_end, .count = 0);
+    assert_int_equal(world_records_of(w, KIND_R_RETURNED), 0);
+    assert_int_equal(world_state_of(w, holds), RUN_HELD);
+    view_run(w->core, &again, &v);
+    assert_int_equal(v.attempt, 2);
+}
+
+static void after_another_boot_a_cancelled_run_that_is_not_listed_is_lost(void **state)
+{
+    struct core_world *w = *state;
+    uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
+    struct id run = call_with(w, anna, "a", ON_LOST_RERUN);
+    SAY(w, anna, "anna", cancel, .req = 9, .run = run);
+    world_down(w, wh1);
+    wh1 = hello_after_boot(w, "wh1", 1, 9);
+    SAY(w, wh1, "wh1", have_end, .count = 0);
+    assert_int_equal(world_state_of(w, run), RUN_ENDED);
+    assert_int_equal(world_records_of(w, KIND_R_LOST), 1);
+}
+
+static void the_boot_of_the_hand_over_is_known_after_a_restart_of_the_broker(void **state)
+{
+    struct core_world *w = *state;
+    uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
+    struct id run = call_with(w, anna, "a", ON_LOST_FAIL);
+    world_restart(w);
+    wh1 = hello_after_boot(w, "wh1", 1, 9);
+    SAY(w, wh1, "wh1", have_end, .count = 0);
+    assert_int_equal(world_state_of(w, run), RUN_ENDED);
+    assert_int_equal(world_records_of(w, KIND_R_RETURNED), 0);
+}
+
+static void a_started_attempt_is_never_taken_for_returned(void **state)
+{
+    struct core_world *w = *state;
+    uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
+    struct id run = call_with(w, anna, "a", ON_LOST_FAIL),
+              other = call_with(w, anna, "b", ON_LOST_FAIL);
+    SAY(w, wh1, "wh1", started, .run = run, .attempt = 1, .step = span_str("s"));
+    SAY(w, wh1, "wh1", started, .run = other, .attempt = 1, .step = span_str("s"));
+    SAY(w, wh1, "wh1", returned, .run = other, .attempt = 1, .reason = span_str("no"));
+    assert_int_equal(world_state_of(w, other), RUN_OUT_OF_CONTACT);
+    world_down(w, wh1);
+    wh1 = hello_after_boot(w, "wh1", 1, 1); /* the same boot, and the list lacks it */
+    SAY(w, wh1, "wh1", have_end, .count = 0);
+    assert_int_equal(world_records_of(w, KIND_R_RETURNED), 0);
+    assert_int_equal(world_state_of(w, run), RUN_OUT_OF_CONTACT);
+    world_pass(w, 400000);
+    assert_int_equal(world_state_of(w, run), RUN_ENDED);
+    assert_int_equal(world_records_of(w, KIND_R_LOST), 2);
+}
+
+static void a_person_decides_about_a_held_run_whose_server_says_lost(void **state)
+{
+    struct core_world *w = *state;
+    uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
+    struct id run = call_with(w, anna, "a", ON_LOST_HOLD);
+    struct buf outcome = {0};
+    d_outcome_encode(&(struct d_outcome){.delivery = DELIVERY_CALLED,
+                                         .job = JOB_LOST,
+                                         .package = PACKAGE_UNKNOWN,
+                                         .status = STATUS_LOST},
+                     &outcome);
+    SAY(w, wh1, "wh1", result, .run = run, .attempt = 1, .outcome = buf_span(&outcome));
+    assert_int_equal(world_state_of(w, run), RUN_HELD);
+    buf_free(&outcome);
+}
+
 static void lost_attempts_are_ended_except_the_last_of_a_held_run(void **state)
 {
     struct core_world *w = *state;
@@ -515,6 +627,12 @@ int main(void)
         in_world(another_spool_under_a_live_name_is_refused_with_the_address),
         in_world(the_same_spool_supersedes_its_older_session),
         in_world(an_attempt_that_never_arrived_goes_back_to_the_queue),
+        in_world(after_another_boot_on_lost_decides_about_what_is_not_listed),
+        in_world(after_another_boot_what_is_not_listed_was_perhaps_begun),
+        in_world(after_another_boot_a_cancelled_run_that_is_not_listed_is_lost),
+        in_world(the_boot_of_the_hand_over_is_known_after_a_restart_of_the_broker),
+        in_world(a_started_attempt_is_never_taken_for_returned),
+        in_world(a_person_decides_about_a_held_run_whose_server_says_lost),
         in_world(lost_attempts_are_ended_except_the_last_of_a_held_run),
         in_world(a_worker_is_told_to_stop_attempts_that_no_longer_count),
         in_world(an_ended_attempt_is_left_alone_until_its_result_comes),

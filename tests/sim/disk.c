@@ -394,6 +394,23 @@ void disk_spool_add(struct spool_sim *s, unsigned file, struct span entry)
     buf_add(&s->file[file], entry.p, entry.n);
 }
 
+void disk_spool_sync(struct spool_sim *s, unsigned file)
+{
+    s->synced[file] = s->file[file].n;
+}
+
+void disk_spool_cut(struct spool_sim *s, struct world *w)
+{
+    struct span entry;
+    for (unsigned f = 0; f < SPOOL_FILES; f++) {
+        size_t at = s->synced[f];
+        while (world_chance(w, 800) && disk_spool_next(s, f, &at, &entry))
+            ;
+        s->file[f].n = at;
+        disk_spool_sync(s, f);
+    }
+}
+
 bool disk_spool_next(const struct spool_sim *s, unsigned file, size_t *at, struct span *ret_entry)
 {
     uint64_t kind;
@@ -458,5 +475,6 @@ void disk_spool_tidy(struct spool_sim *s, spool_knows *knows, void *self)
         buf_free(&s->file[f]);
         s->file[f] = left;
         s->read_to[f] = left.n;
+        disk_spool_sync(s, f);
     }
 }

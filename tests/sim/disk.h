@@ -62,9 +62,13 @@ enum { SPOOL_WORKER, SPOOL_RUNNER, SPOOL_KEEPERS, SPOOL_FILES = SPOOL_KEEPERS + 
 struct spool_sim {
     struct buf file[SPOOL_FILES];
     size_t read_to[SPOOL_FILES]; /* by the living worker; worker.log: written by it */
+    size_t synced[SPOOL_FILES];  /* a power cut may take what is behind it */
 };
 void disk_spool_free(struct spool_sim *s);
 void disk_spool_add(struct spool_sim *s, unsigned file, struct span entry);
+void disk_spool_sync(struct spool_sim *s, unsigned file);
+/* A power cut: of each file the end is lost, from some entry behind what is synced on. */
+void disk_spool_cut(struct spool_sim *s, struct world *w);
 /* Reads the entry at *at and moves *at behind it. False: the end of the file. */
 bool disk_spool_next(const struct spool_sim *s, unsigned file, size_t *at, struct span *ret_entry);
 /* Rewrites all files without entries of attempts that `knows` denies. */

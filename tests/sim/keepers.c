@@ -160,6 +160,8 @@ void keepers_detach(struct keepers *k)
 static void write_entry(struct keepers *k, unsigned file, struct span entry)
 {
     disk_spool_add(k->h.spool, file, entry);
+    if (world_chance(k->w, 60))
+        disk_spool_sync(k->h.spool, file);
     if (world_chance(k->w, 50))
         world_met(k->w, FAULT_BELL_LOST);
     else

@@ -68,6 +68,7 @@ void laws_free(struct laws **pl)
     HASH_ITER (hh, l->tried, a, next_a) {
         HASH_DEL(l->tried, a);
         buf_free(&a->finished);
+        buf_free(&a->finished_before);
         mem_free(&a->children);
         mem_free(&a);
     }

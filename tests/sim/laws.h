@@ -37,9 +37,11 @@
     X(NOT_AGAIN_UNASKED, 4, \
       "a new attempt follows only an unstarted one, or when on_lost or an operator says so") \
     X(LOST_AS_ASKED, 4, \
-      "an attempt is lost only after lost_after of silence, and on_lost decides what follows") \
+      "an attempt is lost only after lost_after of silence, or when its server's power was cut, " \
+      "and on_lost decides what follows") \
     X(RETURNED_NEVER_RAN, 4, \
-      "an attempt that was returned to the queue has executed nothing and never will") \
+      "an attempt that was returned to the queue has neither started nor executed anything, and " \
+      "never will") \
     X(REPLAY_IS_STATE, 5, "replaying the journal, whole or folded, gives the broker's state") \
     X(SPOOL_IS_STATE, 5, "replaying the spool gives the worker's state") \
     X(SLOTS, 8, \
@@ -126,6 +128,10 @@ void laws_broker_begins(struct laws *l, const struct bcore *c);
 void laws_listens(struct laws *l, int64_t since);
 /* the broker takes a message from this worker */
 void laws_heard(struct laws *l, const char *server, struct id spool);
+void laws_rebooted(struct laws *l, const char *server, struct id spool); /* in good order */
+/* The server's power is cut: nothing of it runs, its spool has lost entries, and HELLO says this
+ * boot from now on. */
+void laws_power_cut(struct laws *l, const char *server, struct id spool, struct id boot);
 /* the broker's core emits a record */
 void laws_decides(struct laws *l, struct span record);
 void laws_digests(struct laws *l, enum law law, const char *what, const struct hash *is,

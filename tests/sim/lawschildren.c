@@ -113,9 +113,13 @@ void laws_child_vanished(struct laws *l, struct id run, uint64_t attempt, struct
 }
 
 /* Does the outcome tell the truth about this try? */
-static bool is_true(const struct tried *a, const struct d_step_outcome *o)
+static bool is_true(struct laws *l, const struct tried *a, const struct d_step_outcome *o)
 {
     const struct child_fact *c = child_find(a, o->name, o->try_no);
+    if (o->package == PACKAGE_UNKNOWN && lawstime_was_cut(l, a))
+        return true;
+    if (!c && o->package == PACKAGE_UNKNOWN && lawstime_was_rebooted(l, a))
+        return true;
     if (!c)
         return o->package == PACKAGE_NOT_EXECUTED || o->package == PACKAGE_CANCELLED ||
                o->code != REFUSAL_NONE;
@@ -129,7 +133,11 @@ void laws_finished(struct laws *l, struct id run, uint64_t attempt, struct span 
     struct d_step_outcome s;
     struct span item;
     unsigned succeeded = 0;
-    if (a->is_finished) {
+    if (a->is_finished && lawstime_was_cut(l, a)) { /* that entry is lost */
+        buf_free(&a->finished_before);
+        a->finished_before = a->finished;
+        a->finished = (struct buf){0};
+    } else if (a->is_finished) {
         law_break(l, LAW_ONE_RESULT, "run %s: attempt %" PRIu64 " finishes twice",
                   world_short_id(run), attempt);
         return;
@@ -141,7 +149,7 @@ void laws_finished(struct laws *l, struct id run, uint64_t attempt, struct span 
         return;
     }
     for (struct wire_iter it = wire_iter(&o.steps); wire_next(&it, &item);) {
-        if (d_step_outcome_decode(item, &s, NULL) < 0 || !is_true(a, &s))
+        if (d_step_outcome_decode(item, &s, NULL) < 0 || !is_true(l, a, &s))
             law_break(l, LAW_OUTCOME_IS_TRUE,
                       "run %s: attempt %" PRIu64 " reports try %" PRIu64 " of step " SPAN_FMT
                       " as %s, which is not what happened",

@@ -49,14 +49,14 @@ struct tried_key {
 struct tried {
     struct tried_key key;
     char server[LIMIT_NAME + 1];
-    struct id spool;
+    struct id spool, boot;
     struct hash job;
     enum on_lost on_lost;
-    bool assigned, returned, is_finished;
+    bool assigned, returned, is_finished, started;
     uint64_t lost_after_ms;
-    int64_t stop_heard;   /* 0: not */
-    uint64_t evidence_in; /* the broker's process that recorded it */
-    struct buf finished;
+    int64_t stop_heard;                   /* 0: not */
+    uint64_t evidence_in;                 /* the broker's process that recorded it */
+    struct buf finished, finished_before; /* before: a power cut took that entry */
     struct child_fact *children;
     unsigned n_children, live;
     UT_hash_handle hh;
@@ -132,6 +132,8 @@ struct server_fact {
     char name[LIMIT_NAME + 1];
     struct id spool;        /* zero: covers all, for `reached` */
     int64_t heard, reached; /* true time; see laws_heard, laws_reached */
+    struct id boot;         /* since the last power cut; zero: there was none */
+    bool rebooted;
 };
 
 struct wait_fact { /* the first waiting run of a principal, and another that is served */
@@ -175,6 +177,10 @@ struct tried *tried_find(const struct laws *l, struct id run, uint64_t attempt);
 /* It is made, if there is none yet. */
 struct tried *tried_get(struct laws *l, struct id run, uint64_t attempt);
 /* it ends now */
+/* Was its server ever started anew? Then nobody can tell whether a step that waited there began. */
+bool lawstime_was_rebooted(struct laws *l, const struct tried *a);
+/* Was its server's power cut since the attempt was handed over? */
+bool lawstime_was_cut(struct laws *l, const struct tried *a);
 void lawstime_judge_stopped(struct laws *l, const struct tried *a, const struct child_fact *c);
 void laws_forget_views(struct laws *l);
 

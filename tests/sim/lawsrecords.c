@@ -121,6 +121,8 @@ static void saw_assigned(struct laws *l, struct fact *f, const struct r_assigned
     a->on_lost = (enum on_lost)r->on_lost;
     a->lost_after_ms = r->lost_after_ms;
     a->spool = r->spool;
+    if (r->boot.n == sizeof a->boot.b)
+        memcpy(a->boot.b, r->boot.p, sizeof a->boot.b);
     a->job = r->job_hash;
     span_copy_str(r->server, a->server, sizeof a->server);
     judge_concurrency(l, r, job);
@@ -136,10 +138,10 @@ static void saw_returned(struct laws *l, struct fact *f, const struct r_returned
     f->again = true;
     f->live = false;
     world_met(l->w, FAULT_RETURNED);
-    if (a->n_children)
+    if (a->n_children || a->started)
         law_break(l, LAW_RETURNED_NEVER_RAN,
-                  "run %s: attempt %" PRIu64 " goes back to the queue but has run",
-                  world_short_id(f->run), r->attempt);
+                  "run %s: attempt %" PRIu64 " goes back to the queue but has %s",
+                  world_short_id(f->run), r->attempt, a->n_children ? "run" : "started");
 }
 
 static void saw_lost(struct laws *l, struct fact *f, const struct r_lost *r)
@@ -183,15 +185,16 @@ static void saw_ended(struct laws *l, struct fact *f, const struct r_ended *r)
     if (!r->reported)
         return;
     if (r->attempt != f->attempt || !a || !a->is_finished ||
-        !span_eq(buf_span(&a->finished), r->outcome))
+        (!span_eq(buf_span(&a->finished), r->outcome) &&
+         !span_eq(buf_span(&a->finished_before), r->outcome)))
         law_break(l, LAW_COUNTED_IS_REPORTED,
                   "run %s: the outcome counted for attempt %" PRIu64
                   " is not what its server %s reported",
                   world_short_id(f->run), r->attempt, a ? a->server : "?");
-    else if (a->on_lost == ON_LOST_RERUN && !f->cancelled &&
+    else if ((a->on_lost == ON_LOST_RERUN || a->on_lost == ON_LOST_HOLD) && !f->cancelled &&
              d_outcome_decode(r->outcome, &o, NULL) == 0 && o.job == JOB_LOST)
         law_break(l, LAW_LOST_AS_ASKED,
-                  "run %s: the fence ended its attempt, and that counts as its end",
+                  "run %s: its server says that its attempt is lost, and that counts as its end",
                   world_short_id(f->run));
 }
 
@@ -233,6 +236,7 @@ static void saw_of_run(struct laws *l, const struct journal_record *j, struct fa
     case KIND_R_STARTED:
         moved(l, f, RUN_EV_START);
         f->started = true;
+        tried_get(l, j->run, f->attempt)->started = true;
         break;
     case KIND_R_RETURNED:
         if (r_returned_decode(j->body, &r.returned, NULL) == 0)

@@ -36,6 +36,28 @@ void laws_heard(struct laws *l, const char *server, struct id spool)
     server_fact(l, span_str(server), spool)->heard = l->w->now;
 }
 
+void laws_rebooted(struct laws *l, const char *server, struct id spool)
+{
+    server_fact(l, span_str(server), spool)->rebooted = true;
+}
+
+bool lawstime_was_rebooted(struct laws *l, const struct tried *a)
+{
+    return server_fact(l, span_str(a->server), a->spool)->rebooted;
+}
+
+void laws_power_cut(struct laws *l, const char *server, struct id spool, struct id boot)
+{
+    laws_rebooted(l, server, spool);
+    server_fact(l, span_str(server), spool)->boot = boot;
+}
+
+bool lawstime_was_cut(struct laws *l, const struct tried *a)
+{
+    const struct id boot = server_fact(l, span_str(a->server), a->spool)->boot;
+    return !id_is_zero(boot) && !id_eq(boot, a->boot);
+}
+
 /* Its own keeper ended it at the fence, and its worker reports that. */
 static bool says_fenced(const struct tried *a)
 {
@@ -53,7 +75,7 @@ void laws_decides(struct laws *l, struct span record)
         r_lost_decode(record, &r, NULL) < 0)
         return;
     const struct tried *a = tried_find(l, r.run, r.attempt);
-    if (!a || !a->assigned || says_fenced(a))
+    if (!a || !a->assigned || says_fenced(a) || lawstime_was_cut(l, a))
         return;
     const struct server_fact *s = server_fact(l, span_str(a->server), a->spool);
     int64_t since = s->heard > l->listens ? s->heard : l->listens;

@@ -51,11 +51,23 @@ void workernode_reboot(struct workernode *s, bool new_spool, int64_t for_us)
     world_at(s->w, &s->runner_back, s->w->now + for_us, NULL, runner_back, s);
     workernode_die(s, false);
     keepers_power_off(s->keepers);
-    world_random_bytes(s->w, &s->boot, sizeof s->boot);
+    s->rebooted = true;
+    laws_rebooted(s->laws, s->name, s->spool_id);
     s->fence = 0; /* it was a time of the last boot */
     world_clock_boot(s->w, &s->clock);
+    if (!new_spool && world_chance(s->w, 600)) {
+        world_met(s->w, FAULT_POWER_CUT);
+        TRACE(s->w, s->name, "its power is cut");
+        disk_spool_cut(&s->spool, s->w);
+        s->gap = true;
+        world_random_bytes(s->w, &s->boot, sizeof s->boot);
+        laws_power_cut(s->laws, s->name, s->spool_id, s->boot);
+    }
+    for (unsigned f = 0; f < SPOOL_FILES; f++)
+        disk_spool_sync(&s->spool, f);
     if (!new_spool)
         return;
+    world_random_bytes(s->w, &s->boot, sizeof s->boot);
     world_random_bytes(s->w, &s->spool_id, sizeof s->spool_id);
     disk_spool_free(&s->spool);
 }

@@ -22,7 +22,9 @@ struct workernode {
     struct spool_sim spool;
     struct keepers *keepers;
     struct serverjobs *jobs;
-    struct id spool_id, boot;
+    struct id spool_id;
+    struct id boot;         /* as HELLO says it: another one once the spool may have lost entries */
+    bool rebooted, gap;     /* since the worker last began */
     int64_t fence, renewed; /* renewed: what the WELCOME renewed, which the fence does not count */
     bool die_in_step, linked;
     struct event tick, poll, bell, come_back, runner_back, link;

@@ -4,8 +4,9 @@
 #include "common/mem.h"
 
 enum {
-    POLL_US = 500000,     /* the shell reads the spool this often without a bell */
-    RUNNER_RETRY_MS = 200 /* between two looks for the runner */
+    POLL_US = 500000,      /* the shell reads the spool this often without a bell */
+    RUNNER_RETRY_MS = 200, /* between two looks for the runner */
+    SYNC_CHANCE = 60       /* per mille of the entries with which the kernel writes the file */
 };
 
 static void turn_end(void *self);
@@ -29,6 +30,8 @@ static void to_spool(struct workernode *s, struct span entry)
         laws_finished(s->laws, f.run, f.attempt, f.outcome);
     trace_message(s, "spool", entry);
     disk_spool_add(&s->spool, SPOOL_WORKER, entry);
+    if (world_chance(s->w, SYNC_CHANCE))
+        disk_spool_sync(&s->spool, SPOOL_WORKER);
     s->spool.read_to[SPOOL_WORKER] = s->spool.file[SPOOL_WORKER].n;
 }
 
@@ -281,7 +284,9 @@ static struct wcore *core_new(struct workernode *s)
     struct wcore_config c = {.slots = s->options.slots,
                              .ahead = s->options.ahead,
                              .spool = s->spool_id,
-                             .boot = s->boot};
+                             .boot = s->boot,
+                             .rebooted = s->rebooted,
+                             .gap = s->gap};
     snprintf(c.server, sizeof c.server, "%s", s->name);
     return wcore_new(&c);
 }
@@ -320,6 +325,12 @@ static void start(struct workernode *s)
         disk_spool_tidy(&s->spool, knows, s->core);
     }
     TRACE(s->w, s->name, "the worker starts with %u attempts", wcore_live(s->core));
+    feed(s, (struct wcore_event){.kind = WCORE_TICK});
+    if (!s->core)
+        return;
+    /* what it has made of a gap is on the disk before a broker hears of it */
+    disk_spool_sync(&s->spool, SPOOL_WORKER);
+    s->rebooted = s->gap = false;
     peerline_start(s->line);
     world_at(s->w, &s->poll, s->w->now + world_between(s->w, 0, POLL_US), &s->process, on_poll, s);
     world_at(s->w, &s->link, s->w->now + world_between(s->w, 0, MS(100)), &s->process, on_link, s);

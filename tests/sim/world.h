@@ -58,6 +58,7 @@ struct clock_sim {
     X(RUNNER_CRASH, "runner crash") \
     X(KEEPER_KILL, "keeper killed") \
     X(REBOOT, "server rebooted") \
+    X(POWER_CUT, "power cut at a server") \
     X(REINSTALL, "server reinstalled") \
     X(SECOND_WORKER, "second worker under the name") \
     X(CALLER_CRASH, "caller crash") \

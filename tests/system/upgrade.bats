@@ -42,13 +42,19 @@ work_in_flight() {
     runs= followers=
     parked=$(call package:child etl9 "dir=$demo" n=9)
     for n in 1 2 3 4 5; do
-        lbsubmit --package child --pool etl --key "key$n" -p "dir=$demo" -p "n=$n" \
+        lbsubmit --package child --pool etl --key "${keys:-key}$n" -p "dir=$demo" -p "n=$n" \
             >"$demo/follower$n" 2>&1 3>&- &
         followers="$followers $!"
-        await "call $n is accepted" has_key "key$n"
-        runs="$runs $(run_of "key$n")"
+        await "call $n is accepted" has_key "${keys:-key}$n"
+        runs="$runs $(run_of "${keys:-key}$n")"
     done
     await "three children run" sh -c "[ \$(grep -c begin '$demo/witness') = 3 ]"
+}
+
+# The same once more, under other keys.
+work_in_flight_again() {
+    local keys=again
+    work_in_flight
 }
 
 run_of() { # run_of KEY: of a run that has not ended
@@ -145,6 +151,35 @@ true'
     [[ "$output" == *"not signed"* ]]
     echo 'unsigned_results: accept' >>"$demo/admin/etc/client.yaml"
     lbsubmit --package child --pool etl -p "dir=$demo" -p n=8
+}
+
+exchange_runner() { # the worker that runs starts the one of its own release
+    local was
+    was=$(runner_pid etl1)
+    kill -9 "$was"
+    await "another runner is there" sh -c "
+        [ \"\$(head -n 1 '$demo/etl1/run/runner.lock' | tr -cd 0-9)\" != '$was' ]"
+}
+
+@test "worker, runner and keepers of two releases work together, and no child is lost" {
+    old_cluster
+    work_in_flight
+    today
+    exchange_server etl1 # today's worker, the earlier runner and its keepers
+    await "it is up" is_version etl1 "$(lbctl --version | sed 's/.* //')"
+    lbctl servers etl1 --json | jq -e '.facts.runner == "up"'
+    exchange_runner # today's runner, the earlier keepers
+    all_well
+    # and back: children of today's keepers
+    rm "$demo/go"
+    : >"$demo/witness"
+    lbctl cancel "$parked" --reason "that was it"
+    before # an earlier broker keeps no signatures, which today's clients want
+    work_in_flight_again
+    exchange_server etl1 # the earlier worker, today's runner
+    await "the earlier worker is back" is_version etl1 0.1.0
+    exchange_runner # the earlier runner, today's keepers
+    all_well
 }
 
 @test "the way back: an earlier broker refuses today's store, and takes the backup of before" {

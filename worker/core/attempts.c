@@ -175,19 +175,39 @@ static int apply_taken(struct wcore *c, const struct s_taken *s, struct error *e
     return 0;
 }
 
-static int apply_stepped(struct wcore *c, const struct s_stepped *s)
+/* The try, added if it is missing; NULL: this attempt cannot have it. */
+static struct wtry *add_try(struct wcore *c, struct wattempt *a, struct span step, uint64_t try_no,
+                            int64_t at)
 {
-    struct wattempt *a = attempt_find(c, s->run, s->attempt);
-    int step = a && a->state == ATTEMPT_LIVE ? wjob_step(a->job, s->step) : -1;
-    if (step < 0 || attempt_try(a, s->step, s->try_no))
-        return 0;
+    int i = a && a->state == ATTEMPT_LIVE ? wjob_step(a->job, step) : -1;
+    struct wtry *t = i < 0 ? NULL : attempt_try(a, step, try_no);
+    if (i < 0 || t)
+        return t;
     if (a->n_tries == a->cap_tries) {
         a->cap_tries = a->cap_tries ? a->cap_tries * 2 : 2;
         a->tries = mem_realloc(a->tries, a->cap_tries, sizeof *a->tries);
     }
-    a->tries[a->n_tries++] =
-        (struct wtry){.step = (unsigned)step, .try_no = s->try_no, .asked_at = s->at};
+    t = &a->tries[a->n_tries++];
+    *t = (struct wtry){.step = (unsigned)i, .try_no = try_no, .asked_at = at};
     c->open++;
+    return t;
+}
+
+/* What was launched or has ended was asked for: where that entry is lost, this one stands for
+ * it. */
+static struct wtry *patch_try(struct wcore *c, struct wattempt *a, struct span step,
+                              uint64_t try_no, int64_t at)
+{
+    const unsigned had = a ? a->n_tries : 0;
+    struct wtry *t = add_try(c, a, step, try_no, at);
+    if (t && a->n_tries > had)
+        a->patched = true;
+    return t;
+}
+
+static int apply_stepped(struct wcore *c, const struct s_stepped *s)
+{
+    add_try(c, attempt_find(c, s->run, s->attempt), s->step, s->try_no, s->at);
     return 0;
 }
 
@@ -198,7 +218,7 @@ static int apply_ended(struct wcore *c, const struct s_ended *s, struct error *e
     if (rc < 0)
         return rc;
     struct wattempt *a = attempt_find(c, s->run, s->attempt);
-    struct wtry *t = a ? attempt_try(a, o.name, o.try_no) : NULL;
+    struct wtry *t = patch_try(c, a, o.name, o.try_no, o.started_at);
     if (!t || t->ended)
         return 0;
     t->ended = true;
@@ -210,7 +230,7 @@ static int apply_ended(struct wcore *c, const struct s_ended *s, struct error *e
 static int apply_launched(struct wcore *c, const struct s_launched *s)
 {
     struct wattempt *a = attempt_find(c, s->run, s->attempt);
-    struct wtry *t = a ? attempt_try(a, s->step, s->try_no) : NULL;
+    struct wtry *t = patch_try(c, a, s->step, s->try_no, s->at);
     if (t && !t->launched) {
         t->launched = true;
         t->launched_at = s->at;

@@ -277,6 +277,7 @@ static void on_spool(struct wcore *c, struct span entry)
             s_ended_decode(entry, &e, &err) == 0 ? attempt_find(c, e.run, e.attempt) : NULL;
         if (a)
             slots_go(c, a);
+        slots_stranger_ended(c, &e);
     }
 }
 
@@ -339,11 +340,18 @@ void wcore_free(struct wcore **pc)
     if (!c)
         return;
     attempts_free(c);
+    mem_free(&c->strangers);
     heap_free(&c->retries);
     heap_free(&c->timers);
     heap_free(&c->says);
     buf_free(&c->scratch);
     mem_free(pc);
+}
+
+void wcore_set_gap(struct wcore *c, bool rebooted, bool gap)
+{
+    c->config.rebooted = rebooted;
+    c->config.gap = gap;
 }
 
 int wcore_replay(struct wcore *c, struct span entry, struct error *err)
@@ -359,7 +367,7 @@ static void begin(struct wcore *c)
     HASH_ITER (hh, c->runs, r, next) {
         struct wattempt *a;
         DL_FOREACH2 (r->attempts, a, a_next)
-            slots_go(c, a);
+            slots_resume(c, a);
     }
 }
 
@@ -402,6 +410,9 @@ void wcore_step(struct wcore *c, const struct wcore_event *ev, struct wcore_out 
     case WCORE_RUNNER_DOWN:
         c->runner = false;
         break;
+    case WCORE_SPOOL_DAMAGED:
+        slots_doubt(c);
+        break;
     case WCORE_JOB:
         on_job(c);
         break;
@@ -438,6 +449,11 @@ bool wcore_holds_fence(const struct wcore *c)
         }
     }
     return false;
+}
+
+bool wcore_is_alone(const struct wcore *c)
+{
+    return c->runner && c->n_strangers == 0;
 }
 
 bool wcore_knows(const struct wcore *c, struct id run, uint64_t attempt)

@@ -1,14 +1,19 @@
-/* core.h - what the worker of one server decides: attempts, slots, the steps of jobs, the
- * outbox. Pure, like broker/core.
+/* core.h - what the worker of one server decides: attempts, slots, the steps of jobs, the outbox.
+ * Pure, like broker/core.
  *
  * The spool is the durable state: the worker's own entries (TAKEN, STEPPED, STOPPED, FINISHED,
  * GIVEN_BACK, RECORDED, and ENDED for a step that no keeper will ever report) and the keepers'
  * (LAUNCHED, ENDED; OUTPUT and PROGRESS pass through the shell). A new process replays them all
- * (wcore_replay), hears from the runner what each keeper holds (KEPT ... KEPT_END), and goes on.
- * A step that was asked for but is in no spool and with no keeper is asked for again. A step
- * that was launched, has not ended and is with no keeper is `unknown`. How far an attempt is in
- * its job is never stored: it follows from the steps that were asked for and how they ended
- * (steps.c), so the order in which the files are replayed does not matter.
+ * (wcore_replay), hears from the runner what each keeper holds (KEPT ... KEPT_END), and goes on. A
+ * step that was asked for but is in no spool and with no keeper is asked for again. A step that was
+ * launched, has not ended and is with no keeper is `unknown`. How far an attempt is in its job is
+ * never stored: it follows from the steps that were asked for and how they ended (steps.c), so the
+ * order in which the files are replayed does not matter.
+ *
+ * After another boot, or if the spool has lost entries (config.gap), an attempt of which more may
+ * have happened than the spool says is not gone on with: it ends as `unknown`, or as `lost` where
+ * on_lost allows a person or the broker to decide otherwise. Nothing of it is started a second
+ * time.
  *
  * The shell owes the core one order: before it hands over KEPT or KEPT_END, it hands over
  * everything that the keepers' spool files held at that moment. Otherwise "launched, not ended,
@@ -27,6 +32,10 @@ struct wcore_config {
     unsigned slots;
     unsigned ahead; /* steps asked for beyond `slots`: the runner starts them without us */
     struct id spool, boot, incarnation;
+    /* the machine has been started anew since the spool was last written: no step of it runs */
+    bool rebooted;
+    /* the spool may lack entries: what it does not say may have happened all the same */
+    bool gap;
 };
 
 enum wcore_event_kind {
@@ -41,6 +50,8 @@ enum wcore_event_kind {
     WCORE_KEPT,
     WCORE_KEPT_END,
     WCORE_RUNNER_DOWN,
+    /* a file of keepers or runner was damaged: what is open may have ended without our knowledge */
+    WCORE_SPOOL_DAMAGED,
     /* message: d_job of the attempt (run, attempt) that WCORE_FX_FIND_JOB asked for; empty: it is
      * not here, and `text` says why */
     WCORE_JOB,
@@ -86,6 +97,8 @@ void wcore_out_free(struct wcore_out *out);
 
 struct wcore *wcore_new(const struct wcore_config *config);
 void wcore_free(struct wcore **c);
+/* After the replay: what is known of the spool by then. Before the first step. */
+void wcore_set_gap(struct wcore *c, bool rebooted, bool gap);
 /* Before the first step: each entry of worker.log, then the keepers'. -EPROTO: it cannot be one. */
 int wcore_replay(struct wcore *c, struct span spool_entry, struct error *err);
 /* Takes one event; *out has its effects, in order, until the next call. */
@@ -101,6 +114,10 @@ bool wcore_full(const struct wcore *c);
  * asked for but has neither been launched nor ended. The step may wait at a keeper for the fence to
  * move on, and would start before the halt arrives, which may take until there is a runner. */
 bool wcore_holds_fence(const struct wcore *c);
+/* True once the runner has listed what it holds and nothing of it is unknown to us: such steps are
+ * halted. Until then a worker whose spool has a gap says nothing to a broker, which might have what
+ * still runs here run elsewhere. */
+bool wcore_is_alone(const struct wcore *c);
 /* True if the core still needs the entries of this attempt; the shell drops all others. */
 bool wcore_knows(const struct wcore *c, struct id run, uint64_t attempt);
 /* The hash of its signed call's body, which a signed result names (trust/result.h). False: the core

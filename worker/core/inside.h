@@ -45,7 +45,8 @@ struct wtry {
     struct d_step_outcome o;
     /* not durable */
     bool kept, halted;
-    bool handled; /* its failure led to a goto; set by steps_fold, like the two below */
+    bool doubtful; /* it may have begun or ended though the spool does not say so */
+    bool handled;  /* its failure led to a goto; set by steps_fold, like the two below */
     enum step_action action;
     unsigned target;
 };
@@ -69,6 +70,7 @@ struct wattempt {
     struct wtry *tries; /* in the order of their STEPPED */
     unsigned n_tries, cap_tries;
     bool stopped, force;
+    bool patched; /* an entry of ours is lost: a keeper's shows a try that we have not asked for */
     enum job_outcome stopped_as;
     struct buf stopped_why;
     struct buf outcome; /* d_outcome once finished */
@@ -94,6 +96,11 @@ struct wrun {
     UT_hash_handle hh;
 };
 
+struct wstranger {
+    struct id run;
+    uint64_t attempt, try_no;
+};
+
 struct wcore {
     struct wcore_config config;
     struct wrun *runs;
@@ -110,6 +117,8 @@ struct wcore {
     uint64_t tie;
     uint64_t lost_after_ms; /* the cluster's, as the last WELCOME said */
     bool begun, up, runner;
+    struct wstranger *strangers; /* steps that keepers hold and we do not know */
+    unsigned n_strangers;
     /* only during wcore_step */
     const struct wcore_event *ev;
     struct wcore_out *out;
@@ -167,6 +176,7 @@ struct machine {
     enum job_outcome verdict; /* once decided */
     /* the runner refused the call before anything was launched; else REFUSAL_NONE */
     enum refusal refused;
+    bool torn;           /* more may have happened than we know */
     struct span message; /* of the step that decided */
     const char *text;    /* the machine's own, when no step did */
 };
@@ -188,6 +198,12 @@ void slots_stop(struct wcore *c, struct wattempt *a, enum job_outcome as, bool f
 void slots_runner_up(struct wcore *c);
 void slots_kept(struct wcore *c, const struct s_kept *k);
 void slots_kept_end(struct wcore *c);
+/* An S_ENDED of a step that we do not know. */
+void slots_stranger_ended(struct wcore *c, const struct s_ended *e);
+/* After a gap in the spool, for an attempt that was ours before: ends it if more of it may have
+ * happened than we know; else it goes on. */
+void slots_resume(struct wcore *c, struct wattempt *a);
+void slots_doubt(struct wcore *c); /* what is open may have ended without our knowledge */
 
 /* ---- outcome.c */
 void outcome_of_attempt(struct wcore *c, struct wattempt *a, const struct machine *m,

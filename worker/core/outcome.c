@@ -122,6 +122,8 @@ void outcome_of_attempt(struct wcore *c, struct wattempt *a, const struct machin
             o.package = package_outcome_fold((enum package_outcome)o.package,
                                              (enum package_outcome)t->o.package);
     }
+    if (m->torn)
+        o.package = package_outcome_fold((enum package_outcome)o.package, PACKAGE_UNKNOWN);
     uint32_t count = add_tries(a, &items);
     o.steps = wire_list_from(&items, count);
     o.outputs = merge_outputs(a, &outputs);

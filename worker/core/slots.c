@@ -180,6 +180,7 @@ void slots_stop(struct wcore *c, struct wattempt *a, enum job_outcome as, bool f
 void slots_runner_up(struct wcore *c)
 {
     c->runner = false;
+    c->n_strangers = 0;
     for (struct wrun *r = c->runs; r; r = r->hh.next) {
         struct wattempt *a;
         DL_FOREACH2 (r->attempts, a, a_next)
@@ -189,8 +190,8 @@ void slots_runner_up(struct wcore *c)
 }
 
 /* No keeper will ever report this step, so we write its outcome. */
-static void end_step(struct wcore *c, struct wattempt *a, struct wtry *t,
-                     enum package_outcome package, const char *why)
+static void write_end(struct wcore *c, struct wattempt *a, struct wtry *t,
+                      enum package_outcome package, const char *why)
 {
     const struct d_step *step = &a->job->steps[t->step];
     struct buf bytes = {0};
@@ -207,6 +208,12 @@ static void end_step(struct wcore *c, struct wattempt *a, struct wtry *t,
     d_step_outcome_encode(&o, &bytes);
     SPOOL(c, a, s_ended, .run = a->run->id, .attempt = a->attempt, .outcome = buf_span(&bytes));
     buf_free(&bytes);
+}
+
+static void end_step(struct wcore *c, struct wattempt *a, struct wtry *t,
+                     enum package_outcome package, const char *why)
+{
+    write_end(c, a, t, package, why);
     slots_go(c, a);
 }
 
@@ -215,10 +222,35 @@ static void not_kept(struct wcore *c, struct wattempt *a, struct wtry *t)
     if (t->launched)
         end_step(c, a, t, PACKAGE_UNKNOWN,
                  "the keeper of this step died without saying how the step ended");
+    else if (t->doubtful)
+        end_step(c, a, t, PACKAGE_UNKNOWN,
+                 "the server's spool has lost entries; whether this step began is unknown");
     else if (attempt_stops(a, t))
         end_step(c, a, t, PACKAGE_NOT_EXECUTED, "stopped before it started");
     else
         send_step(c, a, t);
+}
+
+static void add_stranger(struct wcore *c, const struct s_kept *k)
+{
+    c->strangers = mem_realloc(c->strangers, c->n_strangers + 1, sizeof *c->strangers);
+    c->strangers[c->n_strangers++] =
+        (struct wstranger){.run = k->run, .attempt = k->attempt, .try_no = k->try_no};
+}
+
+static void drop_stranger(struct wcore *c, struct id run, uint64_t attempt, uint64_t try_no)
+{
+    for (unsigned i = c->n_strangers; i-- > 0;)
+        if (id_eq(c->strangers[i].run, run) && c->strangers[i].attempt == attempt &&
+            c->strangers[i].try_no == try_no)
+            c->strangers[i] = c->strangers[--c->n_strangers];
+}
+
+void slots_stranger_ended(struct wcore *c, const struct s_ended *e)
+{
+    struct d_step_outcome o;
+    if (c->n_strangers && d_step_outcome_decode(e->outcome, &o, NULL) == 0)
+        drop_stranger(c, e->run, e->attempt, o.try_no);
 }
 
 void slots_kept(struct wcore *c, const struct s_kept *k)
@@ -234,7 +266,10 @@ void slots_kept(struct wcore *c, const struct s_kept *k)
     } else if (t) {
         t->kept = k->state != KEPT_GONE;
     } else if (k->state != KEPT_GONE) {
+        add_stranger(c, k);
         EMIT(c, RUNNER, a, s_halt, .run = k->run, .attempt = k->attempt, .grace_ms = STOP_GRACE_MS);
+    } else {
+        drop_stranger(c, k->run, k->attempt, k->try_no);
     }
 }
 
@@ -253,4 +288,63 @@ void slots_kept_end(struct wcore *c)
                 halt(c, a, t, a->force);
         }
     }
+}
+
+/* ---- After a gap in what we know */
+
+void slots_doubt(struct wcore *c)
+{
+    for (struct wrun *r = c->runs; r; r = r->hh.next) {
+        struct wattempt *a;
+        DL_FOREACH2 (r->attempts, a, a_next) {
+            struct wtry *t = a->state == ATTEMPT_LIVE ? attempt_open_try(a) : NULL;
+            if (t)
+                t->doubtful = true;
+        }
+    }
+}
+
+static bool may_be_decided(const struct wattempt *a)
+{
+    return a->x.on_lost == ON_LOST_RERUN || a->x.on_lost == ON_LOST_HOLD;
+}
+
+/* Ends the attempt with what is known of it. What has decided its outcome still counts. */
+static void give_up(struct wcore *c, struct wattempt *a, struct machine *m)
+{
+    static const char why[] =
+        "the server was restarted, or its spool was damaged, while this attempt was there; whether "
+        "more of it was executed is unknown";
+    struct wtry *open = attempt_open_try(a);
+    bool decided = m->always && !a->patched;
+    if (open)
+        write_end(c, a, open, PACKAGE_UNKNOWN, why);
+    steps_fold(a, m);
+    if (!decided) {
+        m->verdict = may_be_decided(a) ? JOB_LOST : JOB_UNKNOWN;
+        m->refused = REFUSAL_NONE;
+        m->torn = true;
+        m->text = why;
+    }
+    finish(c, a, m);
+}
+
+/* Where nothing is missing, an open step of before the boot is as one whose keeper died:
+ * unknown, and `always` steps clean up. In the same boot its keeper may still have it. */
+void slots_resume(struct wcore *c, struct wattempt *a)
+{
+    struct machine m;
+    if (a->state != ATTEMPT_LIVE)
+        return;
+    struct wtry *open = attempt_open_try(a);
+    const bool gap = c->config.gap, rebooted = c->config.rebooted;
+    steps_fold(a, &m);
+    if (open)
+        open->doubtful = gap || rebooted;
+    const bool lost = open ? rebooted && (gap || may_be_decided(a)) : gap;
+    /* the end of a job counts if all that led to it is known */
+    if ((lost && m.next != MACHINE_OVER) || (gap && a->patched))
+        give_up(c, a, &m);
+    else
+        slots_go(c, a);
 }

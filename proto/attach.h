@@ -1,0 +1,28 @@
+/* attach.h - the versions of what worker and runner, and runner and keepers, say to each other.
+ *
+ * Both begin with S_ATTACH. The side that connects says the newest version that it speaks; the
+ * other answers with the one that both use from then on, the smaller of the two. Each release
+ * speaks its own version and that of the release before, so that programs can be exchanged one
+ * after the other while children run.
+ *
+ * 1 0.1 2 S_LAUNCH has a context, S_ENDED an execution / */
+#ifndef LB_PROTO_ATTACH_H
+#define LB_PROTO_ATTACH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    RUNNER_PROTOCOL = 2, /* worker and runner */
+    RUNNER_PROTOCOL_MIN = 1,
+    KEEPER_PROTOCOL = 2, /* runner and keepers */
+    KEEPER_PROTOCOL_MIN = 1
+};
+
+/* What is used if we speak up to `own` and the other says `theirs`. */
+static inline uint64_t attach_common(uint64_t own, uint64_t theirs)
+{
+    return theirs < own ? theirs : own;
+}
+
+#endif
