@@ -52,7 +52,7 @@ struct wattempt *attempt_add(struct wcore *c, struct id run, uint64_t attempt)
 static void drop_work(struct wcore *c, struct wattempt *a)
 {
     for (unsigned i = 0; i < a->n_tries; i++) {
-        c->open -= !a->tries[i].ended;
+        c->open -= !a->tries[i].t.ended;
         buf_free(&a->tries[i].outcome);
     }
     mem_free(&a->tries);
@@ -122,9 +122,9 @@ enum refusal attempt_fill(struct wattempt *a, struct span execute, struct error 
 
 struct wtry *attempt_try(struct wattempt *a, struct span step, uint64_t try_no)
 {
-    int at = a->job ? wjob_step(a->job, step) : -1;
+    int at = a->job ? steps_find(&a->job->def, step) : STEPS_NONE;
     for (unsigned i = a->n_tries; at >= 0 && i-- > 0;)
-        if (a->tries[i].step == (unsigned)at && a->tries[i].try_no == try_no)
+        if (a->tries[i].t.step == (unsigned)at && a->tries[i].t.try_no == try_no)
             return &a->tries[i];
     return NULL;
 }
@@ -132,20 +132,33 @@ struct wtry *attempt_try(struct wattempt *a, struct span step, uint64_t try_no)
 struct wtry *attempt_open_try(struct wattempt *a)
 {
     struct wtry *last = a->n_tries ? &a->tries[a->n_tries - 1] : NULL;
-    return last && !last->ended ? last : NULL;
+    return last && !last->t.ended ? last : NULL;
 }
 
 bool attempt_launched(const struct wattempt *a)
 {
     for (unsigned i = 0; i < a->n_tries; i++)
-        if (a->tries[i].launched)
+        if (a->tries[i].t.launched)
             return true;
     return false;
 }
 
 bool attempt_stops(const struct wattempt *a, const struct wtry *t)
 {
-    return a->stopped && (a->force || !a->job->steps[t->step].always);
+    return a->stopped && (a->force || !a->job->def.steps[t->t.step].always);
+}
+
+void attempt_next(struct wattempt *a, struct steps_next *ret)
+{
+    const struct steps_scope scope = {.rerun = a->x.on_lost == ON_LOST_RERUN,
+                                      .stopped = a->stopped,
+                                      .force = a->force,
+                                      .stopped_as = a->stopped_as};
+    struct steps s;
+    steps_begin(&s, &a->job->def, &scope);
+    for (unsigned i = 0; i < a->n_tries; i++)
+        steps_add(&s, &a->tries[i].t);
+    steps_next(&s, ret);
 }
 
 /* ---- What each entry does */
@@ -178,7 +191,7 @@ static int apply_taken(struct wcore *c, const struct s_taken *s, struct error *e
 static int apply_stepped(struct wcore *c, const struct s_stepped *s)
 {
     struct wattempt *a = attempt_find(c, s->run, s->attempt);
-    int step = a && a->state == ATTEMPT_LIVE ? wjob_step(a->job, s->step) : -1;
+    int step = a && a->state == ATTEMPT_LIVE ? steps_find(&a->job->def, s->step) : STEPS_NONE;
     if (step < 0 || attempt_try(a, s->step, s->try_no))
         return 0;
     if (a->n_tries == a->cap_tries) {
@@ -186,7 +199,7 @@ static int apply_stepped(struct wcore *c, const struct s_stepped *s)
         a->tries = mem_realloc(a->tries, a->cap_tries, sizeof *a->tries);
     }
     a->tries[a->n_tries++] =
-        (struct wtry){.step = (unsigned)step, .try_no = s->try_no, .asked_at = s->at};
+        (struct wtry){.t = {.step = (unsigned)step, .try_no = s->try_no}, .asked_at = s->at};
     c->open++;
     return 0;
 }
@@ -199,20 +212,21 @@ static int apply_ended(struct wcore *c, const struct s_ended *s, struct error *e
         return rc;
     struct wattempt *a = attempt_find(c, s->run, s->attempt);
     struct wtry *t = a ? attempt_try(a, o.name, o.try_no) : NULL;
-    if (!t || t->ended)
+    if (!t || t->t.ended)
         return 0;
-    t->ended = true;
     buf_add(&t->outcome, s->outcome.p, s->outcome.n);
     c->open--;
-    return d_step_outcome_decode(buf_span(&t->outcome), &t->o, err);
+    rc = d_step_outcome_decode(buf_span(&t->outcome), &t->o, err);
+    steps_take_end(&t->t, &t->o);
+    return rc;
 }
 
 static int apply_launched(struct wcore *c, const struct s_launched *s)
 {
     struct wattempt *a = attempt_find(c, s->run, s->attempt);
     struct wtry *t = a ? attempt_try(a, s->step, s->try_no) : NULL;
-    if (t && !t->launched) {
-        t->launched = true;
+    if (t && !t->t.launched) {
+        t->t.launched = true;
         t->launched_at = s->at;
     }
     return 0;
@@ -320,8 +334,8 @@ static void digest_attempt(const struct wattempt *a, struct buf *b)
     }
     for (unsigned i = 0; i < a->n_tries; i++) {
         const struct wtry *t = &a->tries[i];
-        buf_printf(b, "%u.%" PRIu64 " %" PRId64 " %" PRId64 " %d %d %zu:", t->step, t->try_no,
-                   t->asked_at, t->launched_at, t->launched, t->ended, t->outcome.n);
+        buf_printf(b, "%u.%" PRIu64 " %" PRId64 " %" PRId64 " %d %d %zu:", t->t.step, t->t.try_no,
+                   t->asked_at, t->launched_at, t->t.launched, t->t.ended, t->outcome.n);
         buf_add(b, t->outcome.p, t->outcome.n);
     }
 }

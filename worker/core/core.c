@@ -145,10 +145,10 @@ static void say_started(struct wcore *c, struct wattempt *a)
     a->say_started = false;
     for (unsigned i = a->n_tries; i-- > 0;) {
         const struct wtry *t = &a->tries[i];
-        if (!t->launched)
+        if (!t->t.launched)
             continue;
         EMIT(c, SEND, a, m_started, .run = a->run->id, .attempt = a->attempt,
-             .step = a->job->steps[t->step].name, .at = t->launched_at);
+             .step = a->job->def.steps[t->t.step].name, .at = t->launched_at);
         return;
     }
 }
@@ -433,7 +433,7 @@ bool wcore_holds_fence(const struct wcore *c)
             struct wtry *t = a->state == ATTEMPT_LIVE && a->x.on_lost == ON_LOST_RERUN
                                  ? attempt_open_try(a)
                                  : NULL;
-            if (t && !t->launched && attempt_stops(a, t))
+            if (t && !t->t.launched && attempt_stops(a, t))
                 return true;
         }
     }

@@ -8,7 +8,7 @@
  * A step that was asked for but is in no spool and with no keeper is asked for again. A step
  * that was launched, has not ended and is with no keeper is `unknown`. How far an attempt is in
  * its job is never stored: it follows from the steps that were asked for and how they ended
- * (steps.c), so the order in which the files are replayed does not matter.
+ * (proto/steps.h), so the order in which the files are replayed does not matter.
  *
  * The shell owes the core one order: before it hands over KEPT or KEPT_END, it hands over
  * everything that the keepers' spool files held at that moment. Otherwise "launched, not ended,

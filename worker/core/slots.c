@@ -54,30 +54,30 @@ static int64_t left_of(const struct wcore *c, int64_t since, uint64_t ms)
     return left < 0 ? 0 : left > most ? most : left;
 }
 
-static void finish(struct wcore *c, struct wattempt *a, const struct machine *m)
+static void finish(struct wcore *c, struct wattempt *a, const struct steps_next *n)
 {
     struct buf outcome = {0};
-    outcome_of_attempt(c, a, m, &outcome);
+    outcome_of_attempt(c, a, n, &outcome);
     outbox_finish(c, a, buf_span(&outcome));
     buf_free(&outcome);
 }
 
 void slots_go(struct wcore *c, struct wattempt *a)
 {
-    struct machine m;
+    struct steps_next n;
     if (a->state != ATTEMPT_LIVE)
         return;
-    steps_fold(a, &m);
-    if (m.always)
+    attempt_next(a, &n);
+    if (n.always)
         heap_remove(&c->timers, &a->timer);
     else if (a->n_tries && a->call.timeout_ms && !heap_holds(&a->timer))
         slots_arm(c, &c->timers, &a->timer,
                   c->ev->now + left_of(c, a->tries[0].asked_at, a->call.timeout_ms));
-    if (m.next == MACHINE_OVER) {
-        finish(c, a, &m);
-    } else if (m.next == MACHINE_RUN && a->queued == NOT_QUEUED && !is_blocked(a)) {
-        if (m.wait_ms && !a->retry_due) {
-            a->retry_due = c->ev->now + left_of(c, m.failed_at, m.wait_ms);
+    if (n.what == STEPS_OVER) {
+        finish(c, a, &n);
+    } else if (n.what == STEPS_RUN && a->queued == NOT_QUEUED && !is_blocked(a)) {
+        if (n.wait_ms && !a->retry_due) {
+            a->retry_due = c->ev->now + left_of(c, n.failed_at, n.wait_ms);
             slots_arm(c, &c->retries, &a->retry, a->retry_due);
         } else if (!heap_holds(&a->retry)) {
             enqueue(c, a);
@@ -90,12 +90,12 @@ void slots_go(struct wcore *c, struct wattempt *a)
 static void collect_outputs(const struct wattempt *a, struct buf *items, uint32_t *count)
 {
     struct buf one = {0};
-    for (unsigned s = 0; s < a->job->n; s++)
+    for (unsigned s = 0; s < a->job->def.n; s++)
         for (unsigned i = a->n_tries; i-- > 0;) {
             const struct wtry *t = &a->tries[i];
-            if (t->step != s || !t->ended || t->o.outputs.count == 0)
+            if (t->t.step != s || !t->t.ended || t->o.outputs.count == 0)
                 continue;
-            struct s_outputs o = {.step = a->job->steps[s].name, .outputs = t->o.outputs};
+            struct s_outputs o = {.step = a->job->def.steps[s].name, .outputs = t->o.outputs};
             buf_clear(&one);
             s_outputs_encode(&o, &one);
             wire_add_bin(items, buf_span(&one));
@@ -107,14 +107,14 @@ static void collect_outputs(const struct wattempt *a, struct buf *items, uint32_
 
 static void send_step(struct wcore *c, struct wattempt *a, struct wtry *t)
 {
-    const struct d_step *step = &a->job->steps[t->step];
+    const struct d_step *step = &a->job->def.steps[t->t.step];
     struct buf items = {0};
     uint32_t count = 0;
     if (a->n_tries > 1)
         collect_outputs(a, &items, &count);
     EMIT(c, RUNNER, a, s_step, .run = a->run->id, .attempt = a->attempt, .call = a->x.call,
          .certificate = a->x.certificate, .job = buf_span(&a->job->bytes), .step = step->name,
-         .try_no = t->try_no, .outputs = wire_list_from(&items, count), .on_lost = a->x.on_lost,
+         .try_no = t->t.try_no, .outputs = wire_list_from(&items, count), .on_lost = a->x.on_lost,
          .deadline = !step->always && heap_holds(&a->timer) ? a->timer.key : 0,
          .lost_after_ms = a->x.lost_after_ms ? a->x.lost_after_ms : c->lost_after_ms);
     buf_free(&items);
@@ -122,12 +122,12 @@ static void send_step(struct wcore *c, struct wattempt *a, struct wtry *t)
 
 static void ask(struct wcore *c, struct wattempt *a)
 {
-    struct machine m;
-    steps_fold(a, &m);
+    struct steps_next n;
+    attempt_next(a, &n);
     SPOOL(c, a, s_stepped, .run = a->run->id, .attempt = a->attempt,
-          .step = a->job->steps[m.step].name, .try_no = m.try_no, .at = c->ev->wall);
+          .step = a->job->def.steps[n.step].name, .try_no = n.try_no, .at = c->ev->wall);
     a->retry_due = 0;
-    if (!m.always && a->call.timeout_ms)
+    if (!n.always && a->call.timeout_ms)
         slots_arm(c, &c->timers, &a->timer,
                   c->ev->now + left_of(c, a->tries[0].asked_at, a->call.timeout_ms));
     send_step(c, a, &a->tries[a->n_tries - 1]);
@@ -160,14 +160,14 @@ static void halt(struct wcore *c, struct wattempt *a, struct wtry *t, bool force
 void slots_stop(struct wcore *c, struct wattempt *a, enum job_outcome as, bool force,
                 struct span why)
 {
-    struct machine m;
+    struct steps_next n;
     if (a->state != ATTEMPT_LIVE || (a->stopped && (!force || a->force)))
         return;
-    steps_fold(a, &m);
-    if (m.always && !force)
+    attempt_next(a, &n);
+    if (n.always && !force)
         return; /* the outcome is decided; `always` steps have their own time */
     SPOOL(c, a, s_stopped, .run = a->run->id, .attempt = a->attempt, .at = c->ev->wall,
-          .job = m.always ? m.verdict : as, .force = force, .reason = why);
+          .job = n.always ? n.verdict : as, .force = force, .reason = why);
     dequeue(c, a);
     heap_remove(&c->retries, &a->retry);
     a->retry_due = 0;
@@ -192,10 +192,10 @@ void slots_runner_up(struct wcore *c)
 static void end_step(struct wcore *c, struct wattempt *a, struct wtry *t,
                      enum package_outcome package, const char *why)
 {
-    const struct d_step *step = &a->job->steps[t->step];
+    const struct d_step *step = &a->job->def.steps[t->t.step];
     struct buf bytes = {0};
     struct d_step_outcome o = {.name = step->name,
-                               .try_no = t->try_no,
+                               .try_no = t->t.try_no,
                                .package = package,
                                .package_name = step->package_name,
                                .package_hash = step->package,
@@ -212,7 +212,7 @@ static void end_step(struct wcore *c, struct wattempt *a, struct wtry *t,
 
 static void not_kept(struct wcore *c, struct wattempt *a, struct wtry *t)
 {
-    if (t->launched)
+    if (t->t.launched)
         end_step(c, a, t, PACKAGE_UNKNOWN,
                  "the keeper of this step died without saying how the step ended");
     else if (attempt_stops(a, t))
@@ -227,7 +227,7 @@ void slots_kept(struct wcore *c, const struct s_kept *k)
         return;
     struct wattempt *a = attempt_find(c, k->run, k->attempt);
     struct wtry *t = a && a->state == ATTEMPT_LIVE ? attempt_try(a, k->step, k->try_no) : NULL;
-    if (t && !t->ended && k->state == KEPT_GONE) {
+    if (t && !t->t.ended && k->state == KEPT_GONE) {
         t->kept = false;
         if (c->runner)
             not_kept(c, a, t);
