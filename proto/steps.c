@@ -170,15 +170,18 @@ static void take_always(struct steps *s, struct steps_try *t)
 
 static void take_failure(struct steps *s, struct steps_try *t, enum step_action action, int target)
 {
-    if (action == ACTION_GOTO || action == ACTION_NEXT) {
-        t->handled = action == ACTION_GOTO;
+    /* What our own stop has ended is no failure that the job can handle. */
+    bool stopped = s->scope.stopped && t->timed_out && s->scope.stopped_as == JOB_TIMED_OUT;
+    if (!stopped && (action == ACTION_GOTO || action == ACTION_NEXT)) {
+        t->handled = true;
         move_on(s, t, action, target);
         if (s->at < 0)
             decide(s, JOB_SUCCEEDED, t);
         return;
     }
-    t->action = action;
-    if (action == ACTION_QUIT_SUCCESS) {
+    if (!stopped && action == ACTION_QUIT_SUCCESS) {
+        t->handled = true;
+        t->action = action;
         decide(s, JOB_SUCCEEDED, t);
     } else if (s->scope.stopped) {
         decide_stopped(s, t);
@@ -192,9 +195,10 @@ static void take_success(struct steps *s, struct steps_try *t, enum step_action 
     t->action = action;
     if (action == ACTION_QUIT_SUCCESS || (action == ACTION_NEXT && target < 0))
         decide(s, JOB_SUCCEEDED, t);
-    else if (action == ACTION_QUIT_FAILURE)
+    else if (action == ACTION_QUIT_FAILURE) {
         decide(s, JOB_FAILED, t);
-    else
+        s->next.text = "a step succeeded, and its on_success is quit-failure";
+    } else
         move_on(s, t, action, target);
 }
 

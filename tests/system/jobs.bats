@@ -115,6 +115,26 @@ END
     traced "a b b b"
 }
 
+@test "a failure that the job handles is no failure of the run, and its step says failed" {
+    job_file <<END
+  - name: one
+    package: step
+    parameters: {name: one, trace: "$trace", text: 'exit 4'}
+    on_failure: next
+  - name: two
+    package: step
+    parameters: {name: two, trace: "$trace", text: 'exit 5'}
+    on_failure: quit-success
+  - {name: three, package: step, parameters: {name: three, trace: "$trace"}}
+END
+    run_job
+    [ "$status" -eq 0 ]
+    field .status succeeded
+    field .package succeeded
+    field '[.steps[].package] | join(" ")' "failed failed"
+    traced "one two"
+}
+
 @test "a failure ends the job, and later steps do not run" {
     job_file <<END
   - name: one

@@ -2,7 +2,7 @@
  * record (proto/outcome.h).
  *
  * The package layer looks at the last try of each step in the main part of the job. Failures
- * that a goto has handled and `always` steps do not count. The record lists all tries. It must
+ * that the job has handled and `always` steps do not count. The record lists all tries. It must
  * fit into one message: if it would not, older tries lose their outputs, messages and command
  * lines first. */
 #include "worker/core/inside.h"
@@ -94,14 +94,22 @@ static struct span text_of(const char *text)
     return s;
 }
 
-static enum package_outcome package_layer(const struct wattempt *a)
+/* If all that ran are failures that were handled, the job's verdict says what came of that. */
+static enum package_outcome package_layer(const struct wattempt *a, enum job_outcome verdict)
 {
     enum package_outcome all = PACKAGE_NOT_EXECUTED;
+    bool handled = false;
     for (unsigned i = 0; i < a->n_tries; i++) {
         const struct wtry *t = &a->tries[i];
-        if (counts(a, t) && !t->t.handled && t->o.package < PACKAGE_COUNT)
+        if (!counts(a, t) || t->o.package >= PACKAGE_COUNT)
+            continue;
+        if (t->t.handled)
+            handled |= t->o.package != PACKAGE_NOT_EXECUTED;
+        else
             all = package_outcome_fold(all, (enum package_outcome)t->o.package);
     }
+    if (all == PACKAGE_NOT_EXECUTED && handled)
+        return verdict == JOB_SUCCEEDED ? PACKAGE_SUCCEEDED : PACKAGE_FAILED;
     return all;
 }
 
@@ -131,7 +139,7 @@ void outcome_of_attempt(struct wcore *c, struct wattempt *a, const struct steps_
         o.delivery = DELIVERY_REFUSED;
         o.code = n->refused;
     }
-    o.package = package_layer(a);
+    o.package = package_layer(a, n->verdict);
     for (unsigned i = 0; i < a->n_tries; i++) {
         const struct wtry *t = &a->tries[i];
         if (t->t.launched && !o.started_at)

@@ -51,18 +51,20 @@ static void a_success_may_quit_with_failure(void **state)
     wtest_execute(w, 1, 1);
     wtest_ran(w, 1, "extract", 1, PACKAGE_SUCCEEDED);
     wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_FAILED, PACKAGE_SUCCEEDED);
+    wtest_assert_has(wtest_result(w, 0).message, "quit-failure");
 }
 
-static void a_failure_may_quit_with_success_but_its_package_still_failed(void **state)
+static void a_failure_that_quits_with_success_is_handled(void **state)
 {
     struct wtest *w = *state;
     JOB(w, {.name = "extract", .on_failure = "quit-success"}, {.name = "load"});
     wtest_execute(w, 1, 1);
     wtest_ran(w, 1, "extract", 1, PACKAGE_FAILED);
-    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_FAILED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
+    assert_int_equal(wtest_step_result(w, 0, 0).package, PACKAGE_FAILED);
 }
 
-static void a_failure_may_lead_to_the_next_step(void **state)
+static void a_failure_may_lead_to_the_next_step_and_is_handled(void **state)
 {
     struct wtest *w = *state;
     JOB(w, {.name = "extract", .on_failure = "next"}, {.name = "load"});
@@ -70,7 +72,9 @@ static void a_failure_may_lead_to_the_next_step(void **state)
     wtest_ran(w, 1, "extract", 1, PACKAGE_FAILED);
     wtest_assert_asked(w, 1, "load", 1);
     wtest_ran(w, 1, "load", 1, PACKAGE_SUCCEEDED);
-    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_FAILED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
+    assert_int_equal(wtest_step_result(w, 0, 0).package, PACKAGE_FAILED);
+    assert_int_equal(wtest_step_result(w, 0, 0).exit_code, 4);
 }
 
 static void a_last_step_that_fails_with_next_lets_the_job_succeed(void **state)
@@ -79,7 +83,17 @@ static void a_last_step_that_fails_with_next_lets_the_job_succeed(void **state)
     JOB(w, {.name = "extract", .on_failure = "next"});
     wtest_execute(w, 1, 1);
     wtest_ran(w, 1, "extract", 1, PACKAGE_FAILED);
-    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_FAILED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
+}
+
+static void a_failure_that_nothing_handles_fails_the_package_layer_after_one_that_is(void **state)
+{
+    struct wtest *w = *state;
+    JOB(w, {.name = "extract", .on_failure = "next"}, {.name = "load"});
+    wtest_execute(w, 1, 1);
+    wtest_ran(w, 1, "extract", 1, PACKAGE_FAILED);
+    wtest_ran(w, 1, "load", 1, PACKAGE_FAILED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_FAILED, PACKAGE_FAILED);
 }
 
 static void a_goto_from_a_failure_handles_it(void **state)
@@ -395,9 +409,10 @@ int main(void)
         in_world(a_failed_step_fails_the_job_and_skips_the_rest),
         in_world(quit_success_ends_the_job_early),
         in_world(a_success_may_quit_with_failure),
-        in_world(a_failure_may_quit_with_success_but_its_package_still_failed),
-        in_world(a_failure_may_lead_to_the_next_step),
+        in_world(a_failure_that_quits_with_success_is_handled),
+        in_world(a_failure_may_lead_to_the_next_step_and_is_handled),
         in_world(a_last_step_that_fails_with_next_lets_the_job_succeed),
+        in_world(a_failure_that_nothing_handles_fails_the_package_layer_after_one_that_is),
         in_world(a_goto_from_a_failure_handles_it),
         in_world(a_goto_may_go_back_and_the_step_gets_a_new_try),
         in_world(the_guard_ends_a_goto_loop),
