@@ -72,7 +72,9 @@ static void make_env(const struct runner_paths *paths, const struct childfiles *
     env(c, "PATH", span_str(CHILD_PATH));
     env(c, "LANG", span_str("C.UTF-8"));
     env(c, "TZ", span_str(":/etc/localtime"));
-    env(c, "HOME", span_str(paths->home));
+    env(c, "USER", span_str(paths->user));
+    env(c, "LOGNAME", span_str(paths->user));
+    env(c, "HOME", span_str(paths->home ? paths->home : work)); /* "/" is nobody's to write to */
     env(c, "LB_RUN", span_str(id_format(l->run, run)));
     env_number(c, "LB_ATTEMPT", l->attempt);
     env(c, "LB_AS_OF", l->as_of);

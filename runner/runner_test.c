@@ -101,6 +101,12 @@ static void a_child_gets_a_fixed_environment_with_its_parameters(void **state)
     assert_contains(text, "LB_TASK=load\n");
     assert_contains(text, "LB_ATTEMPT=1\n");
     assert_contains(text, "LANG=C.UTF-8\n");
+    char *user = mem_printf("\nUSER=%s\n", w->rig.paths.user),
+         *logname = mem_printf("\nLOGNAME=%s\n", w->rig.paths.user);
+    assert_contains(text, user);
+    assert_contains(text, logname);
+    mem_free(&user);
+    mem_free(&logname);
     assert_contains(text, "\n0077\n0\n");
     char *folder = mem_printf("LB_WORK=%s/", w->rig.paths.work),
          *at = mem_printf("\n0\n%s/", w->rig.paths.work);

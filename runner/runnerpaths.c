@@ -76,7 +76,7 @@ static void find_account(struct runner_paths *h)
 {
     const struct passwd *pw = getpwuid(geteuid());
     h->user = pw ? mem_strdup(pw->pw_name) : mem_printf("%u", (unsigned)geteuid());
-    h->home = mem_strdup(pw && pw->pw_dir && pw->pw_dir[0] == '/' ? pw->pw_dir : "/");
+    h->home = pw && pw->pw_dir && pw->pw_dir[0] == '/' ? mem_strdup(pw->pw_dir) : NULL;
 }
 
 int runner_paths_open(struct runner_paths *ret, struct error *err)

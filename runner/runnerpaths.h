@@ -21,7 +21,8 @@ struct runner_paths {
     char *memory; /* in memory: N, the files that a child and its keeper exchange */
     /* false: there is no tmpfs, so `memory` lies on a disk below `run`, and outcomes say so */
     bool memory_backed;
-    char *home, *user; /* of the account that children run as */
+    char *user; /* that children run as: its name, or its number, which needs no account */
+    char *home; /* of its account; NULL: it has none */
 };
 
 /* Resolves the folders (common/paths.h) and makes those that are missing, with mode 0700. On

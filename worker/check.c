@@ -26,8 +26,8 @@ static const struct option_row rows[] = {
 
 static const char examples[] =
     "Checks identity, keys, trusted signers, broker, runner, worker, jobs and needs of this\n"
-    "server, and says for each problem what to do about it. Safe at any time, also while the\n"
-    "worker runs.\n"
+    "server, and says for each problem what to do about it. Changes nothing, so it is safe at\n"
+    "any time, also while the worker runs.\n"
     "\n"
     "Examples:\n"
     "  lbworker check\n"
@@ -234,13 +234,6 @@ static void check_worker(struct check *c)
         say(c, true, "worker", access(path, F_OK) < 0 ? "has never run here" : "not running");
 }
 
-static bool nobody_uses(void *self, const struct hash *job)
-{
-    (void)self;
-    (void)job;
-    return true; /* a check removes no version */
-}
-
 static void job_trouble(void *self, const char *file, const struct error *why)
 {
     (void)file;
@@ -255,9 +248,9 @@ static void check_jobs(struct check *c)
     path_of(files, c->paths.config, "jobs");
     path_of(packages, c->paths.state, "packages");
     path_of(compiled, c->paths.state, "jobs");
-    int rc = jobs_open(&jobs, &(struct jobs_folders){files, packages, compiled}, &err);
+    int rc = jobs_open(&jobs, &(struct jobs_folders){files, packages, compiled, true}, &err);
     if (rc == 0)
-        rc = jobs_refresh(jobs, clock_wall_ms(), nobody_uses, job_trouble, c, &err);
+        rc = jobs_refresh(jobs, clock_wall_ms(), NULL, job_trouble, c, &err);
     if (rc < 0) {
         say(c, false, "jobs", "%s", err.text);
         jobs_close(&jobs);

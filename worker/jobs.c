@@ -21,6 +21,7 @@ struct jobs {
     struct job_here *v;
     size_t n;
     unsigned troubled;
+    bool read_only;
     struct buf older; /* of jobs_find */
 };
 
@@ -40,17 +41,17 @@ static void free_list(struct job_here *v, size_t n)
 
 int jobs_open(struct jobs **ret, const struct jobs_folders *f, struct error *err)
 {
-    int rc = file_make_dirs(f->files, 0755, err);
-    if (rc == 0)
-        rc = file_make_dirs(f->packages, 0755, err);
-    if (rc == 0)
-        rc = file_make_dirs(f->compiled, 0755, err);
+    const char *const folders[] = {f->files, f->packages, f->compiled};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && !f->read_only && i < sizeof folders / sizeof *folders; i++)
+        rc = file_make_dirs(folders[i], 0755, err);
     if (rc < 0)
         return rc;
     struct jobs *j = mem_zalloc(1, sizeof *j);
     j->files = mem_strdup(f->files);
     j->packages = mem_strdup(f->packages);
     j->compiled = mem_strdup(f->compiled);
+    j->read_only = f->read_only;
     *ret = j;
     return 0;
 }
@@ -196,7 +197,9 @@ static char *path_of(const struct jobs *j, const struct hash *h)
 static int keep_compiled(const struct jobs *j, const struct job_here *h, struct error *err)
 {
     char *path = path_of(j, &h->hash);
-    int rc = access(path, F_OK) == 0 ? 0 : file_write_atomic(path, buf_span(&h->bytes), 0444, err);
+    int rc = j->read_only || access(path, F_OK) == 0
+                 ? 0
+                 : file_write_atomic(path, buf_span(&h->bytes), 0444, err);
     mem_free(&path);
     return rc;
 }
@@ -267,11 +270,14 @@ static int by_text(const void *a, const void *b)
 }
 
 /* The names of a folder, sorted, so that two readings give the same. */
-static int names_in(const char *folder, char ***ret, size_t *ret_n, struct error *err)
+static int names_in(const char *folder, bool may_be_missing, char ***ret, size_t *ret_n,
+                    struct error *err)
 {
     DIR *d = opendir(folder);
     *ret = NULL;
     *ret_n = 0;
+    if (!d && errno == ENOENT && may_be_missing)
+        return 0;
     if (!d)
         return error_errno(err, errno, "cannot read the folder '%s'", folder);
     for (struct dirent *e; (e = readdir(d));) {
@@ -363,10 +369,10 @@ static int read_older(struct jobs_reading *r, struct error *err)
 {
     struct older *v;
     size_t n, room = JOBS_OLDER_BYTES;
-    int rc = older_read(r->j->compiled, r->now, is_current, r, &v, &n, err);
+    int rc = older_read(r->j->compiled, r->j->read_only, r->now, is_current, r, &v, &n, err);
     for (size_t i = 0; i < n; i++) {
         if (attest_older(r, &v[i], &room) || r->now - v[i].since <= JOBS_GRACE_MS ||
-            r->uses(r->self, &v[i].hash))
+            r->j->read_only || r->uses(r->self, &v[i].hash))
             continue;
         char *path = path_of(r->j, &v[i].hash);
         unlink(path);
@@ -401,7 +407,7 @@ int jobs_refresh(struct jobs *j, int64_t now, jobs_uses_fn *uses, jobs_trouble_f
     int rc = installed_open(j->packages, &store, err);
     if (rc < 0)
         return rc;
-    if ((rc = names_in(j->files, &names, &n, err)) < 0) {
+    if ((rc = names_in(j->files, j->read_only, &names, &n, err)) < 0) {
         installed_close(&store);
         return rc;
     }

@@ -46,8 +46,8 @@ static const char examples[] =
     "  lbworker check\n"
     "  LONGBOAT_HOME=$HOME/etl4 lbworker --slots 4\n"
     "\n"
-    "Exit codes: 0 stopped as asked; 1 failed; 2 bad usage; 3 not possible here: this\n"
-    "machine has not joined, or another lbworker runs.\n";
+    "Exit codes: 0 stopped as asked; 1 failed; 2 bad usage, or started as root; 3 not possible\n"
+    "here: this machine has not joined, or another lbworker runs.\n";
 
 static unsigned default_slots(void)
 {
@@ -117,6 +117,21 @@ static int serve(int argc, char **argv)
                                                            : EXIT_FAILED;
 }
 
+/* A network is at its other end. Not even join or check: what they made would belong to root, and
+ * what they said would not hold for the worker. */
+static bool is_refused(int argc, char **argv)
+{
+    bool asks = false;
+    for (int i = 1; i < argc; i++)
+        asks |= strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0 ||
+                strcmp(argv[i], "--version") == 0;
+    if (geteuid() != 0 || asks)
+        return false;
+    term_say(stderr, "lbworker: does not run as root; run it as the ordinary user to whom this "
+                     "server's home belongs, for example: sudo -u longboat lbworker\n");
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -124,6 +139,8 @@ int main(int argc, char **argv)
         int (*run)(int argc, char **argv);
     } verbs[] = {{"join", join_verb}, {"check", check_verb}, {"rotate", rotate_verb}};
     secret_begin();
+    if (is_refused(argc, argv))
+        return EXIT_ASKED_WRONGLY;
     for (unsigned i = 0; argc > 1 && i < COUNT_OF(verbs); i++)
         if (strcmp(argv[1], verbs[i].name) == 0)
             return verbs[i].run(argc - 1, argv + 1);

@@ -21,12 +21,13 @@ static void set_time(int folder, const char *name, int64_t wall_ms)
 }
 
 /* Since when it has not been current; now, if it was current until now. */
-static int64_t since_of(int folder, const char *name, int64_t now)
+static int64_t since_of(int folder, const char *name, int64_t now, bool read_only)
 {
     struct stat st;
     if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_mtim.tv_sec != 0)
         return (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
-    set_time(folder, name, now);
+    if (!read_only)
+        set_time(folder, name, now);
     return now;
 }
 
@@ -53,14 +54,16 @@ static int newest_first(const void *a, const void *b)
     return memcmp(x->hash.b, y->hash.b, sizeof x->hash.b);
 }
 
-int older_read(const char *folder, int64_t now, older_is_current_fn *is_current, void *self,
-               struct older **ret, size_t *ret_n, struct error *err)
+int older_read(const char *folder, bool read_only, int64_t now, older_is_current_fn *is_current,
+               void *self, struct older **ret, size_t *ret_n, struct error *err)
 {
     DIR *d = opendir(folder);
     struct older *v = NULL;
     size_t n = 0;
     *ret = NULL;
     *ret_n = 0;
+    if (!d && errno == ENOENT && read_only)
+        return 0;
     if (!d)
         return error_errno(err, errno, "cannot read the folder '%s'", folder);
     for (struct dirent *e; (e = readdir(d));) {
@@ -68,11 +71,12 @@ int older_read(const char *folder, int64_t now, older_is_current_fn *is_current,
         if (hex_parse(e->d_name, hash.b, sizeof hash.b) < 0)
             continue;
         if (is_current(self, &hash)) {
-            set_time(dirfd(d), e->d_name, 0);
+            if (!read_only)
+                set_time(dirfd(d), e->d_name, 0);
             continue;
         }
         v = mem_realloc(v, n + 1, sizeof *v);
-        v[n] = (struct older){.hash = hash, .since = since_of(dirfd(d), e->d_name, now)};
+        v[n] = (struct older){.hash = hash, .since = since_of(dirfd(d), e->d_name, now, read_only)};
         read_version(&v[n++], folder, e->d_name);
     }
     closedir(d);

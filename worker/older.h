@@ -22,10 +22,11 @@ struct older {
 };
 
 typedef bool older_is_current_fn(void *self, const struct hash *hash);
-/* Lists all versions that are not current, each job's newest first, and sets the files' times.
- * *ret is yours: older_free. */
-int older_read(const char *folder, int64_t now_wall, older_is_current_fn *is_current, void *self,
-               struct older **ret, size_t *ret_n, struct error *err);
+/* Lists all versions that are not current, each job's newest first. Sets the files' times, unless
+ * read_only; then a folder that is missing is empty. *ret is yours: older_free. */
+int older_read(const char *folder, bool read_only, int64_t now_wall,
+               older_is_current_fn *is_current, void *self, struct older **ret, size_t *ret_n,
+               struct error *err);
 void older_free(struct older **v, size_t n);
 
 #endif

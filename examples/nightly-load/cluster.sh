@@ -17,12 +17,58 @@ s.bind(("127.0.0.1", 0))
 print(s.getsockname()[1])'
 }
 
+# Where root runs the cluster, its servers belong to another user, since lbworker refuses root. It
+# is a number that neither Debian nor systemd gives to anybody, so it needs no account.
+server_user=65522
+
+# give_servers PATH...: these files belong to that user from now on.
+give_servers() {
+    [ "$(id -u)" -ne 0 ] || chown "$server_user:$server_user" "$@"
+}
+
+# server_home HOME: makes a server's home.
+server_home() {
+    [ -d "$1" ] || (umask 077 && mkdir -p "$1")
+    give_servers "$1"
+    in_home "$1" test -w "$1" || {
+        echo "user $server_user, who runs the servers, cannot reach '$1': choose another folder" >&2
+        return 1
+    }
+}
+
+# as_owner HOME: the words that make a command run as the user to whom this home belongs, if that is
+# somebody else.
+as_owner() {
+    [ "$(id -u)" -ne 0 ] || [ ! -e "$1" ] || [ "$(stat -c %u "$1")" -eq 0 ] ||
+        stat -c 'setpriv --reuid=%u --regid=%g --clear-groups' "$1"
+}
+
+# in_home HOME COMMAND...: a command with this home, as the user to whom it belongs.
+in_home() {
+    in_home_at=$1
+    shift
+    LONGBOAT_HOME=$in_home_at $(as_owner "$in_home_at") "$@"
+}
+
+# within_reach FOLDER COPY: prints the folder, if the servers' user can run the programs in it, else
+# COPY, a copy of it: root may have built them below a home that others cannot enter.
+within_reach() {
+    within_there=$1
+    if [ "$(id -u)" -eq 0 ] && ! setpriv --reuid="$server_user" --regid="$server_user" \
+        --clear-groups test -x "$1/lbworker"; then
+        within_there=$2
+        [ -d "$2" ] || cp -R "$1" "$2"
+    fi
+    printf '%s\n' "$within_there"
+}
+
 # keep NAME HOME PROGRAM ARGS...: runs a program in the background and starts it again when it dies,
 # as systemd would on a real server, until $demo/NAME.stop exists. Its log is $demo/NAME.log, its
-# process id is in $demo/NAME.pid. An earlier keeper of the same name must be told to stop first;
-# this waits for it, since two of them would start the program in turns.
+# process id is in $demo/NAME.pid, its user is the one to whom HOME belongs. An earlier keeper of
+# the same name must be told to stop first; this waits for it, since two of them would start the
+# program in turns.
 keep() {
-    keep_name=$1 keep_home=$2
+    keep_name=$1 keep_home=$2 keep_as=$(as_owner "$2")
     if [ -e "$demo/$keep_name.keeper" ]; then
         await "the earlier keeper of $keep_name has ended" \
             gone "$(cat "$demo/$keep_name.keeper")" || return 1
@@ -31,7 +77,7 @@ keep() {
     rm -f "$demo/$keep_name.stop"
     (
         while [ ! -e "$demo/$keep_name.stop" ]; do
-            LONGBOAT_HOME=$keep_home "$@" >>"$demo/$keep_name.log" 2>&1 </dev/null &
+            LONGBOAT_HOME=$keep_home $keep_as "$@" >>"$demo/$keep_name.log" 2>&1 </dev/null &
             echo $! >"$demo/$keep_name.pid"
             wait $! || :
             sleep 0.2
@@ -81,7 +127,7 @@ $({ tr '\0' '\n' <"$1"; } 2>/dev/null)" in *"
 $2"*) ;; *) return 1 ;; esac
 }
 
-# end_all: ends every process of this cluster at once.
+# end_all: ends every process of this cluster at once; only files are left.
 end_all() {
     for end_stop in "$demo"/*.keeper; do
         [ ! -e "$end_stop" ] || : >"${end_stop%.keeper}.stop"
@@ -91,6 +137,15 @@ end_all() {
             kill -$end_signal "$end_process" 2>/dev/null || :
         done
         [ $end_signal = KILL ] || sleep 0.3
+    done
+    remove_memory
+}
+
+# remove_memory: what servers keep in memory, parameters and results of their steps. A runner that
+# is killed leaves it there.
+remove_memory() {
+    find "$demo" -maxdepth 5 -type d -name run | while read -r memory_run; do
+        rm -rf /dev/shm/longboat-*-"$(printf %s "$memory_run" | b2sum -l 256 | cut -c 1-16)"
     done
 }
 

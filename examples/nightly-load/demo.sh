@@ -8,7 +8,6 @@ set -eu
 
 bin=$(cd "$1" && pwd)
 here=$(cd "$(dirname "$0")" && pwd)
-PATH=$bin:$PATH
 . "$here/cluster.sh"
 demo=$(demo_folder)
 
@@ -38,8 +37,17 @@ fi
 
 "$here/stop.sh" >/dev/null
 remove_demo
-mkdir -p "$demo/stage"
-chmod 700 "$demo"
+umask 022
+mkdir -p "$demo/data/stage"
+give_servers "$demo/data" "$demo/data/stage" # what the children read and write
+if [ "$(id -u)" -eq 0 ]; then chmod 711 "$demo"; else chmod 700 "$demo"; fi
+bin=$(within_reach "$bin" "$demo/bin")
+PATH=$bin:$PATH
+stage=$demo/data/stage warehouse=$demo/data/warehouse.db page=$demo/data/page.html
+
+token() { # a secret, in $demo/token
+    (umask 077 && lbctl invite "$@" >"$demo/token")
+}
 
 step "1. A cluster: an administrator and a broker (all below $demo)"
 port=$(free_port)
@@ -55,15 +63,16 @@ for server in etl1:etl etl2:etl wh1:warehouse; do
     name=${server%%:*} pool=${server##*:}
     printf '%s$ lbctl invite --server %s --pools %s | lbworker join      (on %s)%s\n' \
         "$faint" "$name" "$pool" "$name" "$plain"
-    lbctl invite --server "$name" --pools "$pool" >"$demo/token"
-    LONGBOAT_HOME=$demo/$name lbworker join <"$demo/token"
+    token --server "$name" --pools "$pool"
+    server_home "$demo/$name"
+    in_home "$demo/$name" lbworker join <"$demo/token"
     rm "$demo/token"
 done
 
 step "3. An operator joins, who may call, watch, operate and deploy everything"
 printf '%s$ lbctl invite --principal anna --grant ... | lbsubmit join%s\n' "$faint" "$plain"
-lbctl invite --principal anna --grant 'call *@all' --grant 'watch *@all' --grant 'operate *@all' \
-    --grant 'deploy *@all' >"$demo/token"
+token --principal anna --grant 'call *@all' --grant 'watch *@all' --grant 'operate *@all' \
+    --grant 'deploy *@all'
 LONGBOAT_HOME=$demo/anna lbsubmit join <"$demo/token"
 rm "$demo/token"
 LONGBOAT_HOME=$demo/anna
@@ -104,13 +113,13 @@ lbmon >"$demo/results" 2>"$demo/monitor.log" &
 echo $! >"$demo/monitor.pid"
 
 step "7. The night: 8 tables, 18 children, three servers"
-show lbsubmit "$here/nightly.yaml" --set stage="$demo/stage" --set warehouse="$demo/warehouse.db" \
-    --set page="$demo/page.html"
+show lbsubmit "$here/nightly.yaml" --set stage="$stage" --set warehouse="$warehouse" \
+    --set page="$page"
 
 step "8. The rows loaded, beside a count of the sources made with jq"
 wrong=0
 while read -r kind number; do
-    loaded=$(sqlite3 "$demo/warehouse.db" "SELECT count(*) FROM codes WHERE kind = '$kind'")
+    loaded=$(sqlite3 "$warehouse" "SELECT count(*) FROM codes WHERE kind = '$kind'")
     counted=$(jq ".[\"$number\"] | length" "/usr/share/iso-codes/json/iso_$number.json")
     printf '%-24s %6s loaded %6s counted\n' "$kind" "$loaded" "$counted"
     [ "$loaded" = "$counted" ] || wrong=1
@@ -130,7 +139,7 @@ if [ "$wrong" -ne 0 ]; then
 fi
 
 step "9. One child fails on purpose: its failure branch runs, the task that needed it is skipped"
-show lbsubmit "$here/with-a-failure.yaml" --set stage="$demo/stage"
+show lbsubmit "$here/with-a-failure.yaml" --set stage="$stage"
 
 step "10. What the monitor has seen"
 await "the monitor has the last result" \
@@ -147,12 +156,12 @@ cat <<END
   lbctl runs; lbctl history           what runs now; what has run
   lbctl show RUN; lbctl logs RUN      one run with all its layers; its output
   lbctl drain etl2 --reason 'a look'  and run the night again; everything goes to etl1:
-  $(typed lbsubmit "$here/nightly.yaml" --set "stage=$demo/stage" \
-        --set "warehouse=$demo/warehouse.db" --set "page=$demo/page.html")
+  $(typed lbsubmit "$here/nightly.yaml" --set "stage=$stage" \
+        --set "warehouse=$warehouse" --set "page=$page")
   lbsubmit --package say --server wh1 -p text=hello
   lbmon --since 1h                    all results again, from the store
   kill -9 \$(cat $(typed "$demo/broker.pid"))   while something runs: it comes back, nothing is lost
 
-  the page that the report child wrote: $demo/page.html
+  the page that the report child wrote: $page
   $stop                      ends it all
 END

@@ -18,7 +18,8 @@ rounds=${ROUNDS:-5}
 count=${COUNT:-4000}
 demo=$(mktemp -d "${TMPDIR:-/tmp}/lbb-XXXXXX")
 . "$top/examples/nightly-load/cluster.sh"
-PATH=$build/bin:$PATH
+chmod 755 "$demo"
+PATH=$(within_reach "$build/bin" "$demo/bin"):$PATH
 fleet=
 trap 'unset LONGBOAT_HOME; [ -z "$fleet" ] || kill "$fleet"; end_all; remove_demo' EXIT
 
@@ -34,7 +35,8 @@ set_up_broker() {
 set_up() {
     set_up_broker
     lbctl invite --server s1 >"$demo/token"
-    LONGBOAT_HOME=$demo/s1 lbworker join <"$demo/token" >/dev/null
+    server_home "$demo/s1"
+    in_home "$demo/s1" lbworker join <"$demo/token" >/dev/null
     lbpkg keygen >/dev/null 2>&1
     cp "$demo/admin/etc/keys/builder.pub" "$demo/s1/etc/trust/signers"
     keep s1 "$demo/s1" lbworker

@@ -9,7 +9,8 @@ hostile_join() {
     lbctl invite --principal mona --role monitor --grant 'watch *@*' >"$demo/token"
     LONGBOAT_HOME=$demo/mona lbsubmit join <"$demo/token"
     lbctl invite --server evil --pools other >"$demo/token"
-    LONGBOAT_HOME=$demo/evil lbworker join <"$demo/token"
+    server_home "$demo/evil"
+    in_home "$demo/evil" lbworker join <"$demo/token"
     lbctl invite --server newcomer --pools other >"$demo/newcomer.token"
 }
 

@@ -20,8 +20,10 @@ seed=${3:-$RANDOM$RANDOM}
 hostile=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$hostile/../.." && pwd)
 demo=$(mktemp -d "${TMPDIR:-/tmp}/lbh-XXXXXX")
-export PATH=$build/bin:$PATH PYTHONDONTWRITEBYTECODE=1 LONGBOAT_HOME=$demo/admin
 . "$top/examples/nightly-load/cluster.sh"
+chmod 755 "$demo"
+PATH=$(within_reach "$build/bin" "$demo/bin"):$PATH
+export PATH PYTHONDONTWRITEBYTECODE=1 LONGBOAT_HOME=$demo/admin
 . "$hostile/principals.sh"
 
 finish() {
@@ -48,7 +50,8 @@ set_up() {
     lbpkg keygen
     for s in s1 s2; do
         lbctl invite --server "$s" --pools etl >"$demo/token"
-        LONGBOAT_HOME=$demo/$s lbworker join <"$demo/token"
+        server_home "$demo/$s"
+        in_home "$demo/$s" lbworker join <"$demo/token"
         cp "$demo/admin/etc/keys/builder.pub" "$demo/$s/etc/trust/signers"
         keep "$s" "$demo/$s" lbworker --slots 4
     done

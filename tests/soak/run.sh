@@ -26,10 +26,13 @@ patience=240     # for accepted calls to end once the killing has stopped
 demo=$(mktemp -d "${TMPDIR:-/tmp}/lbs-XXXXXX")
 files=$demo/files
 witness=$files/witness
+. "$top/examples/nightly-load/cluster.sh"
 mkdir "$files"
 : >"$witness"
-export PATH=$build/bin:$PATH PYTHONDONTWRITEBYTECODE=1 LONGBOAT_HOME=$demo/admin
-. "$top/examples/nightly-load/cluster.sh"
+chmod 755 "$demo"
+give_servers "$witness" # the children write into it
+PATH=$(within_reach "$build/bin" "$demo/bin"):$PATH
+export PATH PYTHONDONTWRITEBYTECODE=1 LONGBOAT_HOME=$demo/admin
 hostile=$top/tests/hostile
 . "$hostile/principals.sh"
 
@@ -58,7 +61,8 @@ set_up() {
     lbpkg keygen
     for s in $servers; do
         lbctl invite --server "$s" --pools etl >"$demo/token"
-        LONGBOAT_HOME=$demo/$s lbworker join <"$demo/token"
+        server_home "$demo/$s"
+        in_home "$demo/$s" lbworker join <"$demo/token"
         cp "$demo/admin/etc/keys/builder.pub" "$demo/$s/etc/trust/signers"
         keep "$s" "$demo/$s" lbworker --slots $slots
     done

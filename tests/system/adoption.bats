@@ -27,8 +27,8 @@ teardown_file() { end_cluster; }
 setup() {
     enter
     dir=$demo/of-$BATS_TEST_NUMBER
-    mkdir "$dir"
-    : >"$dir/witness"
+    witness_folder "$dir"
+    witness_file "$dir/witness"
 }
 
 # Three children run: $runs, and $dir/begun with their processes.
@@ -117,8 +117,8 @@ each_once() {
 
 @test "a second worker under a live name is refused with the address of the first" {
     three_run
-    mkdir -p "$demo/twin"
-    cp -r "$demo/etl1/etc" "$demo/twin/etc"
+    server_home "$demo/twin"
+    cp -rp "$demo/etl1/etc" "$demo/twin/etc"
     keep twin "$demo/twin" lbworker
     await "it is refused" grep -q "two workers under one name" "$demo/twin.log"
     grep "two workers under one name" "$demo/twin.log" |

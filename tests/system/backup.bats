@@ -21,7 +21,7 @@ begun() { grep -qx "begin $1 1" "$demo/witness"; }
 finished() { grep -q "^end $1 " "$demo/witness"; }
 
 @test "store check and store backup work beside a running broker" {
-    : >"$demo/witness"
+    witness_file "$demo/witness"
     call --on-lost hold package:child etl name=runs "dir=$demo" >"$demo/runs"
     call package:child etl name=ends "dir=$demo" >"$demo/ends"
     call --start-within 3600 package:child nobody name=waits "dir=$demo" >"$demo/waits"

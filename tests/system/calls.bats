@@ -56,6 +56,21 @@ do_now() {
     grep -qE "^12/20..-..-../[0-9a-f-]{36}/1/20..-..-..T" "$demo/environment"
 }
 
+@test "a child finds its user and a home, also when that user has no account" {
+    local of user logname home work
+    of=$(stat -c %u "$demo/etl1")
+    do_now "echo \"\$USER|\$LOGNAME|\$HOME|\$LB_WORK\" >$demo/user"
+    [ "$status" -eq 0 ]
+    IFS='|' read -r user logname home work <"$demo/user"
+    [ "$user" = "$(id -un "$of" 2>/dev/null || echo "$of")" ]
+    [ "$logname" = "$user" ]
+    if getent passwd "$of"; then
+        [ "$home" = "$(getent passwd "$of" | cut -d: -f6)" ]
+    else
+        [ "$home" = "$work" ]
+    fi
+}
+
 @test "a sensitive parameter is in the JSON file alone, which only the child's user reads" {
     do_now "cd $demo; "'env >env; tr "\0" " " </proc/$$/cmdline >cmd
         stat -c "%a %T" "$LB_PARAMETERS" >mode; stat -fc %T "$LB_PARAMETERS" >>mode

@@ -47,7 +47,7 @@ called_at() { # called_at RUN: seconds by the broker's wall clock
 
 @test "wall clocks that step by hours expire nothing, fence no child and change no order" {
     local name at n=0 off parked begun now
-    : >"$demo/witness"
+    witness_file "$demo/witness"
     call --on-lost rerun package:child etl name=long "dir=$demo" >"$demo/long"
     await "it runs" grep -q 'begin long' "$demo/witness"
     # Accepted; what clocks say later does not matter to it.

@@ -26,12 +26,12 @@ setup() {
 # The night again, into a warehouse of its own. The arguments name the processes that are killed
 # meanwhile.
 night_with() {
-    local w=$demo/warehouse-$BATS_TEST_NUMBER.db witness=$demo/night-$BATS_TEST_NUMBER
+    local w=$demo/data/warehouse-$BATS_TEST_NUMBER.db witness=$demo/night-$BATS_TEST_NUMBER
     local what night killed=0
     export LONGBOAT_HOME=$demo/anna
-    mkdir -p "$demo/stage-$BATS_TEST_NUMBER"
-    lbsubmit "$top/examples/nightly-load/nightly.yaml" --set stage="$demo/stage-$BATS_TEST_NUMBER" \
-        --set warehouse="$w" --set page="$demo/page-$BATS_TEST_NUMBER.html" >"$witness" 2>&1 3>&- &
+    lbsubmit "$top/examples/nightly-load/nightly.yaml" --set stage="$demo/data/stage" \
+        --set warehouse="$w" --set page="$demo/data/page-$BATS_TEST_NUMBER.html" \
+        >"$witness" 2>&1 3>&- &
     night=$!
     for what in "$@"; do
         await "a child of the night runs" \
@@ -56,7 +56,7 @@ night_with() {
     # (An attempt that was on its way to a worker that died is handed over again: a second attempt
     # that ran once.)
     [ "$(lbmon --parent "$parent" --since 0 --until-now --json | wc -l)" -eq 18 ]
-    cmp <(sqlite3 "$demo/warehouse.db" 'SELECT kind, count(*) FROM codes GROUP BY kind') \
+    cmp <(sqlite3 "$demo/data/warehouse.db" 'SELECT kind, count(*) FROM codes GROUP BY kind') \
         <(sqlite3 "$w" 'SELECT kind, count(*) FROM codes GROUP BY kind')
 }
 
@@ -71,7 +71,7 @@ night_with() {
     # The page's rows, against the sources, by other means.
     want=$(jq -s 'map(to_entries[0].value | length) | add' \
         /usr/share/iso-codes/json/iso_{639-2,639-3,639-5,3166-1,3166-2,3166-3,4217,15924}.json)
-    grep -q "<p>$want rows" "$demo/page.html"
+    grep -q "<p>$want rows" "$demo/data/page.html"
     # Both etl servers had their share of the eight tables.
     [ "$(LONGBOAT_HOME=$demo/anna lbctl history --job prepare-table --json -n 100 |
         jq -r .server | sort -u | wc -l)" -eq 2 ]
@@ -119,11 +119,21 @@ night_with() {
     grep -q '^rows=1$' "$demo/loaded"
 }
 
+in_memory() { # in_memory SERVER: the folders of its runner on a tmpfs
+    find /dev/shm -maxdepth 1 \
+        -name "*-$(printf %s "$demo/$1/run" | b2sum -l 256 | cut -c 1-16)"
+}
+
 @test "demo-stop leaves no process" {
     [ -n "$(of_cluster)" ]
+    [ -n "$(in_memory wh1)" ] # of which the next test says something
     run "$top/examples/nightly-load/stop.sh"
     [ "$status" -eq 0 ]
     [ -z "$(of_cluster)" ]
+}
+
+@test "demo-stop leaves nothing in memory of what the children were given" {
+    [ -z "$(in_memory etl1)$(in_memory etl2)$(in_memory wh1)" ]
 }
 
 @test "demo-stop ends an ordinary user's cluster, too, whose processes cannot be inspected" {

@@ -35,7 +35,7 @@ teardown_file() { end_cluster; }
 setup() {
     enter
     witness=$demo/witness-$BATS_TEST_NUMBER
-    : >"$witness"
+    witness_file "$witness"
 }
 
 night() { # in the background; its output in $demo/night.out, its exit code in $demo/night.rc

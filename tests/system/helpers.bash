@@ -16,22 +16,36 @@ call() {
     python "$BATS_TEST_DIRNAME/call.py" "$@"
 }
 
-# A folder with a short path: socket names have 107 bytes.
+# A folder with a short path: socket names have 107 bytes. Children write into it.
 new_demo() {
     demo=$(mktemp -d "${TMPDIR:-/tmp}/lbt-XXXXXX")
     echo "$demo" >"$BATS_FILE_TMPDIR/demo"
+    chmod 755 "$demo"
+    give_servers "$demo"
 }
 
 # In each test: $demo, and the administrator as the identity.
 enter() {
     demo=$(cat "$BATS_FILE_TMPDIR/demo")
+    PATH=$(within_reach "$LB_BIN" "$demo/bin"):$PATH
     export LONGBOAT_HOME=$demo/admin
 }
 
 as() { # as NAME COMMAND...: with another identity
-    local home=$1
+    local home=$demo/$1
     shift
-    LONGBOAT_HOME=$demo/$home "$@"
+    [ "$1" != lbworker ] || server_home "$home"
+    in_home "$home" "$@"
+}
+
+# Into these, children append.
+witness_file() {
+    : >"$1"
+    give_servers "$1"
+}
+witness_folder() {
+    mkdir "$1"
+    give_servers "$1"
 }
 
 start_broker() { # start_broker [OPTIONS...]
@@ -42,7 +56,7 @@ start_broker() { # start_broker [OPTIONS...]
 join_server() { # join_server NAME POOLS
     lbctl invite --server "$1" --pools "$2" >"$demo/token"
     as "$1" lbworker join <"$demo/token"
-    mkdir -p "$demo/$1/etc/jobs"
+    as "$1" mkdir -p "$demo/$1/etc/jobs"
 }
 
 start_server() { # start_server NAME [OPTIONS...]

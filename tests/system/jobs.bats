@@ -287,7 +287,7 @@ END
         '  - {name: a, subsystem: shell, run: "true"}' >"$jobs/broken-five.yaml"
     await "the server says how many" \
         sh -c "lbctl servers etl1 --json | jq -e '.facts.jobs_with_trouble == 5'"
-    as etl1 run lbworker check
+    run as etl1 lbworker check
     echo "$output"
     [ "$status" -eq 1 ]
     for what in broken-one.yaml:3 broken-two.yaml: broken-three.yaml broken-four.yaml \
@@ -326,7 +326,7 @@ END
     kill -HUP "$(cat "$demo/etl1.pid")"
     await "the server says that one is wrong" \
         sh -c "lbctl servers etl1 --json | jq -e '.jobs_with_trouble == 1'"
-    as etl1 run lbworker check
+    run as etl1 lbworker check
     [ "$status" -eq 1 ]
     assert_has "$job.yaml"
     run call --wait --start-within 1 "$job" etl1

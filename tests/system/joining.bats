@@ -53,6 +53,20 @@ wire() {
     [ "$(jq -r .status <<<"$output")" = succeeded ]
 }
 
+@test "lbworker does not run as root, whatever it is asked to do; its help does" {
+    [ "$(id -u)" -eq 0 ] || skip "only root can try"
+    local verb
+    for verb in '' join check rotate; do
+        LONGBOAT_HOME=$demo/root run lbworker $verb </dev/null
+        [ "$status" -eq 2 ]
+        assert_has "lbworker: does not run as root"
+        assert_has "sudo -u longboat lbworker"
+    done
+    [ ! -e "$demo/root" ]
+    lbworker --version
+    lbworker join --help | grep -q '^Usage: lbworker join'
+}
+
 @test "a token works once" {
     lbctl invite --server etl8 --pools etl >"$demo/once"
     as etl8 lbworker join <"$demo/once"

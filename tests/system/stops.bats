@@ -36,7 +36,7 @@ teardown_file() { end_cluster; }
 setup() {
     enter
     dir=$demo/of-$BATS_TEST_NUMBER
-    mkdir "$dir"
+    witness_folder "$dir"
 }
 teardown() { # whatever a failed test left stopped
     pkill_stopped

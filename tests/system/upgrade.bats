@@ -32,7 +32,7 @@ echo "rows=$LB_PARAM_n" >>"$LB_OUTPUTS"' 'parameters:
   dir: {type: string, required: true}
 outputs: {rows: {type: int}}'
     deploy child etl
-    : >"$demo/witness"
+    witness_file "$demo/witness"
 }
 
 # Of five children three run and two wait, each followed by an lbsubmit of its own; one is parked at
