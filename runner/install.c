@@ -24,7 +24,7 @@ struct install_order {
     struct hash package;
     char *archive;
     struct buf signature;
-    char *name, *version; /* as deployed; NULL: installed by hand */
+    char *name, *version; /* as deployed */
     struct install_order *next;
 };
 
@@ -94,8 +94,12 @@ static int judge_deployment(struct installer *i, const struct s_install *r, int6
     struct d_deployment d;
     char name[LIMIT_NAME + 1], address[LIMIT_ADDRESS + 1];
     int rc = policy_refresh(i->policy, now, code, err);
-    if (rc < 0 || !r->deployment.n)
+    if (rc < 0)
         return rc;
+    if (!r->deployment.n) {
+        *code = REFUSAL_DENIED;
+        return error_set(err, -EPERM, "no deployment names this package, so it is not installed");
+    }
     if ((rc = policy_certificate(i->policy, r->certificate, now, &who, code, err)) < 0)
         return rc;
     *code = REFUSAL_BAD_SIGNATURE;

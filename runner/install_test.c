@@ -12,6 +12,7 @@ struct install_fixture {
     struct policy *policy;
     struct installer *installer;
     struct loop *loop;
+    struct buf deployment, certificate; /* of request() */
     char *unpacker;
     unsigned answers;
     enum refusal code;
@@ -68,6 +69,8 @@ static int teardown(void **state)
     loop_destroy(&f->loop);
     unlink(f->unpacker);
     mem_free(&f->unpacker);
+    buf_free(&f->deployment);
+    buf_free(&f->certificate);
     char *home = mem_strdup(f->rig.home);
     rig_close(&f->rig);
     file_remove_tree(home, NULL);
@@ -98,10 +101,19 @@ static void deployment(struct install_fixture *f, const char *address, uint8_t p
     buf_free(&body);
 }
 
-static struct s_install request(void)
+/* A request with nothing wrong: anna may deploy. */
+static struct s_install request(struct install_fixture *f)
 {
-    return (struct s_install){
-        .package = {{7}}, .archive = span_str("/tmp/x.lbp"), .signature = span_str("a signature")};
+    if (!f->deployment.n) {
+        deployment(f, "etl", 7, &f->deployment);
+        rig_certificate(&f->rig, "anna", ROLE_CALLER, 3, &f->rig.caller, "deploy extract@etl", 0,
+                        &f->certificate);
+    }
+    return (struct s_install){.package = {{7}},
+                              .archive = span_str("/tmp/x.lbp"),
+                              .signature = span_str("a signature"),
+                              .deployment = buf_span(&f->deployment),
+                              .certificate = buf_span(&f->certificate)};
 }
 
 static void take(struct install_fixture *f, const struct s_install *r)
@@ -118,7 +130,7 @@ static void take(struct install_fixture *f, const struct s_install *r)
 static void lbunpack_gets_archive_hash_store_signers_and_signature(void **state)
 {
     struct install_fixture *f = *state;
-    struct s_install r = request();
+    struct s_install r = request(f);
     unpacker_is(f, "#!/bin/sh\necho \"$1|${2%0000}|$3|$4|$(cat \"$5\")\" >&2\nexit 3\n");
     take(f, &r);
     assert_int_equal(f->code, REFUSAL_BAD_PACKAGE);
@@ -133,7 +145,7 @@ static void lbunpack_gets_archive_hash_store_signers_and_signature(void **state)
 static void a_failing_or_missing_lbunpack_is_reported(void **state)
 {
     struct install_fixture *f = *state;
-    struct s_install r = request();
+    struct s_install r = request(f);
     unpacker_is(f, "#!/bin/sh\nkill -SEGV $$\n");
     take(f, &r);
     assert_int_equal(f->code, REFUSAL_INTERNAL);
@@ -147,7 +159,7 @@ static void a_failing_or_missing_lbunpack_is_reported(void **state)
 static void packages_are_unpacked_one_after_the_other(void **state)
 {
     struct install_fixture *f = *state;
-    struct s_install r = request();
+    struct s_install r = request(f);
     struct error err = {0};
     unpacker_is(f, "#!/bin/sh\nset -C; echo > \"$3/lock\" || exit 1; sleep 0.1; rm \"$3/lock\"\n");
     for (int i = 0; i < 3; i++)
@@ -158,10 +170,21 @@ static void packages_are_unpacked_one_after_the_other(void **state)
     }
 }
 
+static void a_package_that_no_deployment_names_is_refused(void **state)
+{
+    struct install_fixture *f = *state;
+    struct s_install r = request(f);
+    unpacker_is(f, "#!/bin/sh\nexit 0\n");
+    r.deployment = SPAN_NONE;
+    take(f, &r);
+    assert_int_equal(f->code, REFUSAL_DENIED);
+    assert_contains(f->sentence, "no deployment");
+}
+
 static void a_deployment_without_a_grant_is_refused(void **state)
 {
     struct install_fixture *f = *state;
-    struct s_install r = request();
+    struct s_install r = request(f);
     struct buf d = {0}, own = {0};
     unpacker_is(f, "#!/bin/sh\nexit 0\n");
     deployment(f, "etl", 7, &d);
@@ -196,7 +219,7 @@ static void a_deployment_without_a_grant_is_refused(void **state)
 static void an_archive_without_an_absolute_path_is_refused(void **state)
 {
     struct install_fixture *f = *state;
-    struct s_install r = request();
+    struct s_install r = request(f);
     r.archive = span_str("../x");
     take(f, &r);
     assert_int_equal(f->code, REFUSAL_BAD_ARGUMENT);
@@ -209,6 +232,7 @@ int main(void)
         here(lbunpack_gets_archive_hash_store_signers_and_signature),
         here(a_failing_or_missing_lbunpack_is_reported),
         here(packages_are_unpacked_one_after_the_other),
+        here(a_package_that_no_deployment_names_is_refused),
         here(a_deployment_without_a_grant_is_refused),
         here(an_archive_without_an_absolute_path_is_refused),
     };
