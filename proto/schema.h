@@ -498,11 +498,12 @@
 #define S_RECORDED(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS)
 /* worker: RETURNED was decided */
 #define S_GIVEN_BACK(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS)
-/* keeper, before the child starts. identity, expires: of the call, see runner/seen.h */
+/* keeper, before the child starts. identity, expires: of the call, see runner/seen.h. job_hash: of
+   the job, if the runner has to know this try later (runner/attempts.h); else empty */
 #define S_LAUNCHED(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
     X(u64, try_no, LIMIT_TRIES) X(i64, at, 0) X(u64, pid, ANY) X(hash, identity, 0) \
-    X(i64, expires, 0)
+    X(i64, expires, 0) X(added_bin, job_hash, 32)
 #define S_OUTPUT(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
     X(u64, try_no, LIMIT_TRIES) X(u64, stream, 2) X(u64, offset, ANY) X(i64, at, 0) \
@@ -510,12 +511,13 @@
 #define S_PROGRESS(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(u64, percent, 100) X(str, text, LIMIT_TEXT)
 /* keeper or runner: d_step_outcome. execution: d_execution; empty: it was not started, or an older
-   keeper ran it */
+   keeper ran it. job_hash: as in LAUNCHED; empty also for a refusal that ends no try */
 #define S_ENDED(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, outcome, LIMIT_OUTCOME) \
-    X(added_bin, execution, LIMIT_EXECUTION)
+    X(added_bin, execution, LIMIT_EXECUTION) X(added_bin, job_hash, 32)
 /* worker -> runner: run this step. The runner verifies all of it. outputs: of earlier steps,
-   d_outputs. deadline: CLOCK_BOOTTIME. lost_after: this attempt's, never 0 for `rerun` */
+   S_OUTPUTS; for runners before 0.2 only: a runner takes what its own keepers have said. deadline:
+   CLOCK_BOOTTIME. lost_after: this attempt's, never 0 for `rerun` */
 #define S_STEP(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, call, LIMIT_CALL) \
     X(bin, certificate, LIMIT_CERTIFICATE) X(bin, job, LIMIT_JOB_BODY) X(str, step, LIMIT_NAME) \
@@ -540,7 +542,8 @@
 /* all keepers have been heard */
 #define S_KEPT_END(X) X(u64, count, ANY)
 /* runner -> keeper: verified, run it. parameters: bound and typed; outputs, exit_codes: as in
-   D_RUNNABLE; context: a context */
+   D_RUNNABLE; context: a context; job_hash: as in LAUNCHED, and then the keeper tells the runner
+   its S_ENDED before S_KEPT */
 #define S_LAUNCH(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
     X(u64, try_no, LIMIT_TRIES) X(hash, identity, 0) X(i64, expires, 0) X(u64, on_lost, 15) \
@@ -550,7 +553,7 @@
     X(hash, package, 0) X(str, package_name, LIMIT_NAME) X(str, package_version, LIMIT_SHORT) \
     X(str, entry, LIMIT_PATH) X(bins, outputs, LIMIT_VALUES) X(bins, exit_codes, 256) \
     X(map, parameters, LIMIT_PARAMETERS) X(strs, sensitive, LIMIT_VALUES) \
-    X(added_bin, context, LIMIT_CONTEXT)
+    X(added_bin, context, LIMIT_CONTEXT) X(added_bin, job_hash, 32)
 
 #define SPOOLS(M) \
     M(TAKEN, taken, 300) M(STEPPED, stepped, 301) M(FINISHED, finished, 302) \

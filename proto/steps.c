@@ -168,22 +168,23 @@ static void take_always(struct steps *s, struct steps_try *t)
     move_on(s, t, again ? ACTION_RETRY : ACTION_NEXT, step_after(s->job, (int)t->step, true));
 }
 
-static void take_failure(struct steps *s, struct steps_try *t, enum step_action action, int target)
+static void take_failure(struct steps *s, struct steps_try *t, enum step_action action, int target,
+                         bool stopped)
 {
     /* What our own stop has ended is no failure that the job can handle. */
-    bool stopped = s->scope.stopped && t->timed_out && s->scope.stopped_as == JOB_TIMED_OUT;
-    if (!stopped && (action == ACTION_GOTO || action == ACTION_NEXT)) {
+    bool cut = stopped && t->timed_out && s->scope.stopped_as == JOB_TIMED_OUT;
+    if (!cut && (action == ACTION_GOTO || action == ACTION_NEXT)) {
         t->handled = true;
         move_on(s, t, action, target);
         if (s->at < 0)
             decide(s, JOB_SUCCEEDED, t);
         return;
     }
-    if (!stopped && action == ACTION_QUIT_SUCCESS) {
+    if (!cut && action == ACTION_QUIT_SUCCESS) {
         t->handled = true;
         t->action = action;
         decide(s, JOB_SUCCEEDED, t);
-    } else if (s->scope.stopped) {
+    } else if (stopped) {
         decide_stopped(s, t);
     } else {
         decide(s, t->timed_out ? JOB_TIMED_OUT : JOB_FAILED, t);
@@ -202,7 +203,7 @@ static void take_success(struct steps *s, struct steps_try *t, enum step_action 
         move_on(s, t, action, target);
 }
 
-static void take_step(struct steps *s, struct steps_try *t)
+static void take_step(struct steps *s, struct steps_try *t, bool stopped)
 {
     const struct d_step *d = &s->job->steps[t->step];
     bool ok = t->package == PACKAGE_SUCCEEDED;
@@ -224,14 +225,14 @@ static void take_step(struct steps *s, struct steps_try *t)
     } else if (t->cancelled) {
         /* Ended by the fence, not by us, so that the broker may run it elsewhere. */
         decide(s, s->scope.rerun ? JOB_LOST : JOB_CANCELLED, t);
-        if (s->scope.stopped)
+        if (stopped)
             decide_stopped(s, t);
     } else if (ok) {
         take_success(s, t, action, target);
     } else if (is_tried_again(s, d, t)) {
         move_on(s, t, ACTION_RETRY, STEPS_NONE);
     } else {
-        take_failure(s, t, action, target);
+        take_failure(s, t, action, target, stopped);
     }
 }
 
@@ -243,8 +244,23 @@ void steps_begin(struct steps *s, const struct steps_job *job, const struct step
                         .at = step_after(job, STEPS_NONE, false)};
 }
 
+/* What the end of the last try leads to. `newest`: no step of the main part has come after it, so a
+ * stop acts on it. */
+static void take_last(struct steps *s, bool newest)
+{
+    struct steps_try *t = s->last;
+    if (!t || !t->ended || s->taken)
+        return;
+    s->taken = true;
+    if (s->decided)
+        take_always(s, t);
+    else
+        take_step(s, t, newest && s->scope.stopped);
+}
+
 void steps_add(struct steps *s, struct steps_try *t)
 {
+    take_last(s, s->job->steps[t->step].always);
     if (s->job->steps[t->step].always && !s->decided)
         /* a stop has cut off what the earlier steps would have led to */
         decide_stopped(s, NULL);
@@ -257,12 +273,7 @@ void steps_add(struct steps *s, struct steps_try *t)
     s->last = t;
     t->action = ACTION_NEXT;
     t->handled = false;
-    if (!t->ended)
-        return;
-    if (s->decided)
-        take_always(s, t);
-    else
-        take_step(s, t);
+    s->taken = false;
 }
 
 /* The time to wait before the next try: interval * backoff^(tries - 1). */
@@ -299,6 +310,12 @@ static void conclude(struct steps *s)
     n->wait_ms = s->retry ? wait_before(&s->job->steps[s->at], s->visit) : 0;
 }
 
+void steps_stop(struct steps *s, enum job_outcome as)
+{
+    s->scope.stopped = true;
+    s->scope.stopped_as = as;
+}
+
 void steps_next(struct steps *s, struct steps_next *ret)
 {
     if (s->last && !s->last->ended) {
@@ -307,6 +324,7 @@ void steps_next(struct steps *s, struct steps_next *ret)
         s->next.step = s->last->step;
         s->next.try_no = s->last->try_no;
     } else {
+        take_last(s, true);
         conclude(s);
     }
     *ret = s->next;

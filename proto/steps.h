@@ -11,8 +11,8 @@
  *         steps_add(&s, &try);
  *     steps_next(&s, &next);
  *
- * A stop (cancel, or timeout of the call) acts on the last try alone: the earlier ones have had
- * their effect. */
+ * A stop (cancel, or timeout of the call) acts on the last try of the main part alone: the earlier
+ * ones have had their effect. */
 #ifndef LB_PROTO_STEPS_H
 #define LB_PROTO_STEPS_H
 
@@ -97,6 +97,7 @@ struct steps {
     struct steps_scope scope;
     struct steps_next next;
     struct steps_try *last;
+    bool taken;     /* what the end of `last` leads to has been worked out */
     int at;         /* the next step; STEPS_NONE: none is left in this part of the job */
     unsigned visit; /* tries of it since the job came to it */
     unsigned n;     /* tries in all */
@@ -109,6 +110,9 @@ struct steps {
 void steps_begin(struct steps *s, const struct steps_job *job, const struct steps_scope *scope);
 /* The next try; only the last one need not have ended. *t must live until steps_next. */
 void steps_add(struct steps *s, struct steps_try *t);
+/* From now on the attempt counts as stopped. */
+void steps_stop(struct steps *s, enum job_outcome as);
+/* What comes now. It may end the main part, so to go on with steps_add work on a copy of *s. */
 void steps_next(struct steps *s, struct steps_next *ret);
 
 #endif

@@ -104,11 +104,12 @@ static void make_message(const struct ending *e, const struct judgement *j, stru
     }
 }
 
-static void encode(struct id run, uint64_t attempt, const struct d_step_outcome *o, struct buf *out)
+static void encode(const struct s_launch *l, const struct d_step_outcome *o, struct buf *out)
 {
     struct buf body = {0};
     d_step_outcome_encode(o, &body);
-    struct s_ended ended = {.run = run, .attempt = attempt, .outcome = buf_span(&body)};
+    struct s_ended ended = {
+        .run = l->run, .attempt = l->attempt, .outcome = buf_span(&body), .job_hash = l->job_hash};
     s_ended_encode(&ended, out);
     buf_free(&body);
 }
@@ -160,26 +161,25 @@ void ended_encode(const struct ending *e, struct buf *out)
                                .user = span_str(e->user),
                                .argv = list_of(e->argv, e->n_argv, &argv),
                                .off = list_of((char *const *)e->off, e->n_off, &off)};
-    encode(l->run, l->attempt, &o, out);
+    encode(l, &o, out);
     buf_free(&message);
     buf_free(&argv);
     buf_free(&off);
 }
 
-void ended_refused(struct id run, uint64_t attempt, struct span step, uint64_t try_no,
-                   enum refusal code, bool cancelled, const char *sentence, int64_t now,
-                   struct buf *out)
+void ended_refused(const struct s_launch *l, enum refusal code, bool cancelled,
+                   const char *sentence, int64_t now, struct buf *out)
 {
     struct buf message = {0};
     outputs_clean_text(span_str(sentence), LIMIT_TEXT, &message); /* a path in it may not be text */
-    struct d_step_outcome o = {.name = step,
-                               .try_no = try_no,
+    struct d_step_outcome o = {.name = l->step,
+                               .try_no = l->try_no,
                                .package = PACKAGE_NOT_EXECUTED,
                                .message = buf_span(&message),
                                .cancelled = cancelled,
                                .started_at = now,
                                .ended_at = now,
                                .code = code};
-    encode(run, attempt, &o, out);
+    encode(l, &o, out);
     buf_free(&message);
 }

@@ -23,6 +23,7 @@
  * The keeper answers S_ATTACH, an S_KEPT for each step it holds, S_KEPT_END, and then sends
  *
  *     S_KEPT, KEPT_RUNS    it has started
+ *     S_ENDED              how it has ended, if the runner has asked for that (S_LAUNCH.job_hash)
  *     S_KEPT, KEPT_GONE    it has ended: its outcome is in the spool
  *     S_LAUNCH             given back; also unasked, when the fence forbids its start (fence.h)
  *

@@ -8,6 +8,7 @@
 #include "common/channelloop.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "runner/aside.h"
 #include "runner/ended.h"
 #include "runner/install.h"
 #include "runner/report.h"
@@ -27,7 +28,8 @@ struct runner {
     struct channel *worker; /* NULL: none */
     bool attached, written;
     struct loop_timer retry; /* of a spool that could not be written */
-    struct buf scratch, launch;
+    struct aside *aside;
+    struct buf scratch, launch, early;
 };
 
 /* ---- To the worker */
@@ -37,6 +39,7 @@ static void drop_worker(struct runner *r)
     if (!r->worker)
         return;
     channelloop_close(&r->worker, r->loop);
+    aside_clear(r->aside); /* the next worker asks again */
     r->attached = r->written = false;
 }
 
@@ -70,10 +73,23 @@ static void tell_kept(void *self, const struct s_kept *kept)
 static void on_gone(void *self, const struct s_kept *kept, bool launched)
 {
     struct runner *r = self;
-    if (!launched)
-        verifier_forget(r->verifier, kept);
+    verifier_lost(r->verifier, kept, launched, loop_now_wall(r->loop));
     if (r->attached)
         tell_kept(r, kept);
+    aside_wake(r->aside, kept->run);
+}
+
+static void on_outcome(void *self, const struct s_ended *e, bool launched)
+{
+    struct runner *r = self;
+    verifier_ended(r->verifier, e, launched);
+}
+
+static void on_over(void *self, const struct s_kept *kept)
+{
+    struct runner *r = self;
+    verifier_lost(r->verifier, kept, true, loop_now_wall(r->loop)); /* no effect if it was told */
+    aside_wake(r->aside, kept->run);
 }
 
 static void on_installed(void *self, const struct hash *package, enum refusal code,
@@ -106,7 +122,21 @@ static void take_attach(struct runner *r, const struct s_attach *a)
     log_info("worker attached: %u slots, %u steps held", (unsigned)a->slots, (unsigned)end.count);
 }
 
-static void take_step(struct runner *r, const struct s_step *step)
+/* The step will not run; its outcome says why. job_hash: if this ends the try, else none. */
+static void say_refused(struct runner *r, const struct s_step *step, struct span job_hash,
+                        enum refusal code, bool cancelled, const char *why)
+{
+    const struct s_launch l = {.run = step->run,
+                               .attempt = step->attempt,
+                               .step = step->step,
+                               .try_no = step->try_no,
+                               .job_hash = job_hash};
+    buf_clear(&r->scratch);
+    ended_refused(&l, code, cancelled, why, loop_now_wall(r->loop), &r->scratch);
+    report_add(r->report, buf_span(&r->scratch));
+}
+
+static void take_step(struct runner *r, const struct s_step *step, struct span message)
 {
     struct error err = {0};
     enum refusal code = REFUSAL_NONE;
@@ -121,14 +151,36 @@ static void take_step(struct runner *r, const struct s_step *step)
     case VERDICT_SAME:
         log_debug("run %s: asked for again", id_format(step->run, run));
         return;
+    case VERDICT_EARLY:
+        if (aside_put(r->aside, step->run, message))
+            return;
+        code = REFUSAL_BUSY;
+        error_set(&err, -EBUSY, "the step before has not ended, and too many steps wait for that");
+        break;
     case VERDICT_REFUSED:
         break;
     }
     log_warn("run %s refused (%s): %s", id_format(step->run, run), check, err.text);
-    buf_clear(&r->scratch);
-    ended_refused(step->run, step->attempt, step->step, step->try_no, code, false, err.text,
-                  loop_now_wall(r->loop), &r->scratch);
-    report_add(r->report, buf_span(&r->scratch));
+    say_refused(r, step, buf_span(&r->launch), code, false, err.text);
+}
+
+/* What came too early, and now may come. */
+static void take_aside(struct runner *r)
+{
+    struct s_step step;
+    while (aside_take_ready(r->aside, &r->early))
+        if (s_step_decode(buf_span(&r->early), &step, NULL) == 0)
+            take_step(r, &step, buf_span(&r->early));
+}
+
+static void take_halt(struct runner *r, const struct s_halt *h)
+{
+    struct s_step step;
+    verifier_halted(r->verifier, h);
+    while (aside_take(r->aside, h->run, &r->early))
+        if (s_step_decode(buf_span(&r->early), &step, NULL) == 0)
+            say_refused(r, &step, SPAN_NONE, REFUSAL_NONE, true, "cancelled before it could start");
+    slots_halt(r->slots, h);
 }
 
 #define DECODE(row, into) ((rc = s_##row##_decode(message, &(into), &err)) == 0)
@@ -152,10 +204,10 @@ static void take_message(struct runner *r, struct span message)
         rc = error_set(&err, -EPROTO, "expected S_ATTACH as the first message");
     else if (kind == KIND_S_STEP) {
         if (DECODE(step, step))
-            take_step(r, &step);
+            take_step(r, &step, message);
     } else if (kind == KIND_S_HALT) {
         if (DECODE(halt, halt))
-            slots_halt(r->slots, &halt);
+            take_halt(r, &halt);
     } else if (kind == KIND_S_INSTALL) {
         if (DECODE(install, install))
             installer_take(r->installer, &install, loop_now_wall(r->loop));
@@ -224,6 +276,7 @@ static void on_turn_end(struct loop *l, void *arg)
 {
     struct runner *r = arg;
     struct error err = {0};
+    take_aside(r);
     if (report_waits(r->report) && !loop_timer_is_set(&r->retry)) {
         if (report_flush(r->report, &err) < 0) {
             log_error("cannot write refusals yet: %s", err.text);
@@ -242,6 +295,12 @@ static void take_from_keepers(void *self, const struct s_kept *kept)
     verifier_taken(r->verifier, kept, loop_now_wall(r->loop));
 }
 
+static bool holds(void *self, struct id run)
+{
+    const struct runner *r = self;
+    return slots_hold(r->slots, run);
+}
+
 int runner_new(const struct runner_paths *paths, struct loop *loop, struct runner **ret,
                struct error *err)
 {
@@ -250,12 +309,15 @@ int runner_new(const struct runner_paths *paths, struct loop *loop, struct runne
     r->paths = paths;
     r->loop = loop;
     r->listening = -1;
-    const struct slots_events events = {.gone = on_gone, .self = r};
+    r->aside = aside_new();
+    const struct slots_events events = {
+        .gone = on_gone, .outcome = on_outcome, .over = on_over, .self = r};
     int rc = report_open(paths->spool, "runner", paths->run, &r->report, err);
     if (rc == 0)
         rc = verifier_new(paths, &r->verifier, err);
     if (rc == 0) {
         r->slots = slots_new(paths, loop, r->report, &events);
+        verifier_ask_of_slots(r->verifier, holds, r);
         r->installer = installer_new(paths, verifier_policy(r->verifier), loop, on_installed, r);
         rc = slots_adopt(r->slots, err);
     }
@@ -291,6 +353,8 @@ void runner_free(struct runner **ps)
     report_close(&r->report);
     buf_free(&r->scratch);
     buf_free(&r->launch);
+    buf_free(&r->early);
+    aside_free(&r->aside);
     mem_free(ps);
 }
 

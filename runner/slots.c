@@ -290,6 +290,20 @@ static void on_given_back(void *self, struct span launch)
     enqueue(self, launch, true);
 }
 
+static void on_outcome(void *self, const struct s_ended *e, bool launched)
+{
+    struct slots *s = self;
+    s->events.outcome(s->events.self, e, launched);
+}
+
+static void on_over(void *self, struct slot *t, const struct slot_step *h)
+{
+    struct slots *s = self;
+    struct s_kept k;
+    slot_step_kept(h, t->number, KEPT_GONE, &k);
+    s->events.over(s->events.self, &k);
+}
+
 static void on_turn(void *self)
 {
     dispatch(self);
@@ -305,7 +319,8 @@ struct slots *slots_new(const struct runner_paths *paths, struct loop *loop, str
     s->loop = loop;
     s->report = report;
     s->events = *events;
-    s->slot_events = (struct slot_events){on_gone, on_ended, on_given_back, on_turn, s};
+    s->slot_events =
+        (struct slot_events){on_gone, on_ended, on_given_back, on_outcome, on_over, on_turn, s};
     s->last = &s->first;
     s->average_ms = AHEAD_MS;
     return s;
@@ -354,11 +369,14 @@ static void drop_waiting(struct slots *s, const struct s_halt *h)
             continue;
         }
         buf_clear(&s->scratch);
-        ended_refused(l.run, l.attempt, l.step, l.try_no, REFUSAL_NONE, true,
+        ended_refused(&l, REFUSAL_NONE, true,
                       h->timed_out ? "its time ran out before it could start"
                                    : "cancelled before it could start",
                       loop_now_wall(s->loop), &s->scratch);
         report_add(s->report, buf_span(&s->scratch));
+        struct s_ended ended;
+        if (l.job_hash.n && s_ended_decode(buf_span(&s->scratch), &ended, NULL) == 0)
+            s->events.outcome(s->events.self, &ended, false);
         struct slots_waiting *w = dequeue(s, at);
         waiting_free(&w);
     }
@@ -400,6 +418,19 @@ unsigned slots_list(struct slots *s, slots_kept_fn *fn, void *self)
             n++;
         }
     return n;
+}
+
+bool slots_hold(const struct slots *s, struct id run)
+{
+    struct s_launch l;
+    for (unsigned i = 0; i < s->n; i++)
+        for (unsigned j = 0; j < s->slot[i]->n; j++)
+            if (id_eq(s->slot[i]->held[j].run, run))
+                return true;
+    for (const struct slots_waiting *w = s->first; w; w = w->next)
+        if (launch_of(w, &l) && id_eq(l.run, run))
+            return true;
+    return false;
 }
 
 /* ---- After a restart */

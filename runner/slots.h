@@ -27,6 +27,10 @@ struct slots_events {
     /* The keeper of this step has died (KEPT_GONE). launched: an S_LAUNCHED is in the spool; if
      * not, the step may be asked for again. */
     void (*gone)(void *self, const struct s_kept *kept, bool launched);
+    /* How a step has ended whose attempt is remembered (S_LAUNCH.job_hash). */
+    void (*outcome)(void *self, const struct s_ended *e, bool launched);
+    /* A keeper no longer holds this step (KEPT_GONE); its outcome, if any, was told before. */
+    void (*over)(void *self, const struct s_kept *kept);
     void *self;
 };
 
@@ -48,6 +52,8 @@ void slots_halt(struct slots *s, const struct s_halt *h);
  * many. */
 typedef void slots_kept_fn(void *self, const struct s_kept *kept);
 unsigned slots_list(struct slots *s, slots_kept_fn *fn, void *self);
+/* True if a step of the run waits or runs here. */
+bool slots_hold(const struct slots *s, struct id run);
 /* Sends what was queued in this turn. */
 void slots_flush(struct slots *s);
 

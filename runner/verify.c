@@ -15,6 +15,9 @@ struct verifier {
     const struct runner_paths *paths;
     struct policy *policy;
     struct seen *seen;
+    struct attempts *attempts;
+    attempts_holds_fn *holds; /* NULL: nothing is held */
+    void *holds_self;
     struct verified_roots roots;
 };
 
@@ -26,8 +29,11 @@ struct inquiry {
     int64_t begun; /* when the first step of this attempt was taken; 0: this is the first */
     const struct certificate *caller;
     struct d_call call;
-    struct d_job job;
+    struct steps_job job;
     struct d_step step;
+    struct attempts_step turn;
+    bool has_turn; /* `turn` is known, and it is this try's */
+    bool early;
     struct installed package;
     bool has_package;
     struct bound bound;
@@ -72,7 +78,7 @@ static int check_form(struct inquiry *q, struct error *err)
     struct error ignored;
     q->code = REFUSAL_MALFORMED;
     if (d_signed_decode(q->request->call, &s, err) < 0 || d_call_decode(s.body, &c, err) < 0 ||
-        d_job_decode(q->request->job, &q->job, err) < 0)
+        steps_job_read(q->request->job, &q->job, err) < 0)
         return -EPROTO;
     q->seen = (struct seen_step){.run = q->request->run,
                                  .attempt = q->request->attempt,
@@ -81,13 +87,13 @@ static int check_form(struct inquiry *q, struct error *err)
                                  .may_repeat = true,
                                  .expires = c.expires};
     seen_identity(c.caller, c.key, &q->seen.identity);
-    seen_ask(q->v->seen, &q->seen, q->now, &q->begun, &ignored);
+    q->answer = seen_ask(q->v->seen, &q->seen, q->now, &q->begun, &ignored);
     return 0;
 }
 
-/* Signature (for batches, verified roots are remembered), cluster, caller's name, form, expiry,
- * grant `call JOB@ADDRESS`. A call must start before it expires; later steps of its attempt are
- * judged as of that start. */
+/* Signature (for batches, verified roots are remembered), cluster, caller's name and role, form,
+ * expiry, grant `call JOB@ADDRESS`. A call must start before it expires; later steps of its attempt
+ * are judged as of that start. */
 static int check_call(struct inquiry *q, struct error *err)
 {
     const struct certificate *self = policy_self(q->v->policy);
@@ -117,60 +123,55 @@ static int check_address(struct inquiry *q, struct error *err)
 
 static int check_job_hash(struct inquiry *q, struct error *err)
 {
-    struct hash h;
     q->code = REFUSAL_WRONG_JOB;
-    envelope_hash(q->request->job, &h);
-    if (!span_eq(q->job.name, q->call.job))
+    envelope_hash(q->request->job, &q->turn.job_hash);
+    if (!span_eq(q->job.head.name, q->call.job))
         return error_set(err, -EPERM, "job '" SPAN_FMT "' was called, not '" SPAN_FMT "'",
-                         SPAN_ARG(q->call.job), SPAN_ARG(q->job.name));
-    if (!q->call.pin_latest && !hash_eq(&h, &q->call.job_hash))
+                         SPAN_ARG(q->call.job), SPAN_ARG(q->job.head.name));
+    if (!q->call.pin_latest && !hash_eq(&q->turn.job_hash, &q->call.job_hash))
         return error_set(err, -EPERM,
                          "job '" SPAN_FMT "' is not the version that was called; submit it again",
                          SPAN_ARG(q->call.job));
     return 0;
 }
 
-/* A step may be tried as often as its definition says, unless a goto of the job leads back to
- * it. */
-static int check_turn(struct inquiry *q, bool loops, struct error *err)
-{
-    uint64_t most = q->step.attempts ? q->step.attempts : 1;
-    if (loops || q->request->try_no <= most)
-        return 0;
-    q->code = REFUSAL_REPLAYED;
-    return error_set(err, -EPERM, "step '" SPAN_FMT "' may be tried %llu times; this is try %llu",
-                     SPAN_ARG(q->step.name), (unsigned long long)most,
-                     (unsigned long long)q->request->try_no);
-}
-
-static bool leads_back(const struct d_step *s)
-{
-    return (s->on_success.n > 5 && memcmp(s->on_success.p, "goto ", 5) == 0) ||
-           (s->on_failure.n > 5 && memcmp(s->on_failure.p, "goto ", 5) == 0);
-}
-
 static int check_step(struct inquiry *q, struct error *err)
 {
-    struct wire_iter it = wire_iter(&q->job.steps);
-    struct span item;
-    int found = 0;
-    bool loops = false;
+    int at = steps_find(&q->job, q->request->step);
     q->code = REFUSAL_WRONG_JOB;
-    while (wire_next(&it, &item)) {
-        struct d_step s;
-        if (d_step_decode(item, &s, err) < 0)
-            return -EPROTO;
-        loops |= leads_back(&s);
-        if (span_eq(s.name, q->request->step)) {
-            q->step = s;
-            found++;
-        }
+    if (at < 0)
+        return error_set(err, -EPERM, "job '" SPAN_FMT "' has no step '" SPAN_FMT "'",
+                         SPAN_ARG(q->job.head.name), SPAN_ARG(q->request->step));
+    q->turn.step = (unsigned)at;
+    q->step = q->job.steps[at];
+    return 0;
+}
+
+/* May exactly this try come now? The worker is not asked: our keepers have said how the earlier
+ * ones ended. From here on a refusal ends the try, for what is asked for is what the caller has
+ * signed. */
+static int check_turn(struct inquiry *q, struct error *err)
+{
+    const struct s_step *r = q->request;
+    q->code = REFUSAL_REPLAYED;
+    if (q->answer == SEEN_SAME)
+        return error_set(err, -EALREADY, "this try was accepted before");
+    q->turn.identity = q->seen.identity;
+    q->turn.run = r->run;
+    q->turn.attempt = r->attempt;
+    q->turn.begun = q->begun != 0;
+    q->turn.job = &q->job;
+    q->turn.try_no = r->try_no;
+    if (steps_is_single(&q->job)) {
+        if (r->try_no == 1)
+            return 0;
+        return error_set(err, -EPERM, "step '" SPAN_FMT "' may be tried once; this is try %llu",
+                         SPAN_ARG(q->step.name), (unsigned long long)r->try_no);
     }
-    if (found != 1)
-        return error_set(err, -EPERM, "job '" SPAN_FMT "' has %s step '" SPAN_FMT "'",
-                         SPAN_ARG(q->job.name), found ? "more than one" : "no",
-                         SPAN_ARG(q->request->step));
-    return check_turn(q, loops, err);
+    enum attempts_answer answer = attempts_ask(q->v->attempts, &q->turn, q->now, err);
+    q->has_turn = answer == ATTEMPTS_NOW;
+    q->early = answer == ATTEMPTS_BUSY;
+    return q->has_turn ? 0 : -EPERM;
 }
 
 static int check_proxy(struct inquiry *q, struct error *err)
@@ -233,41 +234,56 @@ static int check_package(struct inquiry *q, struct error *err)
 static int check_job_allowed(struct inquiry *q, struct error *err)
 {
     q->code = REFUSAL_WRONG_JOB;
-    if (is_package_job(q->job.name)) {
+    if (is_package_job(q->job.head.name)) {
         struct buf made = {0};
         int rc = -EPERM;
         if (!q->has_package)
-            error_set(err, rc, "job '" SPAN_FMT "' has no package", SPAN_ARG(q->job.name));
+            error_set(err, rc, "job '" SPAN_FMT "' has no package", SPAN_ARG(q->job.head.name));
         else if ((rc = packagejob_compile(&q->package.runnable, &made, err)) == 0 &&
                  !span_eq(buf_span(&made), q->request->job))
             rc = error_set(err, -EPERM, "job '" SPAN_FMT "' is not the job that this package makes",
-                           SPAN_ARG(q->job.name));
+                           SPAN_ARG(q->job.head.name));
         buf_free(&made);
         return rc;
     }
-    struct hash h;
-    envelope_hash(q->request->job, &h);
-    char *path = runner_paths_of_hash(q->v->paths->jobs, &h);
+    char *path = runner_paths_of_hash(q->v->paths->jobs, &q->turn.job_hash);
     int rc = installed_trust_path(q->v->paths->jobs, S_IFDIR, err);
     if (rc == 0)
         rc = installed_trust_path(path, S_IFREG, err);
     if (rc == -ENOENT)
         error_set(err, rc, "this version of job '" SPAN_FMT "' is not accepted by this server",
-                  SPAN_ARG(q->job.name));
+                  SPAN_ARG(q->job.head.name));
     mem_free(&path);
     return rc;
 }
 
+static bool binds_outputs(const struct d_step *s)
+{
+    struct wire_iter it = wire_iter(&s->bindings);
+    struct span item;
+    struct d_binding b;
+    while (wire_next(&it, &item))
+        if (d_binding_decode(item, &b, NULL) == 0 && b.from == BINDING_OUTPUT)
+            return true;
+    return false;
+}
+
 static int check_parameters(struct inquiry *q, struct error *err)
 {
-    const struct bind_scope scope = {.call = &q->call,
-                                     .server = span_str(policy_self(q->v->policy)->name),
-                                     .outputs = &q->request->outputs};
+    struct buf items = {0};
+    uint32_t count = 0;
+    if (q->has_turn && binds_outputs(&q->step))
+        attempts_outputs(q->v->attempts, &q->turn, &items, &count);
+    const struct wire_list outputs = wire_list_from(&items, count);
+    const struct bind_scope scope = {
+        .call = &q->call, .server = span_str(policy_self(q->v->policy)->name), .outputs = &outputs};
     q->code = REFUSAL_BAD_PARAMETERS;
-    int rc = bind_check_call(&q->job, &q->call, err);
-    return rc < 0 ? rc
-                  : bind_step(&q->step, q->has_package ? &q->package.runnable : NULL, &scope,
-                              &q->bound, err);
+    int rc = bind_check_call(&q->job.head, &q->call, err);
+    if (rc == 0)
+        rc = bind_step(&q->step, q->has_package ? &q->package.runnable : NULL, &scope, &q->bound,
+                       err);
+    buf_free(&items);
+    return rc;
 }
 
 static int check_new(struct inquiry *q, struct error *err)
@@ -295,6 +311,7 @@ static const struct verify_check {
     {"address", check_address},         /* it is for this server */
     {"job hash", check_job_hash},       /* it is the job that was signed */
     {"step", check_step},               /* the step is in the job */
+    {"turn", check_turn},               /* the steps before it have ended so that it comes now */
     {"proxy", check_proxy},             /* the proxy is known and allows the subsystem */
     {"package", check_package},         /* installed, unaltered, its signer trusted */
     {"job", check_job_allowed},         /* this server accepts the job */
@@ -384,6 +401,8 @@ static void make_launch(const struct inquiry *q, struct buf *out)
         .package = q->step.package,
         .package_name = q->step.package_name,
         .exit_codes = exit_codes_of(q, &codes),
+        .job_hash =
+            q->has_turn ? span_of(q->turn.job_hash.b, sizeof q->turn.job_hash.b) : SPAN_NONE,
         .parameters = wire_list_from(&q->bound.items, q->bound.count),
         .sensitive = wire_list_from(&q->bound.sensitive, q->bound.n_sensitive)};
     if (q->has_package) {
@@ -393,6 +412,21 @@ static void make_launch(const struct inquiry *q, struct buf *out)
     }
     s_launch_encode(&l, out);
     buf_free(&codes);
+}
+
+/* The refusal of a try whose turn it was ends it; *out says so. */
+static void refuse(const struct inquiry *q, struct buf *out)
+{
+    if (q->has_turn && attempts_refuse(q->v->attempts, &q->turn, q->code, q->now))
+        buf_add(out, q->turn.job_hash.b, sizeof q->turn.job_hash.b);
+}
+
+static void accept_step(const struct inquiry *q, struct buf *out)
+{
+    make_launch(q, out);
+    seen_add(q->v->seen, &q->seen, q->now);
+    if (q->has_turn)
+        attempts_take(q->v->attempts, &q->turn);
 }
 
 enum verify_verdict verify_step(struct verifier *v, const struct s_step *request, int64_t now,
@@ -405,17 +439,27 @@ enum verify_verdict verify_step(struct verifier *v, const struct s_step *request
         q.code = REFUSAL_INTERNAL;
         if (checks[i].judge(&q, err) == 0)
             continue;
-        verdict = q.answer == SEEN_SAME ? VERDICT_SAME : VERDICT_REFUSED;
+        bool reached = checks[i].judge == check_turn || checks[i].judge == check_new;
+        verdict = q.early                            ? VERDICT_EARLY
+                  : reached && q.answer == SEEN_SAME ? VERDICT_SAME
+                                                     : VERDICT_REFUSED;
         *ret_code = q.code;
         *ret_check = checks[i].name;
     }
-    if (verdict == VERDICT_RUN) {
-        make_launch(&q, out);
-        seen_add(v->seen, &q.seen, now);
-    }
+    if (verdict == VERDICT_RUN)
+        accept_step(&q, out);
+    else if (verdict == VERDICT_REFUSED)
+        refuse(&q, out);
     installed_free(&q.package);
     bound_free(&q.bound);
+    steps_job_free(&q.job);
     return verdict;
+}
+
+static bool is_held(void *self, struct id run)
+{
+    struct verifier *v = self;
+    return v->holds && v->holds(v->holds_self, run);
 }
 
 int verifier_new(const struct runner_paths *paths, struct verifier **ret, struct error *err)
@@ -424,6 +468,7 @@ int verifier_new(const struct runner_paths *paths, struct verifier **ret, struct
     v->paths = paths;
     v->policy = policy_new(paths);
     v->seen = seen_new();
+    v->attempts = attempts_new(paths->spool, is_held, v);
     int rc = seen_load(v->seen, paths->spool, err);
     if (rc < 0)
         verifier_free(&v);
@@ -438,7 +483,14 @@ void verifier_free(struct verifier **v)
         return;
     policy_free(&(*v)->policy);
     seen_free(&(*v)->seen);
+    attempts_free(&(*v)->attempts);
     mem_free(v);
+}
+
+void verifier_ask_of_slots(struct verifier *v, attempts_holds_fn *holds, void *self)
+{
+    v->holds = holds;
+    v->holds_self = self;
 }
 
 struct policy *verifier_policy(struct verifier *v)
@@ -464,9 +516,21 @@ void verifier_taken(struct verifier *v, const struct s_kept *kept, int64_t now)
         seen_add(v->seen, &step, now);
 }
 
-void verifier_forget(struct verifier *v, const struct s_kept *kept)
+void verifier_lost(struct verifier *v, const struct s_kept *kept, bool launched, int64_t now)
 {
     struct seen_step step;
     step_of_kept(kept, &step);
-    seen_forget(v->seen, &step);
+    if (!launched)
+        seen_forget(v->seen, &step);
+    attempts_lose(v->attempts, kept, launched, now);
+}
+
+void verifier_ended(struct verifier *v, const struct s_ended *e, bool launched)
+{
+    attempts_end(v->attempts, e, launched);
+}
+
+void verifier_halted(struct verifier *v, const struct s_halt *h)
+{
+    attempts_halt(v->attempts, h);
 }
