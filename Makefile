@@ -78,8 +78,8 @@ ALL_ROOMS := $(foreach r,$(filter-out $(NO_ROOMS),$(foreach f,$(FLOORS),$(call f
   $(if $(wildcard $(r)/*.c),$(r)))
 
 # ---- Programs: main file, room
-PROGRAMS := lbbroker:broker lbworker:worker lbrunner:runner lbunpack:runner/unpack lbsubmit:parent \
-  lbmon:monitor lbctl:admin lbpkg:admin
+PROGRAMS := lbbroker:broker lbworker:worker lbrunner:runner lbunpack:runner/unpack \
+  lbparse:runner/parse lbsubmit:parent lbmon:monitor lbctl:admin lbpkg:admin
 program_name = $(firstword $(subst $(colon), ,$(1)))
 program_room = $(lastword $(subst $(colon), ,$(1)))
 BINARIES := $(foreach p,$(PROGRAMS),$(B)/bin/$(call program_name,$(p)))
@@ -150,6 +150,11 @@ $(foreach p,$(PROGRAMS),$(eval $(call PROGRAM,$(call program_name,$(p)),$(call p
 # These two look at the programs themselves.
 $(B)/test/broker/lbbroker_test: | $(B)/bin/lbbroker
 $(B)/test/runner/lbrunner_test: | $(B)/bin/lbrunner
+# A runner looks for it beside its own program.
+$(B)/test/runner/lbparse: $(B)/bin/lbparse
+	@mkdir -p $(@D)
+	@ln -sf ../../bin/lbparse $@
+$(patsubst %,$(B)/test/runner/%_test,compiled context proxies): | $(B)/test/runner/lbparse
 
 # ---- Tests. `make unit ROOMS="common proto"` runs those rooms' unit tests only.
 ROOMS ?= $(ALL_ROOMS)

@@ -270,6 +270,11 @@ void doctor_server(struct doctor *d)
     if (access("/dev/shm", W_OK) < 0)
         doctor_say(d, DOCTOR_WARN, "memory_files", "/dev/shm", "mount a tmpfs there",
                    "parameters in memory would lie on disk");
+    if (geteuid() == 0) {
+        doctor_say(d, DOCTOR_BAD, "server", "lbworker check", "run it as the worker's user",
+                   "nothing of this server was checked: lbworker does not run as root");
+        return;
+    }
     char *command = mem_printf("'%s' check --json", program);
     FILE *out = strchr(program, '\'') ? NULL : popen(command, "re");
     mem_free(&command);

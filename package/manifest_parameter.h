@@ -1,4 +1,5 @@
-/* manifest_parameter.h - the declarations of parameters and outputs: for manifest_*.c only. */
+/* manifest_parameter.h - the parts of a package.yaml that other files have too: declarations of
+ * parameters and outputs, needs, exit codes. For this room only. */
 #ifndef LB_PACKAGE_MANIFEST_PARAMETER_H
 #define LB_PACKAGE_MANIFEST_PARAMETER_H
 
@@ -11,6 +12,12 @@ void manifest_read_outputs(const struct yaml_node *node, struct manifest *m, str
 /* One problem for each key of the map that is not in the NULL-ended list. */
 void manifest_note_unknown_keys(const struct yaml_node *map, const char *const allowed[],
                                 struct problems *ps);
+/* One entry of `needs`, as the text that the manifest keeps; yours to free. -EINVAL: `ps` has
+ * why. */
+int manifest_read_need(const struct yaml_node *item, char **ret, struct problems *ps);
+/* The key `exit_codes` of the map into m->exits, which is never empty afterwards. */
+void manifest_read_exit_codes(const struct yaml_node *root, struct manifest *m,
+                              struct problems *ps);
 
 /* What YAML and JSON share: is the declaration itself valid? *ret_key is the key that the sentence
  * is about. */

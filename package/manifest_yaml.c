@@ -161,7 +161,7 @@ static void read_limits(const struct yaml_node *root, struct manifest *m, struct
     }
 }
 
-static int read_need(const struct yaml_node *item, char **ret, struct problems *ps)
+int manifest_read_need(const struct yaml_node *item, char **ret, struct problems *ps)
 {
     struct error err;
     const char *text;
@@ -217,7 +217,7 @@ static void read_needs(const struct yaml_node *root, struct manifest *m, struct 
     }
     m->needs = mem_zalloc(n, sizeof *m->needs);
     for (size_t i = 0; i < n; i++)
-        if (read_need(yaml_item(seq, i), &m->needs[m->n_needs], ps) == 0)
+        if (manifest_read_need(yaml_item(seq, i), &m->needs[m->n_needs], ps) == 0)
             m->n_needs++;
     qsort(m->needs, m->n_needs, sizeof *m->needs, by_text);
     size_t kept = 0;
@@ -264,7 +264,7 @@ static void read_exit_code(const struct yaml_node *key, const struct yaml_node *
 }
 
 /* Unless the file says otherwise, 0 means success. */
-static void read_exit_codes(const struct yaml_node *root, struct manifest *m, struct problems *ps)
+void manifest_read_exit_codes(const struct yaml_node *root, struct manifest *m, struct problems *ps)
 {
     const struct yaml_node *map = yaml_get(root, "exit_codes");
     struct error err;
@@ -297,7 +297,7 @@ int manifest_parse_yaml(const char *name, struct span text, struct manifest *ret
         manifest_read_outputs(yaml_get(root, "outputs"), &m, problems);
         read_needs(root, &m, problems);
         read_limits(root, &m, problems);
-        read_exit_codes(root, &m, problems);
+        manifest_read_exit_codes(root, &m, problems);
     }
     yaml_free(&yaml);
     if (problems->errors > before) {

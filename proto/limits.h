@@ -45,6 +45,7 @@ enum {
     LIMIT_OUTCOME = 512 << 10,    /* an outcome record with the outputs of all its steps */
     LIMIT_GROUPS = 64,            /* supplementary groups of a child */
     LIMIT_CONTEXT = 128 << 10,    /* what a proxy gives a step: above all its environment */
+    LIMIT_PROXY = 96 << 10,       /* a compiled proxy or subsystem: a context holds what it gives */
     LIMIT_EXECUTION = 64 << 10,   /* what is on record of how a step was run */
     /* a server's signature of a result: names, key and the longest proof fit */
     LIMIT_RESULT_SIGNATURE = 2048,

@@ -19,4 +19,8 @@ enum protect_at { PROTECTIONS(X) PROTECT_COUNT };
 enum protect { PROTECTIONS(X) };
 #undef X
 
+/* "landlock", and what a child is without it; "?" beyond the last. */
+const char *protect_word(unsigned at);
+const char *protect_text(unsigned at);
+
 #endif

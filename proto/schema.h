@@ -362,14 +362,17 @@
    thousandths of a processor; processes, files (open descriptors), file_size (bytes): 0: no limit.
    warn_ms: before the timeout, `warn_signal` is sent. on, required: protections (bits of
    proto/protect.h) that are to be on, and without which the step is refused. reads, writes: paths
-   beyond the usual ones that the sandbox leaves open. */
+   beyond the usual ones that the sandbox leaves open. principal: who asked: a name, or `local:` and
+   a user. signer: of the package; zero: it has none. credentials: name and path of a file that only
+   the keeper opens. */
 #define D_CONTEXT(X) \
     X(str, proxy, LIMIT_NAME) X(str, user, LIMIT_SHORT) X(u64, uid, ANY) \
     X(u64, gid, ANY) X(bin, groups, LIMIT_GROUPS * 4) X(str, home, LIMIT_PATH) \
     X(map, environment, LIMIT_OUTPUTS) X(strs, argv, 64) X(u64, memory, ANY) X(u64, cpu, ANY) \
     X(u64, processes, ANY) X(u64, files, ANY) X(u64, file_size, ANY) X(u64, warn_ms, ANY) \
     X(u64, warn_signal, 255) X(u64, on, ANY) X(u64, required, ANY) X(strs, reads, 64) \
-    X(strs, writes, 64)
+    X(strs, writes, 64) X(str, principal, LIMIT_SHORT) X(hash, signer, 0) \
+    X(map, credentials, LIMIT_OUTPUTS)
 /* What is on record of how a step was run, for people. groups: ids as text. environment: names
    alone. on: protections that were on. left: processes that it left over and that were killed.
    read, written: bytes of files (io). handed_at: when the keeper took it. */
@@ -379,6 +382,28 @@
     X(u64, timeout_ms, ANY) X(u64, memory, ANY) X(u64, cpu, ANY) X(u64, processes, ANY) \
     X(u64, output_cap, ANY) X(u64, left, ANY) X(u64, read, ANY) X(u64, written, ANY) \
     X(i64, handed_at, 0) X(str, host, LIMIT_SHORT)
+/* A compiled proxies.d/NAME.yaml. user: name or number; empty: the runner's own. group: empty: the
+   user's. own_groups: all that the user is in, not `groups`. system_user: the file allows its user
+   by name although it is one of the system. any_signer: all of trust/signers, not `signers`: a
+   public key or a name each. Limits, protections and paths as in a context; 0: no limit.
+   user_line and so on: where the file says it, for messages. */
+#define D_PROXY(X) \
+    X(str, name, LIMIT_NAME) X(str, description, LIMIT_TEXT) X(str, user, LIMIT_SHORT) \
+    X(str, group, LIMIT_SHORT) X(flag, own_groups, 0) X(strs, groups, LIMIT_GROUPS) \
+    X(flag, system_user, 0) X(strs, subsystems, 64) X(strs, principals, LIMIT_VALUES) \
+    X(flag, any_signer, 0) X(strs, signers, LIMIT_VALUES) X(map, environment, LIMIT_OUTPUTS) \
+    X(map, credentials, LIMIT_OUTPUTS) X(u64, timeout_ms, ANY) X(u64, output_cap, ANY) \
+    X(u64, memory, ANY) X(u64, cpu, ANY) X(u64, processes, ANY) X(u64, files, ANY) \
+    X(u64, file_size, ANY) X(u64, warn_ms, ANY) X(u64, warn_signal, 255) X(u64, on, ANY) \
+    X(u64, required, ANY) X(strs, reads, 64) X(strs, writes, 64) X(u64, user_line, ANY) \
+    X(u64, subsystems_line, ANY) X(u64, principals_line, ANY) X(u64, signers_line, ANY)
+/* A compiled subsystems.d/NAME.yaml: how an administrator's own subsystem runs. argv: the command
+   before a package's entry; text_argv: before a step's text; empty: no step may have one. needs: as
+   in D_RUNNABLE; exit_codes: an exit_code each, where the package has none of its own. */
+#define D_SUBSYSTEM(X) \
+    X(str, name, LIMIT_NAME) X(str, description, LIMIT_TEXT) X(strs, argv, 64) \
+    X(strs, text_argv, 64) X(map, environment, LIMIT_OUTPUTS) X(strs, needs, LIMIT_NEEDS) \
+    X(bins, exit_codes, 256)
 #define D_EXIT_CODE(X) X(u64, code, 255) X(u64, package, 15)
 /* An entry of the audit trail; trust/audit.h chains them. principal, role, key (transport), serial,
    address: who asked, and from where. decision: AUDIT_; code: of a denial or refusal. count: how
@@ -403,7 +428,8 @@
     M(OUTCOME, outcome, 116) M(STEP_OUTCOME, step_outcome, 117) M(RUNNABLE, runnable, 118) \
     M(PARAMETER, parameter, 119) M(EXIT_CODE, exit_code, 120) M(RESULT, result, 121) \
     M(CONTEXT, context, 122) M(EXECUTION, execution, 123) \
-    M(ROTATION, rotation, 125) M(AUDIT, audit, 130) M(CHECKPOINT, checkpoint, 131)
+    M(ROTATION, rotation, 125) M(PROXY, proxy, 126) M(SUBSYSTEM, subsystem, 127) \
+    M(AUDIT, audit, 130) M(CHECKPOINT, checkpoint, 131)
 
 /* ======== The broker's journal. Each record has a number (lsn) in the store; it is also the
  * event's `seq`. ======== */

@@ -9,7 +9,9 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "proto/protect.h"
 #include "runner/childfiles.h"
+#include "runner/credentialfiles.h"
 #include "runner/ended.h"
 #include "runner/fence.h"
 #include "runner/output.h"
@@ -37,6 +39,7 @@ struct child {
     struct childfiles *files;
     struct workfolder *work;
     char *fence_path;
+    char *credentials; /* the folder of what a proxy hands out; there only while a step has some */
     int null;
     struct output output;
     struct loop_timer timer;
@@ -46,6 +49,7 @@ struct child {
     enum phase phase;
     struct buf bytes;
     struct s_launch launch;
+    struct d_context context; /* what its proxy gives it; points into bytes */
     struct command command;
     pid_t pid;
     bool launched; /* its S_LAUNCHED is in the spool, or will be before its S_ENDED */
@@ -80,11 +84,14 @@ int child_new(const struct runner_paths *paths, unsigned slot, bool shielded, st
     c->null = -1;
     c->output.stream[0].fd = c->output.stream[1].fd = -1;
     c->fence_path = mem_printf("%s/fence", paths->spool);
+    c->credentials = credentialfiles_folder(paths, slot);
     char *memory = mem_printf("%s/%u", paths->memory, slot),
          *work = mem_printf("%s/%u", paths->work, slot);
     int rc = childfiles_open(memory, &c->files, err);
     if (rc == 0)
         rc = workfolder_open(work, &c->work, err);
+    if (rc == 0)
+        rc = credentialfiles_remove(c->credentials, err); /* of a keeper that was killed */
     mem_free(&memory);
     mem_free(&work);
     if (rc == 0 && (c->null = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0)
@@ -110,6 +117,7 @@ void child_free(struct child **pc)
     buf_free(&c->bytes);
     buf_free(&c->entry);
     mem_free(&c->fence_path);
+    mem_free(&c->credentials);
     mem_free(pc);
 }
 
@@ -173,23 +181,35 @@ static void say_progress(struct child *c)
 }
 
 /* Protections that an ordinary user lacks; every outcome names them. */
-static size_t list_off(const struct child *c, const char *off[8])
+static uint64_t protections_off(const struct child *c)
+{
+    return PROTECT_USER | PROTECT_CGROUP | PROTECT_LANDLOCK | PROTECT_SECCOMP |
+           (c->paths->memory_backed ? 0 : PROTECT_MEMORY_FILES);
+}
+
+static size_t list_off(const struct child *c, const char *off[PROTECT_COUNT])
 {
     size_t n = 0;
-    off[n++] = "user";
-    off[n++] = "cgroup";
-    off[n++] = "landlock";
-    off[n++] = "seccomp";
-    if (!c->paths->memory_backed)
-        off[n++] = "memory_files";
+    for (unsigned at = 0; at < PROTECT_COUNT; at++)
+        if (protections_off(c) & (1U << at))
+            off[n++] = protect_word(at);
     return n;
+}
+
+static const char *user_of(const struct child *c, char out[LIMIT_SHORT + 1])
+{
+    if (!c->context.user.n)
+        return c->paths->user;
+    span_copy_str(c->context.user, out, LIMIT_SHORT + 1);
+    return out;
 }
 
 static void say_ended(struct child *c)
 {
     struct buf outputs = {0}, result = {0}, message = {0}, items = {0};
     struct error trouble = {0};
-    const char *off[8];
+    char user[LIMIT_SHORT + 1];
+    const char *off[PROTECT_COUNT];
     uint32_t n = 0;
     struct ending e = {.launch = &c->launch,
                        .status = c->status,
@@ -201,7 +221,7 @@ static void say_ended(struct child *c)
                        .err_bytes = c->output.stream[1].read,
                        .cut_bytes = output_cut_bytes(&c->output),
                        .tail = output_tail(&c->output),
-                       .user = c->paths->user,
+                       .user = user_of(c, user),
                        .argv = c->command.argv,
                        .n_argv = c->command.n_argv,
                        .off = off,
@@ -233,9 +253,18 @@ static void over(struct child *c)
     loop_timer_stop(c->loop, &c->timer);
     if (workfolder_clean(c->work, &err) < 0)
         log_warn("slot %u: %s", c->slot, err.text);
+    c->context = (struct d_context){0};
     c->phase = PHASE_NONE;
     command_free(&c->command);
     c->ended(c->self, buf_span(&c->entry), c->launched);
+}
+
+/* Before its end is said: who hears of it may rely on them being gone. */
+static void drop_credentials(struct child *c)
+{
+    struct error err = {0};
+    if (c->context.credentials.count && credentialfiles_remove(c->credentials, &err) < 0)
+        log_error("slot %u: %s", c->slot, err.text);
 }
 
 /* No process of it is left. The slot is free once the spool has the outcome. */
@@ -246,6 +275,7 @@ static void finish(struct child *c, int64_t now)
         if (c->output.stream[i].fd >= 0)
             loop_del(c->loop, c->output.stream[i].fd);
     output_end(&c->output, now);
+    drop_credentials(c);
     say_progress(c);
     say_ended(c);
     c->phase = PHASE_SAYING;
@@ -396,6 +426,7 @@ static void on_output(struct loop *l, int fd, uint32_t events, void *arg)
 static void not_started(struct child *c, enum refusal code, const struct error *why)
 {
     struct error err = {0};
+    drop_credentials(c);
     buf_clear(&c->entry);
     ended_refused(&c->launch, code, false, why->text, clock_wall_ms(), &c->entry);
     report_add(c->report, buf_span(&c->entry));
@@ -406,7 +437,20 @@ static void not_started(struct child *c, enum refusal code, const struct error *
         loop_timer_set(c->loop, &c->timer, "spool", clock_boot_ms() + REPORT_RETRY_MS, on_timer, c);
 }
 
-static int prepare(struct child *c, struct error *err)
+/* What the proxy requires and this server does not have. */
+static int check_required(const struct child *c, struct error *err)
+{
+    const uint64_t missing = c->context.required & (protections_off(c) | PROTECT_PRIVATE_TMP);
+    for (unsigned at = 0; at < PROTECT_COUNT; at++)
+        if (missing & (1U << at))
+            return error_set(err, -EPERM,
+                             "proxy '" SPAN_FMT "' requires %s (%s), which this server does not "
+                             "have",
+                             SPAN_ARG(c->context.proxy), protect_word(at), protect_text(at));
+    return 0;
+}
+
+static int prepare_files(struct child *c, struct error *err)
 {
     struct buf json = {0};
     command_parameters(&c->launch, &json);
@@ -415,9 +459,24 @@ static int prepare(struct child *c, struct error *err)
     if (rc == 0)
         rc = childfiles_prepare(c->files, buf_span(&json), err);
     buf_free(&json);
-    return rc < 0 ? rc
-                  : command_make(c->paths, c->files, workfolder_path(c->work), &c->launch,
-                                 &c->command, err);
+    if (rc == 0 && c->context.credentials.count)
+        rc = credentialfiles_put(c->paths, c->credentials, &c->context, err);
+    return rc;
+}
+
+static int prepare(struct child *c, struct error *err)
+{
+    const struct command_source from = {.paths = c->paths,
+                                        .files = c->files,
+                                        .work = workfolder_path(c->work),
+                                        .credentials =
+                                            c->context.credentials.count ? c->credentials : NULL,
+                                        .launch = &c->launch,
+                                        .context = &c->context};
+    int rc = check_required(c, err);
+    if (rc == 0)
+        rc = prepare_files(c, err);
+    return rc < 0 ? rc : command_make(&from, &c->command, err);
 }
 
 static int begin(struct child *c, struct error *err)
@@ -468,7 +527,10 @@ void child_start(struct child *c, struct span launch)
     buf_clear(&c->bytes);
     buf_add(&c->bytes, launch.p, launch.n);
     c->launch = (struct s_launch){0};
-    if (wire_decode(&s_launch_schema, buf_span(&c->bytes), true, &c->launch, &err) < 0) {
+    c->context = (struct d_context){0};
+    if (wire_decode(&s_launch_schema, buf_span(&c->bytes), true, &c->launch, &err) < 0 ||
+        (c->launch.context.n &&
+         wire_decode(&d_context_schema, c->launch.context, true, &c->context, &err) < 0)) {
         log_error("slot %u: the runner sent a malformed step: %s", c->slot, err.text);
         c->ended(c->self, SPAN_NONE, false);
         return;

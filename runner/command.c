@@ -39,6 +39,18 @@ static void env(struct command *c, const char *name, struct span value)
     push(&c->envp, &c->n_envp, mem_printf("%s=" SPAN_FMT, name, SPAN_ARG(value)));
 }
 
+/* Sets a variable that may be set already. */
+static void env_again(struct command *c, struct span name, struct span value)
+{
+    for (size_t i = 0; i < c->n_envp; i++)
+        if (strncmp(c->envp[i], (const char *)name.p, name.n) == 0 && c->envp[i][name.n] == '=') {
+            mem_free(&c->envp[i]);
+            c->envp[i] = mem_printf(SPAN_FMT "=" SPAN_FMT, SPAN_ARG(name), SPAN_ARG(value));
+            return;
+        }
+    push(&c->envp, &c->n_envp, mem_printf(SPAN_FMT "=" SPAN_FMT, SPAN_ARG(name), SPAN_ARG(value)));
+}
+
 static void env_number(struct command *c, const char *name, uint64_t value)
 {
     push(&c->envp, &c->n_envp, mem_printf("%s=%llu", name, (unsigned long long)value));
@@ -65,16 +77,31 @@ static void env_parameters(struct command *c, const struct s_launch *l)
     buf_free(&text);
 }
 
-static void make_env(const struct runner_paths *paths, const struct childfiles *files,
-                     const char *work, const struct s_launch *l, struct command *c)
+static void env_account(const struct command_source *from, struct command *c)
 {
-    char run[ID_TEXT];
+    const struct d_context *x = from->context;
+    const struct span user = x->user.n ? x->user : span_str(from->paths->user);
+    /* "/" is nobody's to write to */
+    const char *home = x->user.n || !from->paths->home ? from->work : from->paths->home;
+    struct wire_iter it = wire_iter(&x->environment);
+    struct span name;
+    struct value v;
     env(c, "PATH", span_str(CHILD_PATH));
     env(c, "LANG", span_str("C.UTF-8"));
     env(c, "TZ", span_str(":/etc/localtime"));
-    env(c, "USER", span_str(paths->user));
-    env(c, "LOGNAME", span_str(paths->user));
-    env(c, "HOME", span_str(paths->home ? paths->home : work)); /* "/" is nobody's to write to */
+    env(c, "HOME", x->home.n ? x->home : span_str(home));
+    env(c, "USER", user);
+    env(c, "LOGNAME", user);
+    while (wire_next_pair(&it, &name, &v))
+        env_again(c, name, v.bytes);
+}
+
+static void make_env(const struct command_source *from, struct command *c)
+{
+    const struct s_launch *l = from->launch;
+    const struct childfiles *files = from->files;
+    char run[ID_TEXT];
+    env_account(from, c);
     env(c, "LB_RUN", span_str(id_format(l->run, run)));
     env_number(c, "LB_ATTEMPT", l->attempt);
     env(c, "LB_AS_OF", l->as_of);
@@ -83,9 +110,11 @@ static void make_env(const struct runner_paths *paths, const struct childfiles *
     env(c, "LB_STEP", l->step);
     env_number(c, "LB_TRY", l->try_no);
     env(c, "LB_TASK", l->task);
-    env(c, "LB_WORK", span_str(work));
+    env(c, "LB_WORK", span_str(from->work));
+    if (from->credentials)
+        env(c, "LB_CREDENTIALS", span_str(from->credentials));
     if (!hash_is_zero(&l->package)) {
-        char *folder = runner_paths_of_hash(paths->packages, &l->package);
+        char *folder = runner_paths_of_hash(from->paths->packages, &l->package);
         push(&c->envp, &c->n_envp, mem_printf("LB_PACKAGE=%s/files", folder));
         mem_free(&folder);
     }
@@ -107,45 +136,53 @@ static int find_entry(const struct runner_paths *paths, const struct s_launch *l
     return rc;
 }
 
-static int make_argv(const struct runner_paths *paths, const struct s_launch *l, struct command *c,
-                     struct error *err)
+/* What comes before the entry, or the text, in a subsystem of ours. -EINVAL: there is none such. */
+static int own_argv(const struct s_launch *l, struct command *c, struct error *err)
 {
-    char *what = NULL;
     if (l->text.n) {
-        if (memchr(l->text.p, 0, l->text.n))
-            return error_set(err, -EINVAL, "the step's text contains a NUL byte");
-        what = span_dup_str(l->text);
         arg(c, "/bin/sh");
         arg(c, "-eu");
         arg(c, "-c");
-    } else {
-        int rc = find_entry(paths, l, &what, err);
-        if (rc < 0)
-            return rc;
-        if (span_eq_str(l->subsystem, "shell"))
-            arg(c, "/bin/sh");
-        else if (span_eq_str(l->subsystem, "python"))
-            arg(c, "/usr/bin/python3");
-        else if (!span_eq_str(l->subsystem, "exec")) {
-            mem_free(&what);
-            return error_set(err, -EINVAL, "this runner lacks the subsystem '" SPAN_FMT "'",
-                             SPAN_ARG(l->subsystem));
-        }
-    }
-    push(&c->argv, &c->n_argv, what);
+    } else if (span_eq_str(l->subsystem, "shell"))
+        arg(c, "/bin/sh");
+    else if (span_eq_str(l->subsystem, "python"))
+        arg(c, "/usr/bin/python3");
+    else if (!span_eq_str(l->subsystem, "exec"))
+        return error_set(err, -EINVAL, "this runner lacks the subsystem '" SPAN_FMT "'",
+                         SPAN_ARG(l->subsystem));
     return 0;
 }
 
-int command_make(const struct runner_paths *paths, const struct childfiles *files, const char *work,
-                 const struct s_launch *l, struct command *ret, struct error *err)
+static int make_argv(const struct command_source *from, struct command *c, struct error *err)
+{
+    const struct s_launch *l = from->launch;
+    struct wire_iter it = wire_iter(&from->context->argv);
+    struct span word;
+    char *what = NULL;
+    int rc = 0;
+    if (l->text.n && memchr(l->text.p, 0, l->text.n))
+        return error_set(err, -EINVAL, "the step's text contains a NUL byte");
+    if (l->text.n)
+        what = span_dup_str(l->text);
+    else if ((rc = find_entry(from->paths, l, &what, err)) < 0)
+        return rc;
+    if (!from->context->argv.count)
+        rc = own_argv(l, c, err);
+    while (wire_next(&it, &word))
+        push(&c->argv, &c->n_argv, span_dup_str(word));
+    push(&c->argv, &c->n_argv, what);
+    return rc;
+}
+
+int command_make(const struct command_source *from, struct command *ret, struct error *err)
 {
     struct command c = {0};
-    int rc = make_argv(paths, l, &c, err);
+    int rc = make_argv(from, &c, err);
     if (rc < 0) {
         command_free(&c);
         return rc;
     }
-    make_env(paths, files, work, l, &c);
+    make_env(from, &c);
     *ret = c;
     return 0;
 }

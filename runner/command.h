@@ -5,16 +5,20 @@
  *     exec        the entry, without arguments
  *     shell       /bin/sh ENTRY; for a step without a package /bin/sh -eu -c TEXT
  *     python      /usr/bin/python3 ENTRY
+ *     of the server's administrator: what subsystems.d says, then ENTRY or TEXT
  *
  * The entry is named by its path inside the content-addressed, read-only package folder: an
  * interpreter opens its script by that name anyway.
  *
  * The environment:
- *     PATH, LANG, TZ, HOME
+ *     PATH, LANG, TZ
+ *     HOME, USER, LOGNAME   the account that it runs as
+ *     what subsystem and proxy give, perhaps another PATH, LANG or TZ
  *     LB_RUN, LB_ATTEMPT, LB_JOB, LB_STEP, LB_TRY, LB_TASK, LB_AS_OF, LB_SERVER   what runs
  *     LB_WORK       the folder in which the child starts: empty, its own, an absolute path
  *     LB_PACKAGE    the files of its package
  *     LB_PARAMETERS, LB_OUTPUTS, LB_RESULT, LB_PROGRESS   files, see childfiles.h
+ *     LB_CREDENTIALS   a folder with a file for each of the proxy's credentials, if it has any
  *     LB_PARAM_name each parameter that is not sensitive and at most LIMIT_PARAMETER_ENV long */
 #ifndef LB_RUNNER_COMMAND_H
 #define LB_RUNNER_COMMAND_H
@@ -29,10 +33,18 @@ struct command {
 };
 void command_free(struct command *c);
 
+/* What decides a command. */
+struct command_source {
+    const struct runner_paths *paths;
+    const struct childfiles *files;
+    const char *work;
+    const char *credentials; /* NULL: there are none */
+    const struct s_launch *launch;
+    const struct d_context *context;
+};
 /* On success *ret is yours: command_free. -ENOENT, -EPERM: the package or its entry is missing or
  * was altered; -EINVAL: this runner lacks the subsystem. */
-int command_make(const struct runner_paths *paths, const struct childfiles *files, const char *work,
-                 const struct s_launch *l, struct command *ret, struct error *err);
+int command_make(const struct command_source *from, struct command *ret, struct error *err);
 
 /* The text of $LB_PARAMETERS: all parameters as one JSON object, sensitive ones too. */
 void command_parameters(const struct s_launch *l, struct buf *out);

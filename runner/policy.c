@@ -9,9 +9,7 @@
 #include "common/mem.h"
 
 enum {
-    CERTIFICATES = 64,        /* remembered */
-    SIGNERS_FILE = 256 << 10, /* bytes */
-    SIGNERS_MAX = 1000
+    CERTIFICATES = 64 /* remembered */
 };
 
 /* A file as it was when it was read. */
@@ -31,7 +29,7 @@ struct policy {
     struct trust_anchors anchors;
     struct certificate self;
     struct revocations revocations;
-    struct minisign_public *signers;
+    struct builder *signers;
     size_t n_signers;
     struct remembered ring[CERTIFICATES];
     unsigned next;
@@ -141,34 +139,15 @@ static int load_self(struct policy *p, int64_t now, enum refusal *code, struct e
     return 0;
 }
 
-static void parse_signers(struct span text, struct minisign_public **ret, size_t *ret_n)
-{
-    size_t at = 0;
-    while (at < text.n && *ret_n < SIGNERS_MAX) {
-        const uint8_t *end = memchr(text.p + at, '\n', text.n - at);
-        size_t n = end ? (size_t)(end - text.p) - at : text.n - at;
-        struct span line = span_of(text.p + at, n);
-        struct minisign_public key;
-        at += n + 1;
-        for (n = 0; n < line.n && !strchr(" \t\r", line.p[n]); n++)
-            ; /* the rest of the line is a comment */
-        line.n = n;
-        if (line.n && line.p[0] != '#' && minisign_public_parse(line, &key, NULL) == 0) {
-            *ret = mem_realloc(*ret, *ret_n + 1, sizeof **ret);
-            (*ret)[(*ret_n)++] = key;
-        }
-    }
-}
-
 /* Without the file no package is trusted. */
 static int load_signers(struct policy *p, struct error *err)
 {
     struct buf text = {0};
-    struct minisign_public *signers = NULL;
+    struct builder *signers = NULL;
     size_t n = 0;
-    int rc = file_read(p->signers_file.path, SIGNERS_FILE, &text, err);
+    int rc = file_read(p->signers_file.path, BUILDERS_BYTES, &text, err);
     if (rc == 0)
-        parse_signers(buf_span(&text), &signers, &n);
+        builders_parse(buf_span(&text), &signers, &n);
     buf_free(&text);
     if (rc < 0 && rc != -ENOENT)
         return rc;
@@ -228,12 +207,9 @@ bool policy_revoked(const struct policy *p, uint64_t serial)
     return revocations_contain(&p->revocations, serial);
 }
 
-bool policy_trusts_signer(const struct policy *p, const struct hash *signer_key)
+const struct builder *policy_signer(const struct policy *p, const struct hash *signer_key)
 {
-    for (size_t i = 0; i < p->n_signers; i++)
-        if (hash_eq(&p->signers[i].key, signer_key))
-            return true;
-    return false;
+    return builders_find(p->signers, p->n_signers, signer_key);
 }
 
 bool policy_is_addressed(const struct policy *p, struct span address)

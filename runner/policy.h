@@ -6,8 +6,8 @@
 #define LB_RUNNER_POLICY_H
 
 #include "runner/runnerpaths.h"
+#include "trust/builders.h"
 #include "trust/call.h"
-#include "trust/minisign.h"
 #include "trust/revocation.h"
 
 struct policy;
@@ -23,7 +23,8 @@ int policy_refresh(struct policy *p, int64_t now, enum refusal *ret_code, struct
 const struct trust_anchors *policy_anchors(const struct policy *p);
 const struct certificate *policy_self(const struct policy *p);
 bool policy_revoked(const struct policy *p, uint64_t serial);
-bool policy_trusts_signer(const struct policy *p, const struct hash *signer_key);
+/* The builder in trust/signers who has this key; NULL: none, so what it has signed is refused. */
+const struct builder *policy_signer(const struct policy *p, const struct hash *signer_key);
 /* True if `address` names this server, a pool that it is in, or all servers. */
 bool policy_is_addressed(const struct policy *p, struct span address);
 

@@ -13,6 +13,7 @@
 #include "common/mem.h"
 #include "common/paths.h"
 #include "trust/envelope.h"
+#include "trust/proxy.h"
 
 static bool is_tmpfs(const char *path)
 {
@@ -86,6 +87,8 @@ int runner_paths_open(struct runner_paths *ret, struct error *err)
     if (rc < 0)
         return rc;
     struct runner_paths h = {.trust = mem_printf("%s/trust", resolved.config),
+                             .proxies = mem_printf("%s/" PROXY_FOLDER, resolved.config),
+                             .subsystems = mem_printf("%s/subsystems.d", resolved.config),
                              .revocations = mem_printf("%s/revocations", resolved.state),
                              .packages = mem_printf("%s/packages", resolved.state),
                              .jobs = mem_printf("%s/jobs", resolved.state),
@@ -108,8 +111,9 @@ int runner_paths_open(struct runner_paths *ret, struct error *err)
 
 void runner_paths_free(struct runner_paths *h)
 {
-    char **const all[] = {&h->trust, &h->revocations, &h->packages, &h->jobs, &h->spool,
-                          &h->work,  &h->run,         &h->memory,   &h->home, &h->user};
+    char **const all[] = {&h->trust, &h->revocations, &h->packages, &h->jobs,
+                          &h->spool, &h->work,        &h->run,      &h->memory,
+                          &h->home,  &h->user,        &h->proxies,  &h->subsystems};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         mem_free(all[i]);
 }

@@ -12,6 +12,8 @@
 /* All paths are absolute and without a slash at the end. */
 struct runner_paths {
     char *trust;       /* etc/trust: administrators, certificate, signers */
+    char *proxies;     /* etc/proxies.d */
+    char *subsystems;  /* etc/subsystems.d */
     char *revocations; /* var/revocations: written by the worker, trusted for its signature */
     char *packages;    /* var/packages: <hash hex>/{runnable,files/} */
     char *jobs;        /* var/jobs: <hash hex>, each job version that this server accepts */
@@ -23,6 +25,9 @@ struct runner_paths {
     bool memory_backed;
     char *user; /* that children run as: its name, or its number, which needs no account */
     char *home; /* of its account; NULL: it has none */
+    /* true: the runner is root, and each child runs as its proxy's user; false: all of this server
+     * is one user, and so are the children */
+    bool separated;
 };
 
 /* Resolves the folders (common/paths.h) and makes those that are missing, with mode 0700. On

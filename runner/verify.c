@@ -10,10 +10,12 @@
 #include "proto/packagejob.h"
 #include "runner/bind.h"
 #include "runner/installed.h"
+#include "runner/proxies.h"
 
 struct verifier {
     const struct runner_paths *paths;
     struct policy *policy;
+    struct proxies *proxies;
     struct seen *seen;
     struct attempts *attempts;
     attempts_holds_fn *holds; /* NULL: nothing is held */
@@ -37,6 +39,8 @@ struct inquiry {
     struct installed package;
     bool has_package;
     struct bound bound;
+    struct proxies_found proxy;
+    struct buf context;
     struct seen_step seen;
     enum seen_answer answer;
     enum refusal code; /* the code of a refusal by the current check */
@@ -176,20 +180,26 @@ static int check_turn(struct inquiry *q, struct error *err)
 
 static int check_proxy(struct inquiry *q, struct error *err)
 {
-    static const char *const subsystems[] = {"exec", "shell", "python"};
+    const struct proxy_question asked = {.principal = span_str(q->caller->name),
+                                         .subsystem = q->step.subsystem};
     q->code = REFUSAL_NO_PROXY;
-    if (!span_eq_str(q->step.proxy, PACKAGEJOB_PROXY))
+    return proxies_judge(q->v->proxies, q->step.proxy, &asked, q->now, &q->proxy, err);
+}
+
+/* Of all builders whom the server trusts, the proxy may take some. */
+static int check_signer(struct inquiry *q, struct error *err)
+{
+    const struct d_runnable *r = &q->package.runnable;
+    const struct builder *signer = policy_signer(q->v->policy, &r->signer_key);
+    if (!signer)
         return error_set(err, -EPERM,
-                         "step '" SPAN_FMT "' needs the proxy '" SPAN_FMT
-                         "'; this runner has only '" PACKAGEJOB_PROXY "'",
-                         SPAN_ARG(q->step.name), SPAN_ARG(q->step.proxy));
-    for (size_t i = 0; i < sizeof subsystems / sizeof *subsystems; i++)
-        if (span_eq_str(q->step.subsystem, subsystems[i]))
-            return 0;
-    return error_set(err, -EPERM,
-                     "the proxy '" PACKAGEJOB_PROXY
-                     "' allows the subsystems exec, shell and python, not '" SPAN_FMT "'",
-                     SPAN_ARG(q->step.subsystem));
+                         "package '" SPAN_FMT "' has no signature of a signer in trust/signers",
+                         SPAN_ARG(r->name));
+    q->code = REFUSAL_NO_PROXY;
+    int rc = proxy_judge_signer(&q->proxy.proxy, q->proxy.file, signer, err);
+    if (rc == 0)
+        q->code = REFUSAL_BAD_PACKAGE;
+    return rc;
 }
 
 static int check_package(struct inquiry *q, struct error *err)
@@ -197,7 +207,8 @@ static int check_package(struct inquiry *q, struct error *err)
     q->code = REFUSAL_BAD_PACKAGE;
     if (hash_is_zero(&q->step.package)) {
         q->code = REFUSAL_WRONG_JOB;
-        if (!q->step.run.n || !span_eq_str(q->step.subsystem, "shell"))
+        if (!q->step.run.n ||
+            (!span_eq_str(q->step.subsystem, "shell") && !q->proxy.subsystem.text_argv.count))
             return error_set(err, -EPERM,
                              "step '" SPAN_FMT "' has neither a package nor shell text",
                              SPAN_ARG(q->step.name));
@@ -218,10 +229,8 @@ static int check_package(struct inquiry *q, struct error *err)
                          "the installed package is '" SPAN_FMT "' of subsystem " SPAN_FMT
                          ", which is not what the job says",
                          SPAN_ARG(r->name), SPAN_ARG(r->subsystem));
-    if (!policy_trusts_signer(q->v->policy, &r->signer_key))
-        return error_set(err, -EPERM,
-                         "package '" SPAN_FMT "' has no signature of a signer in trust/signers",
-                         SPAN_ARG(r->name));
+    if ((rc = check_signer(q, err)) < 0)
+        return rc;
     char *entry = NULL;
     rc = installed_entry(q->v->paths->packages, &q->package, span_eq_str(r->subsystem, "exec"),
                          &entry, err);
@@ -286,6 +295,20 @@ static int check_parameters(struct inquiry *q, struct error *err)
     return rc;
 }
 
+/* Made here and not with the rest of the launch, since it may turn out to be too large. */
+static int check_context(struct inquiry *q, struct error *err)
+{
+    const struct d_runnable *r = &q->package.runnable;
+    struct proxies_step step = {.principal = span_str(q->caller->name), .is_text = !q->has_package};
+    if (q->has_package) {
+        step.signer = r->signer_key;
+        step.memory = r->memory;
+        step.processes = r->processes;
+    }
+    q->code = REFUSAL_NO_PROXY;
+    return proxies_context(&q->proxy, &step, q->v->paths->separated, &q->context, err);
+}
+
 static int check_new(struct inquiry *q, struct error *err)
 {
     uint64_t on_lost = q->call.on_lost;
@@ -312,10 +335,11 @@ static const struct verify_check {
     {"job hash", check_job_hash},       /* it is the job that was signed */
     {"step", check_step},               /* the step is in the job */
     {"turn", check_turn},               /* the steps before it have ended so that it comes now */
-    {"proxy", check_proxy},             /* the proxy is known and allows the subsystem */
+    {"proxy", check_proxy},             /* there now, and it allows principal and subsystem */
     {"package", check_package},         /* installed, unaltered, its signer trusted */
     {"job", check_job_allowed},         /* this server accepts the job */
     {"parameters", check_parameters},   /* complete, known, typed */
+    {"context", check_context},         /* what it runs as and within can be said */
     {"new", check_new},                 /* it has not run before */
 };
 
@@ -325,11 +349,6 @@ const char *verify_check_name(unsigned i)
 }
 
 /* ---- */
-
-static uint64_t least_set(uint64_t a, uint64_t b)
-{
-    return a == 0 || (b && b < a) ? b : a;
-}
 
 static uint64_t on_lost_of(const struct inquiry *q)
 {
@@ -375,37 +394,43 @@ static uint64_t lost_after_of(const struct inquiry *q)
     return ms > LOST_AFTER_MIN_MS ? ms : LOST_AFTER_MIN_MS;
 }
 
+static struct span hash_span(const struct hash *h)
+{
+    return span_of(h->b, sizeof h->b);
+}
+
 static void make_launch(const struct inquiry *q, struct buf *out)
 {
     struct buf codes = {0};
     const struct s_step *r = q->request;
     const struct d_runnable *p = &q->package.runnable;
-    struct s_launch l = {
-        .run = r->run,
-        .attempt = r->attempt,
-        .step = r->step,
-        .try_no = r->try_no,
-        .identity = q->seen.identity,
-        .expires = q->call.expires,
-        .on_lost = on_lost_of(q),
-        .lost_after_ms = lost_after_of(q),
-        .deadline = r->deadline,
-        .timeout_ms = least_set(q->step.timeout_ms, q->has_package ? p->timeout_ms : 0),
-        .output_cap = least_set(q->step.output_cap, q->has_package ? p->output_cap : 0),
-        .as_of = q->call.as_of,
-        .server = span_str(policy_self(q->v->policy)->name),
-        .task = q->call.task,
-        .job = q->call.job,
-        .subsystem = q->step.subsystem,
-        .text = q->has_package ? SPAN_NONE : q->step.run,
-        .package = q->step.package,
-        .package_name = q->step.package_name,
-        .exit_codes = exit_codes_of(q, &codes),
-        .job_hash =
-            q->has_turn ? span_of(q->turn.job_hash.b, sizeof q->turn.job_hash.b) : SPAN_NONE,
-        .parameters = wire_list_from(&q->bound.items, q->bound.count),
-        .sensitive = wire_list_from(&q->bound.sensitive, q->bound.n_sensitive)};
+    struct s_launch l = {.run = r->run,
+                         .attempt = r->attempt,
+                         .step = r->step,
+                         .try_no = r->try_no,
+                         .identity = q->seen.identity,
+                         .expires = q->call.expires,
+                         .on_lost = on_lost_of(q),
+                         .lost_after_ms = lost_after_of(q),
+                         .deadline = r->deadline,
+                         .timeout_ms = proxies_least(q->step.timeout_ms, q->proxy.proxy.timeout_ms),
+                         .output_cap = proxies_least(q->step.output_cap, q->proxy.proxy.output_cap),
+                         .as_of = q->call.as_of,
+                         .server = span_str(policy_self(q->v->policy)->name),
+                         .task = q->call.task,
+                         .job = q->call.job,
+                         .subsystem = q->step.subsystem,
+                         .text = q->has_package ? SPAN_NONE : q->step.run,
+                         .package = q->step.package,
+                         .package_name = q->step.package_name,
+                         .exit_codes = exit_codes_of(q, &codes),
+                         .job_hash = q->has_turn ? hash_span(&q->turn.job_hash) : SPAN_NONE,
+                         .parameters = wire_list_from(&q->bound.items, q->bound.count),
+                         .sensitive = wire_list_from(&q->bound.sensitive, q->bound.n_sensitive),
+                         .context = buf_span(&q->context)};
     if (q->has_package) {
+        l.timeout_ms = proxies_least(l.timeout_ms, p->timeout_ms);
+        l.output_cap = proxies_least(l.output_cap, p->output_cap);
         l.package_version = p->version;
         l.entry = p->entry;
         l.outputs = p->outputs;
@@ -453,6 +478,7 @@ enum verify_verdict verify_step(struct verifier *v, const struct s_step *request
     installed_free(&q.package);
     bound_free(&q.bound);
     steps_job_free(&q.job);
+    buf_free(&q.context);
     return verdict;
 }
 
@@ -467,6 +493,7 @@ int verifier_new(const struct runner_paths *paths, struct verifier **ret, struct
     struct verifier *v = mem_zalloc(1, sizeof *v);
     v->paths = paths;
     v->policy = policy_new(paths);
+    v->proxies = proxies_new(paths);
     v->seen = seen_new();
     v->attempts = attempts_new(paths->spool, is_held, v);
     int rc = seen_load(v->seen, paths->spool, err);
@@ -482,6 +509,7 @@ void verifier_free(struct verifier **v)
     if (!*v)
         return;
     policy_free(&(*v)->policy);
+    proxies_free(&(*v)->proxies);
     seen_free(&(*v)->seen);
     attempts_free(&(*v)->attempts);
     mem_free(v);

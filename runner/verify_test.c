@@ -593,9 +593,9 @@ static void steps_launched_before_a_restart_are_known_after_it(void **state)
 static void the_checks_run_in_the_documented_order(void **state)
 {
     (void)state;
-    static const char *const order[] = {"origin",  "server",   "certificate", "form", "call",
-                                        "address", "job hash", "step",        "turn", "proxy",
-                                        "package", "job",      "parameters",  "new",  NULL};
+    static const char *const order[] = {
+        "origin", "server", "certificate", "form", "call",       "address", "job hash", "step",
+        "turn",   "proxy",  "package",     "job",  "parameters", "context", "new",      NULL};
     for (unsigned i = 0; i < sizeof order / sizeof *order; i++)
         if (order[i])
             assert_string_equal(verify_check_name(i), order[i]);

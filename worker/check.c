@@ -25,9 +25,9 @@ static const struct option_row rows[] = {
 };
 
 static const char examples[] =
-    "Checks identity, keys, trusted signers, broker, runner, worker, jobs and needs of this\n"
-    "server, and says for each problem what to do about it. Changes nothing, so it is safe at\n"
-    "any time, also while the worker runs.\n"
+    "Checks identity, keys, trusted signers, broker, runner, worker, jobs and needs\n"
+    "of this server, and says for each problem what to do about it. Changes nothing,\n"
+    "so it is safe at any time, also while the worker runs.\n"
     "\n"
     "Examples:\n"
     "  lbworker check\n"

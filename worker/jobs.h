@@ -35,14 +35,16 @@ struct job_here {
 };
 
 struct jobs;
-/* Makes the folders, unless read_only; holds nothing before jobs_refresh. On success *ret is yours: jobs_close. */
+/* Makes the folders, unless read_only; holds nothing before jobs_refresh. On success *ret is yours:
+ * jobs_close. */
 int jobs_open(struct jobs **ret, const struct jobs_folders *folders, struct error *err);
 void jobs_close(struct jobs **j);
 
 typedef bool jobs_uses_fn(void *self, const struct hash *job);
 typedef void jobs_trouble_fn(void *self, const char *file, const struct error *why);
 /* Reads everything again. A file that does not compile is passed to `trouble` and left out. `uses`
- * says whether an attempt needs a version; nobody asks it when read_only. 1: what can be attested has changed; 0: it has not. */
+ * says whether an attempt needs a version; nobody asks it when read_only. 1: what can be attested
+ * has changed; 0: it has not. */
 int jobs_refresh(struct jobs *j, int64_t now_wall, jobs_uses_fn *uses, jobs_trouble_fn *trouble,
                  void *self, struct error *err);
 

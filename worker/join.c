@@ -22,15 +22,16 @@ static const struct option_row rows[] = {
 };
 
 static const char examples[] =
-    "Makes this machine a server of a cluster. Reads the token from standard input; a token\n"
-    "is a secret, and good for one use. Writes keys and certificate into the configuration\n"
-    "folder.\n"
+    "Makes this machine a server of a cluster. Reads the token from standard input;\n"
+    "a token is a secret, and good for one use. Writes keys and certificate into the\n"
+    "configuration folder.\n"
     "\n"
     "Examples:\n"
     "  lbctl invite --server etl4 --pools etl | ssh etl4 lbworker join\n"
     "  lbworker join --force < token\n"
     "\n"
-    "Exit codes: 0 joined; 1 failed; 2 bad usage; 3 refused, or no answer from the broker.\n";
+    "Exit codes: 0 joined; 1 failed; 2 bad usage; 3 refused, or no answer from the\n"
+    "broker.\n";
 
 static int join(const struct option_values *values, struct error *err)
 {

@@ -46,8 +46,8 @@ static const char examples[] =
     "  lbworker check\n"
     "  LONGBOAT_HOME=$HOME/etl4 lbworker --slots 4\n"
     "\n"
-    "Exit codes: 0 stopped as asked; 1 failed; 2 bad usage, or started as root; 3 not possible\n"
-    "here: this machine has not joined, or another lbworker runs.\n";
+    "Exit codes: 0 stopped as asked; 1 failed; 2 bad usage, or started as root;\n"
+    "3 not possible here: this machine has not joined, or another lbworker runs.\n";
 
 static unsigned default_slots(void)
 {

@@ -68,7 +68,7 @@ static int allow_path(int ruleset, const char *path, uint64_t access, struct err
         return 0; /* the code that needs it reports that it is missing */
     int rc = (int)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
     if (rc < 0)
-        rc = error_errno(err, errno, "cannot confine lbunpack to '%s'", path);
+        rc = error_errno(err, errno, "cannot confine this process to '%s'", path);
     close(rule.parent_fd);
     return rc;
 }
@@ -87,13 +87,13 @@ static int landlock(const char *const files[], const char *folder, struct error 
     struct landlock_ruleset_attr attr = {.handled_access_fs = all};
     int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0), rc = 0;
     if (ruleset < 0)
-        return error_errno(err, errno, "cannot confine lbunpack");
+        return error_errno(err, errno, "cannot confine this process");
     for (size_t i = 0; rc == 0 && files[i]; i++)
         rc = allow_path(ruleset, files[i], LANDLOCK_ACCESS_FS_READ_FILE, err);
-    if (rc == 0)
+    if (rc == 0 && folder)
         rc = allow_path(ruleset, folder, write, err);
     if (rc == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
-        rc = error_errno(err, errno, "cannot confine lbunpack");
+        rc = error_errno(err, errno, "cannot confine this process");
     close(ruleset);
     return rc;
 }
@@ -173,13 +173,13 @@ static int deny_calls(struct error *err)
         rc = seccomp_load(filter); /* sets no_new_privs, too */
     if (filter)
         seccomp_release(filter);
-    return rc == 0 ? 0 : error_errno(err, -rc, "cannot confine lbunpack's system calls");
+    return rc == 0 ? 0 : error_errno(err, -rc, "cannot confine this process's system calls");
 }
 
 int confine(const char *const files[], const char *folder, struct error *err)
 {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-        return error_errno(err, errno, "cannot confine lbunpack");
+        return error_errno(err, errno, "cannot confine this process");
     if (close_range(3, ~0U, 0) < 0 && errno != ENOSYS)
         return error_errno(err, errno, "cannot close inherited descriptors");
     int rc = limits(err);

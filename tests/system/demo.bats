@@ -164,3 +164,19 @@ SH
     [ -z "$(of_cluster)" ]
     remove_demo
 }
+
+@test "root's servers reach programs that root alone can, and say that a home is out of reach" {
+    [ "$(id -u)" -eq 0 ] || skip "the tests are no root's"
+    local private=$BATS_TEST_TMPDIR/private
+    mkdir -m 700 "$private"
+    cp "$LB_BIN/lbworker" "$private"
+    demo=$(mktemp -d "${TMPDIR:-/tmp}/lbt-XXXXXX")
+    chmod 711 "$demo"
+    [ "$(within_reach "$private" "$demo/bin")" = "$demo/bin" ]
+    server_home "$demo/s1"
+    in_home "$demo/s1" "$demo/bin/lbworker" --version
+    run server_home "$private/s1"
+    [ "$status" -ne 0 ]
+    assert_has "cannot reach '$private/s1': choose another folder"
+    rm -r "$demo"
+}

@@ -212,6 +212,15 @@ END
     finding bad server signers
 }
 
+@test "root's doctor on a server says that it cannot judge it" {
+    [ "$(id -u)" -eq 0 ] || skip "only root can try"
+    mkdir "$demo/of-root"
+    cp -r "$demo/etl2/etc" "$demo/of-root/etc"
+    as of-root run lbctl doctor --json
+    [ "$status" -eq 1 ]
+    finding bad server "lbworker check"
+}
+
 @test "a broker that does not answer is bad" {
     sed 's/127.0.0.1:[0-9]*/127.0.0.1:1/' "$demo/anna/etc/client.yaml" >"$demo/yaml"
     cp -f "$demo/yaml" "$demo/anna/etc/client.yaml"

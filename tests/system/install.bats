@@ -14,7 +14,7 @@ teardown_file() { rm -rf "$(cat "$BATS_FILE_TMPDIR/demo")"; }
 setup() { demo=$(cat "$BATS_FILE_TMPDIR/demo"); }
 
 @test "every program is installed and prints its version and help" {
-    for p in lbbroker lbworker lbrunner lbunpack lbsubmit lbmon lbctl lbpkg; do
+    for p in lbbroker lbworker lbrunner lbunpack lbparse lbsubmit lbmon lbctl lbpkg; do
         "$demo/root/usr/bin/$p" --version | grep -q "$p"
         "$demo/root/usr/bin/$p" --help | grep -q '^Example'
     done

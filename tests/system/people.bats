@@ -75,7 +75,8 @@ parent_run() {
             }
         done
     done
-    for c in lbbroker "lbbroker rotate" lbworker "lbworker rotate" lbsubmit lbmon; do
+    for c in lbbroker "lbbroker rotate" lbworker "lbworker join" "lbworker check" \
+        "lbworker rotate" lbsubmit lbmon; do
         wide=$($c --help | awk 'length > 80')
         [ -z "$wide" ] || {
             echo "$c --help: $wide"

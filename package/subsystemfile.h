@@ -1,0 +1,20 @@
+/* subsystemfile.h - subsystems.d/NAME.yaml: a way to run steps that a server's administrator adds,
+ * compiled to a d_subsystem.
+ *
+ *     subsystem: perl                  # in perl.yaml
+ *     description: Perl scripts
+ *     command: [/usr/bin/perl, -T]     # then the package's entry
+ *     text: [/usr/bin/perl, -e]        # then a step's own text; without it, no step may have one
+ *     environment: {PERL5LIB: /srv/perl}
+ *     needs: [{command: perl}]
+ *     exit_codes: {0: succeeded, 3: cancelled} */
+#ifndef LB_PACKAGE_SUBSYSTEMFILE_H
+#define LB_PACKAGE_SUBSYSTEMFILE_H
+
+#include "package/manifest.h"
+
+/* As proxyfile_compile. */
+int subsystemfile_compile(const char *name, struct span text, struct buf *out,
+                          struct problems *problems);
+
+#endif

@@ -1,0 +1,92 @@
+/* context_test.c - what a child of a real runner gets from its proxy. */
+#include "runner/testworld.h"
+
+/* Its proxy `default` is a file of ours, with these lines. */
+static void write_default(struct testworld *w, const char *lines)
+{
+    char *text = mem_printf("proxy: default\nuser: %u\nsubsystems: [shell]\nprincipals: [anna]\n%s",
+                            (unsigned)geteuid(), lines);
+    rig_path_write(&w->rig, "etc/proxies.d/default.yaml", span_str(text), 0644);
+    mem_free(&text);
+}
+
+static struct testworld_wanted run_script(struct testworld *w, const char *script)
+{
+    return world_outcome(w, world_ask_script(w, script));
+}
+
+static void succeeds(struct testworld *w, const char *script)
+{
+    struct testworld_wanted want = run_script(w, script);
+    if (want.outcome.package != PACKAGE_SUCCEEDED)
+        fail_msg("exit %d: " SPAN_FMT, (int)want.outcome.exit_code, SPAN_ARG(want.outcome.message));
+}
+
+static void a_child_has_its_proxys_environment_and_its_users_name(void **state)
+{
+    struct testworld *w = *state;
+    write_default(w, "environment: {PATH: /opt/etl:/usr/bin:/bin, REGION: 'e u'}\n");
+    char *script = mem_printf("[ \"$PATH\" = /opt/etl:/usr/bin:/bin ] && [ \"$REGION\" = 'e u' ] &&"
+                              " [ \"$USER\" = '%s' ] && [ \"$LOGNAME\" = \"$USER\" ] &&\n"
+                              "[ \"$HOME\" = '%s' ] && [ -z \"$LB_CREDENTIALS\" ]",
+                              w->rig.paths.user, w->rig.paths.home);
+    succeeds(w, script);
+    mem_free(&script);
+}
+
+static void a_child_reads_its_credentials_from_files_that_go_with_it(void **state)
+{
+    struct testworld *w = *state;
+    char *lines = mem_printf("credentials: {wh: %s/etc/wh}\n", w->rig.home);
+    rig_path_write(&w->rig, "etc/wh", span_str("s3cret"), 0400);
+    write_default(w, lines);
+    char *script = mem_printf("[ \"$(cat \"$LB_CREDENTIALS/wh\")\" = s3cret ] &&\n"
+                              "[ \"$(stat -c %%a \"$LB_CREDENTIALS/wh\")\" = 400 ] &&\n"
+                              "! tr '\\0' '\\n' </proc/self/environ | grep -q s3cret &&\n"
+                              "echo \"$LB_CREDENTIALS\" >%s/where",
+                              w->rig.home);
+    succeeds(w, script);
+    mem_free(&script);
+    write_default(w, "");
+    script = mem_printf("[ -z \"$LB_CREDENTIALS\" ] && ! [ -e \"$(cat %s/where)\" ]", w->rig.home);
+    succeeds(w, script);
+    mem_free(&script);
+    mem_free(&lines);
+}
+
+static void a_protection_that_is_required_and_missing_stops_the_step(void **state)
+{
+    struct testworld *w = *state;
+    write_default(w, "sandbox: {user: required}\n");
+    struct testworld_wanted want = run_script(w, "exit 0");
+    assert_int_equal(want.outcome.code, REFUSAL_START_FAILED);
+    char *message = span_dup_str(want.outcome.message);
+    assert_contains(message, "proxy 'default' requires user (a user of its own)");
+    mem_free(&message);
+}
+
+static void a_proxy_that_is_withdrawn_stops_the_next_step(void **state)
+{
+    struct testworld *w = *state;
+    write_default(w, "");
+    succeeds(w, "exit 0");
+    rig_path_write(&w->rig, "etc/proxies.d/default.yaml",
+                   span_str("proxy: default\nuser: 0\nsubsystems: [python]\nprincipals: [anna]\n"),
+                   0644);
+    struct testworld_wanted want = run_script(w, "exit 0");
+    assert_int_equal(want.outcome.code, REFUSAL_NO_PROXY);
+    char *message = span_dup_str(want.outcome.message);
+    assert_contains(message, "has no access to subsystem 'shell' (proxies.d/default.yaml:3");
+    mem_free(&message);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        in_world(a_child_has_its_proxys_environment_and_its_users_name),
+        in_world(a_child_reads_its_credentials_from_files_that_go_with_it),
+        in_world(a_protection_that_is_required_and_missing_stops_the_step),
+        in_world(a_proxy_that_is_withdrawn_stops_the_next_step),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
