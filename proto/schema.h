@@ -118,8 +118,11 @@
     X(u64, lost_after_ms, ANY)
 #define M_STARTED(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) X(i64, at, 0)
+/* waits: the step that waits for its next try; meanwhile the attempt takes no slot. Empty: none
+   does. */
 #define M_PROGRESS(X) \
-    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(u64, percent, 100) X(str, text, LIMIT_TEXT)
+    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(u64, percent, 100) X(str, text, LIMIT_TEXT) \
+    X(added_str, waits, LIMIT_NAME)
 /* signature: a signed of kind "result" without its body, which is a result with these fields. */
 #define M_RESULT(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, outcome, LIMIT_OUTCOME) \

@@ -15,6 +15,7 @@ enum {
     STARTED_DELAY_MS =
         20,            /* STARTED is sent after this delay; a job that is over by then needs none */
     PROGRESS_MS = 200, /* between two PROGRESS of one attempt; the newest wins */
+    WAIT_SAID_MS = 500, /* the broker is told of waits for the next try from this length on */
     /* RESULTs sent and not yet RECORDED; more follow as RECORDEDs arrive */
     OUTBOX_BYTES = 1 << 20,
     FINISHED_BYTES = 64 << 20, /* outcomes not RECORDED; beyond this nothing new is taken */
@@ -67,6 +68,7 @@ struct wattempt {
     int64_t retry_due; /* boot ms; 0: no retry is due */
     int64_t deadline;  /* boot; 0: none */
     bool say_started, say_progress;
+    bool waits; /* for its next try, for so long that the broker may use its slot */
     uint64_t percent;
     struct buf text; /* of the newest progress */
     int64_t said_at; /* boot: the last PROGRESS */
@@ -88,7 +90,8 @@ struct wcore {
     struct wrun *runs;
     struct wjob *jobs;
     unsigned n_attempts, n_unfinished;
-    unsigned open; /* steps asked for and not ended */
+    unsigned open;    /* steps asked for and not ended */
+    unsigned n_waits; /* attempts with `waits` */
     size_t finished_bytes;
     struct wattempt *fresh, *going; /* wait for a slot: not started; between two steps */
     struct wattempt *outbox;        /* finished, oldest first */
@@ -155,6 +158,8 @@ void wjob_drop(struct wcore *c, struct wjob **j);
 void slots_go(struct wcore *c, struct wattempt *a);    /* fold, then queue, wait, or finish */
 void slots_fill(struct wcore *c);                      /* start what there is room for */
 void slots_leave(struct wcore *c, struct wattempt *a); /* out of queue and timers */
+/* The broker is told whether it waits. */
+void slots_say_wait(struct wcore *c, struct wattempt *a);
 void slots_arm(struct wcore *c, struct heap *h, struct heap_node *node, int64_t at);
 void slots_stop(struct wcore *c, struct wattempt *a, enum job_outcome as, bool force,
                 struct span why);

@@ -37,12 +37,35 @@ void slots_leave(struct wcore *c, struct wattempt *a)
     heap_remove(&c->retries, &a->retry);
     heap_remove(&c->timers, &a->timer);
     heap_remove(&c->says, &a->say);
+    c->n_waits -= a->waits;
+    a->waits = false;
 }
 
 void slots_arm(struct wcore *c, struct heap *h, struct heap_node *node, int64_t at)
 {
     if (!heap_holds(node))
         heap_insert(h, node, at, c->tie++);
+}
+
+void slots_say_wait(struct wcore *c, struct wattempt *a)
+{
+    a->say_progress = true;
+    if (!c->up)
+        return;
+    heap_remove(&c->says, &a->say); /* sooner than what else there is to say */
+    slots_arm(c, &c->says, &a->say, c->ev->now);
+}
+
+static void set_wait(struct wcore *c, struct wattempt *a, bool waits)
+{
+    if (a->waits == waits)
+        return;
+    a->waits = waits;
+    if (waits)
+        c->n_waits++;
+    else
+        c->n_waits--;
+    slots_say_wait(c, a);
 }
 
 /* What is left of `ms` from wall time `since` on; a wall clock that has jumped makes it neither
@@ -79,6 +102,7 @@ void slots_go(struct wcore *c, struct wattempt *a)
         if (n.wait_ms && !a->retry_due) {
             a->retry_due = c->ev->now + left_of(c, n.failed_at, n.wait_ms);
             slots_arm(c, &c->retries, &a->retry, a->retry_due);
+            set_wait(c, a, a->retry_due - c->ev->now >= WAIT_SAID_MS);
         } else if (!heap_holds(&a->retry)) {
             enqueue(c, a);
         }
@@ -127,6 +151,7 @@ static void ask(struct wcore *c, struct wattempt *a)
     SPOOL(c, a, s_stepped, .run = a->run->id, .attempt = a->attempt,
           .step = a->job->def.steps[n.step].name, .try_no = n.try_no, .at = c->ev->wall);
     a->retry_due = 0;
+    set_wait(c, a, false);
     if (!n.always && a->call.timeout_ms)
         slots_arm(c, &c->timers, &a->timer,
                   c->ev->now + left_of(c, a->tries[0].asked_at, a->call.timeout_ms));

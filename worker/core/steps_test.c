@@ -176,6 +176,60 @@ static void a_retry_waits_for_its_interval_and_frees_its_slot_meanwhile(void **s
     assert_int_equal(wtest_step_result(w, 1, 2).action, ACTION_QUIT_FAILURE);
 }
 
+static struct m_progress progress_at(const struct wtest *w, unsigned index)
+{
+    struct m_progress m;
+    struct error err = {0};
+    struct span s = wtest_seen_at(w, WCORE_FX_SEND, KIND_M_PROGRESS, index);
+    assert_int_equal(m_progress_decode(s, &m, &err), 0);
+    return m;
+}
+
+static void the_broker_is_told_of_a_wait_of_its_end_and_again_in_a_new_session(void **state)
+{
+    struct wtest *w = *state;
+    JOB(w, {.name = "run", .attempts = 2, .interval_ms = 5000});
+    wtest_execute(w, 1, 1);
+    wtest_ran(w, 1, "run", 1, PACKAGE_FAILED);
+    assert_int_equal(sent(w, PROGRESS), 1);
+    wtest_assert_text(progress_at(w, 0).waits, "run");
+    wtest_event(w, WCORE_SESSION_DOWN);
+    wtest_up(w);
+    assert_int_equal(sent(w, PROGRESS), 2);
+    wtest_assert_text(progress_at(w, 1).waits, "run");
+    wtest_pass(w, 5000);
+    wtest_assert_asked(w, 1, "run", 2);
+    wtest_pass(w, 1);
+    assert_int_equal(sent(w, PROGRESS), 3);
+    assert_int_equal(progress_at(w, 2).waits.n, 0);
+}
+
+static void a_short_wait_is_not_worth_a_message(void **state)
+{
+    struct wtest *w = *state;
+    JOB(w, {.name = "run", .attempts = 2, .interval_ms = 499});
+    wtest_execute(w, 1, 1);
+    wtest_ran(w, 1, "run", 1, PACKAGE_FAILED);
+    wtest_pass(w, 499);
+    wtest_assert_asked(w, 1, "run", 2);
+    wtest_pass(w, 1);
+    assert_int_equal(sent(w, PROGRESS), 0);
+}
+
+static void what_waits_for_its_next_try_takes_no_place_from_new_attempts(void **state)
+{
+    struct wtest *w = *state;
+    JOB(w, {.name = "run", .attempts = 2, .interval_ms = 5000});
+    for (unsigned i = 1; i <= LIMIT_PREFETCH + WTEST_SLOTS; i++)
+        wtest_execute(w, i, 1);
+    assert_int_equal(sent(w, RETURNED), 0);
+    wtest_execute(w, 500, 1);
+    assert_int_equal(sent(w, RETURNED), 1); /* it is full */
+    wtest_ran(w, 1, "run", 1, PACKAGE_FAILED);
+    wtest_execute(w, 501, 1);
+    assert_int_equal(sent(w, RETURNED), 1);
+}
+
 static void a_success_after_a_retry_leaves_no_failure_behind(void **state)
 {
     struct wtest *w = *state;
@@ -417,6 +471,9 @@ int main(void)
         in_world(a_goto_may_go_back_and_the_step_gets_a_new_try),
         in_world(the_guard_ends_a_goto_loop),
         in_world(a_retry_waits_for_its_interval_and_frees_its_slot_meanwhile),
+        in_world(the_broker_is_told_of_a_wait_of_its_end_and_again_in_a_new_session),
+        in_world(a_short_wait_is_not_worth_a_message),
+        in_world(what_waits_for_its_next_try_takes_no_place_from_new_attempts),
         in_world(a_success_after_a_retry_leaves_no_failure_behind),
         in_world(only_the_listed_exit_codes_are_retried),
         in_world(a_wait_for_the_next_try_survives_a_restart),
