@@ -147,7 +147,7 @@ static bool take_row(void *self, struct span json)
         term_say(stdout, SPAN_FMT "\n", SPAN_ARG(json));
         return true;
     }
-    json_t *row = json_parse_shown("row", json, &err);
+    json_t *row = q->raw ? json_parse("row", json, &err) : json_parse_shown("row", json, &err);
     if (row)
         q->row(q->self, row);
     else

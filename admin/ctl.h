@@ -79,6 +79,7 @@ struct ctl_query {
     size_t n_where;
     int64_t limit; /* rows at most; 0: all */
     bool as_json;  /* rows are printed as they are, one a line; `row` is not called */
+    bool raw;      /* `row` gets rows as they came, to be printed as JSON */
     ctl_row row;
     void *self;
     /* set: */

@@ -28,6 +28,8 @@ static const char examples[] =
     "  lbctl doctor --json | jq 'select(.severity == \"bad\")'\n"
     "  lbctl doctor --local --broker-home /srv/longboat/broker\n"
     "On a server it also runs lbworker check.\n"
+    "Not looked at: clocks of servers that are away or of an older version (of the\n"
+    "others, what each said when its session began), disks of servers, callers.\n"
     "Exit codes: 0 nothing is bad; 1 something is.\n";
 
 static bool quiet;

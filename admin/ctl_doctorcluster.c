@@ -20,18 +20,23 @@ static json_t *ask(struct doctor *d, struct longboat *lb, const char *what)
     return found;
 }
 
+/* `where`: whose clock it is, beside the broker's; "": this machine's. */
+static void say_clock(struct doctor *d, const char *where, int64_t ahead)
+{
+    const int64_t by = ahead < -INT64_MAX ? INT64_MAX : llabs(ahead);
+    const char *whose = *where ? "its own" : "this one's";
+    char text[DURATION_TEXT];
+    if (by <= DOCTOR_CLOCK_WARN_MS)
+        doctor_say(d, DOCTOR_OK, "clock", where, "", "the broker's clock agrees with %s", whose);
+    else
+        doctor_say(d, by > CLOCK_SKEW_MS ? DOCTOR_BAD : DOCTOR_WARN, "clock", where,
+                   "set both clocks, with NTP", "the broker's clock is %s %s %s",
+                   duration_format(by, text), ahead < 0 ? "behind" : "ahead of", whose);
+}
+
 static void check_clock(struct doctor *d, struct longboat *lb)
 {
-    const int64_t ahead = longboat_broker_ahead(lb), by = llabs(ahead);
-    char text[DURATION_TEXT];
-    doctor_say(d,
-               by > CLOCK_SKEW_MS          ? DOCTOR_BAD
-               : by > DOCTOR_CLOCK_WARN_MS ? DOCTOR_WARN
-                                           : DOCTOR_OK,
-               "clock", "", by > DOCTOR_CLOCK_WARN_MS ? "set both clocks, with NTP" : "",
-               by > DOCTOR_CLOCK_WARN_MS ? "the broker's clock is %s %s this one's"
-                                         : "the broker's clock agrees with this one's",
-               duration_format(by, text), ahead < 0 ? "behind" : "ahead of");
+    say_clock(d, "", longboat_broker_ahead(lb));
     if (longboat_broker_is_newer(lb))
         doctor_say(d, DOCTOR_NOTE, "version", "broker", "install its version here, too",
                    "the broker is of a newer version than this program (" LB_VERSION ")");
@@ -105,6 +110,8 @@ static void check_server(struct doctor *d, json_t *s)
                    "it is %s", state);
     else
         doctor_say(d, DOCTOR_OK, "server", name, "", "it is up");
+    if (up && json_object_get(s, "broker_ahead_ms"))
+        say_clock(d, name, ctl_int(s, "broker_ahead_ms"));
     if (json_is_true(json_object_get(s, "draining")))
         doctor_say(d, DOCTOR_NOTE, "draining", name, "lbctl undrain lets it work again",
                    "nothing new starts here: %s", ctl_text(s, "draining_reason"));

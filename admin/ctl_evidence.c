@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "admin/ctl_lists.h"
 #include "admin/ctl_proof.h"
 #include "client/config.h"
 #include "common/file.h"
@@ -17,13 +18,17 @@ static const struct option_row rows[] = {
     {"output", 'o', OPTION_STR, NULL, 0, 0, false, "FILE", "write it there, not to stdout"},
     {"administrators", 0, OPTION_STR, NULL, 0, 0, false, "FILE",
      "verify: the file with the administrators' public keys (default: this home's)"},
+    {"revocations", 0, OPTION_STR, NULL, 0, 0, false, "FILE",
+     "verify: also judge by this signed list of revoked certificates; the newest counts"},
     {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "verify: each check as a JSON object"},
 };
 
 static const char examples[] =
     "  lbctl evidence last -o run.json       signed call and signed result, in a file\n"
     "  lbctl evidence verify run.json        is it true? no broker is asked\n"
-    "  lbctl evidence verify run.json --administrators keys.txt\n";
+    "  lbctl evidence verify run.json --administrators keys.txt --revocations list\n"
+    "The list in the file is the broker's choice.  With this home's keys, the lists\n"
+    "of this home (etc/trust/revocations, var/revocations) are read, too.\n";
 
 /* ---- Writing */
 
@@ -100,8 +105,31 @@ static int load_keys(const char *file, const char *cluster, struct trust_anchors
     return anchors_load(path, cluster, ret, err);
 }
 
-static int verify(char **argv, const char *file, const char *keys, bool as_json)
+struct evidence_options {
+    const char *keys, *revocations; /* NULL: the home's */
+    bool as_json;
+};
+
+/* Beside the bundle's. The home's lists are of the home's cluster, as its keys are. */
+static int load_lists(const struct evidence_options *o, struct ctl_lists *ret, struct error *err)
 {
+    int rc = o->keys ? 0 : ctl_lists_add_home(ret, err);
+    return rc == 0 && o->revocations ? ctl_lists_add(ret, o->revocations, err) : rc;
+}
+
+static void say_no_list(char **argv, const char *file, const struct evidence_bundle *e)
+{
+    if (!e->revocations.n && !e->n_lists)
+        term_say(stderr,
+                 "%s: no list of revoked certificates is in %s, nor in this home: that none of "
+                 "these is revoked, only `lbctl certificates list` can say\n",
+                 argv[0], file);
+}
+
+static int verify(char **argv, const char *file, const struct evidence_options *how)
+{
+    bool as_json = how->as_json;
+    struct ctl_lists lists = {.n = 0};
     struct ctl_proof p = {.attempt = 0};
     struct trust_anchors anchors = {.n = 0};
     struct error err = {0};
@@ -119,20 +147,19 @@ static int verify(char **argv, const char *file, const char *keys, bool as_json)
     } else if (ctl_proof_from_json(o, &p, &err) < 0) {
         error_prefix(&err, "%s", file);
         ctl_fail(argv, code, &err);
-    } else if (load_keys(keys, p.cluster, &anchors, &err) < 0) {
+    } else if (load_keys(how->keys, p.cluster, &anchors, &err) < 0 ||
+               load_lists(how, &lists, &err) < 0) {
         code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &err);
     } else {
-        const struct evidence_bundle e = ctl_proof_evidence(&p);
+        struct evidence_bundle e = ctl_proof_evidence(&p);
+        ctl_lists_offer(&lists, &e);
         code = evidence_verify(&e, &anchors, say, &as_json) ? EXIT_DONE : EXIT_RAN_AND_FAILED;
-        if (!e.revocations.n)
-            term_say(stderr,
-                     "%s: no list of revoked certificates is in %s: that none of these is revoked, "
-                     "only `lbctl certificates list` can say\n",
-                     argv[0], file);
+        say_no_list(argv, file, &e);
         if (code)
             term_say(stderr, "%s: %s proves nothing: see the checks that are BAD\n", argv[0], file);
     }
     anchors_free(&anchors);
+    ctl_lists_free(&lists);
     ctl_proof_free(&p);
     json_decref(o);
     buf_free(&text);
@@ -152,7 +179,9 @@ int ctl_evidence(int argc, char **argv)
         error_set(&err, -EINVAL, "usage: %s RUN [-o FILE] | verify FILE", argv[0]);
         code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &err);
     } else if (verifies) {
-        code = verify(argv, argv[first + 1], opt_str(&v, "administrators"), opt_flag(&v, "json"));
+        const struct evidence_options how = {opt_str(&v, "administrators"),
+                                             opt_str(&v, "revocations"), opt_flag(&v, "json")};
+        code = verify(argv, argv[first + 1], &how);
     } else {
         struct longboat *lb = ctl_connect(argv);
         code = lb ? fetch(argv, lb, argv[first], opt_str(&v, "output")) : EXIT_REFUSED;

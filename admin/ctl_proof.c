@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "admin/ctl_lists.h"
 #include "common/json.h"
 #include "common/mem.h"
 
@@ -176,19 +177,35 @@ int ctl_proof_from_json(json_t *o, struct ctl_proof *ret, struct error *err)
 
 /* ---- What lbctl show says */
 
+const char *ctl_proof_word(enum ctl_proof_state state)
+{
+#define X(n, w) [CTL_PROOF_##n] = w,
+    static const char *const words[CTL_PROOF_STATE_COUNT] = {CTL_PROOF_STATES(X)};
+#undef X
+    return words[state];
+}
+
+static bool same_values(json_t *is_signed, json_t *shown)
+{
+    const bool same = is_signed && json_equal(is_signed, shown);
+    json_decref(is_signed);
+    return same;
+}
+
 /* Are these the status and outputs that were signed? */
 static bool shows_what_was_signed(json_t *row, struct span outcome)
 {
     struct d_outcome o;
     struct buf text = {0};
-    if (d_outcome_decode(outcome, &o, NULL) < 0)
+    if (d_outcome_decode(outcome, &o, NULL) < 0 ||
+        strcmp(ctl_text(row, "status"), status_text(o.status)) != 0)
         return false;
+    json_t *shown = json_object_get(row, "outputs");
+    if (!shown)
+        return o.outputs.count == 0;
     wire_map_to_json(&o.outputs, &text);
-    json_t *is_signed = json_parse("outputs", buf_span(&text), NULL),
-           *shown = json_object_get(row, "outputs");
-    bool same = strcmp(ctl_text(row, "status"), status_text(o.status)) == 0 &&
-                (shown ? json_equal(is_signed, shown) : o.outputs.count == 0);
-    json_decref(is_signed);
+    bool same = same_values(json_parse("outputs", buf_span(&text), NULL), shown) ||
+                same_values(json_parse_shown("outputs", buf_span(&text), NULL), shown);
     buf_free(&text);
     return same;
 }
@@ -200,43 +217,59 @@ static void keep_first_bad(void *self, const char *part, bool good, const char *
         buf_printf(why, "%s: %s", part, text);
 }
 
-static void say_verdict(struct longboat *lb, const struct ctl_proof *p, json_t *row,
-                        struct buf *out)
+static enum ctl_proof_state judge_unsigned(const struct evidence_bundle *e, struct buf *out)
 {
-    const struct evidence_bundle e = ctl_proof_evidence(p);
     struct d_outcome o = {.job = JOB_UNKNOWN};
+    const bool needs = d_outcome_decode(e->outcome, &o, NULL) < 0 || result_needs_signature(&o);
+    buf_add_str(out, needs ? "not signed: missing, so only the broker says how it ended"
+                           : "not signed: the broker's own word");
+    return needs ? CTL_PROOF_MISSING : CTL_PROOF_BROKER;
+}
+
+static enum ctl_proof_state judge_signed(struct longboat *lb, struct evidence_bundle *e,
+                                         json_t *row, struct buf *out)
+{
+    struct ctl_lists lists = {.n = 0};
+    struct error err = {0};
     struct span signer = SPAN_NONE;
     struct buf why = {0};
     uint64_t serial = 0;
-    d_outcome_decode(e.outcome, &o, NULL);
-    if (!e.signature.n) {
-        buf_add_str(out, result_needs_signature(&o)
-                             ? "not signed: missing, so only the broker says how it ended"
-                             : "not signed: the broker's own word");
-        return;
-    }
-    result_signer(e.signature, &signer, &serial, NULL);
+    enum ctl_proof_state state = CTL_PROOF_BAD;
+    result_signer(e->signature, &signer, &serial, NULL);
     buf_printf(out, "signed by " SPAN_FMT " (serial %llu): ", SPAN_ARG(signer),
                (unsigned long long)serial);
-    if (!evidence_verify(&e, longboat_administrators(lb), keep_first_bad, &why))
+    const int rc = ctl_lists_add_home(&lists, &err);
+    ctl_lists_offer(&lists, e);
+    if (rc < 0) {
+        buf_printf(out, "not verified: %s", err.text);
+        state = CTL_PROOF_NOT_VERIFIED;
+    } else if (!evidence_verify(e, longboat_administrators(lb), keep_first_bad, &why)) {
         buf_printf(out, "bad: %s", buf_str(&why));
-    else if (!shows_what_was_signed(row, e.outcome))
+    } else if (!shows_what_was_signed(row, e->outcome)) {
         buf_add_str(out, "bad: the broker shows another status or other outputs than were signed");
-    else
+    } else {
         buf_add_str(out, "good");
+        state = CTL_PROOF_GOOD;
+    }
+    ctl_lists_free(&lists);
     buf_free(&why);
+    return state;
 }
 
-void ctl_proof_say(struct longboat *lb, json_t *row, struct buf *out)
+enum ctl_proof_state ctl_proof_say(struct longboat *lb, json_t *row, struct buf *out)
 {
     struct ctl_proof p = {.attempt = 0};
     struct error err = {0};
     struct id run;
-    if (!ctl_has_ended(row) || id_parse(ctl_text(row, "run"), &run, NULL) < 0)
-        return;
-    if (ctl_proof_fetch(lb, &run, &p, &err) < 0)
+    enum ctl_proof_state state = CTL_PROOF_NOT_VERIFIED;
+    if (id_parse(ctl_text(row, "run"), &run, &err) < 0 || ctl_proof_fetch(lb, &run, &p, &err) < 0) {
         buf_printf(out, "not verified: %s", err.text);
-    else if (p.ended)
-        say_verdict(lb, &p, row, out);
+    } else if (!p.ended) {
+        buf_add_str(out, "not verified: the broker shows an end, and has no proof of one");
+    } else {
+        struct evidence_bundle e = ctl_proof_evidence(&p);
+        state = e.signature.n ? judge_signed(lb, &e, row, out) : judge_unsigned(&e, out);
+    }
     ctl_proof_free(&p);
+    return state;
 }

@@ -39,9 +39,21 @@ struct evidence_bundle ctl_proof_evidence(const struct ctl_proof *p);
 json_t *ctl_proof_to_json(const struct ctl_proof *p);
 int ctl_proof_from_json(json_t *o, struct ctl_proof *ret, struct error *err);
 
-/* What `lbctl show` says of the result of a run that has ended: "signed by etl1 (serial 9): good".
- * `row` is what the broker shows; it must have the status and outputs that were signed. Appended;
- * nothing for a run that has not ended. */
-void ctl_proof_say(struct longboat *lb, json_t *row, struct buf *out);
+/* What is known of the result of a run that has ended. */
+#define CTL_PROOF_STATES(X) \
+    X(GOOD, "good")                 /* signed by whom it says, and this is what the row shows */ \
+    X(BAD, "bad")                   /* the signature does not verify, or the row shows else */ \
+    X(MISSING, "missing")           /* it should be signed, and is not */ \
+    X(BROKER, "broker")             /* the broker's own word, which nobody else could sign */ \
+    X(NOT_VERIFIED, "not_verified") /* what it takes was not there */
+#define X(n, w) CTL_PROOF_##n,
+enum ctl_proof_state { CTL_PROOF_STATES(X) CTL_PROOF_STATE_COUNT };
+#undef X
+const char *ctl_proof_word(enum ctl_proof_state state);
+
+/* Asks for the proof and checks it with our own administrators' keys; appends a sentence: "signed
+ * by etl1 (serial 9): good". `row` is what the broker shows, as it came or as it is shown to
+ * people; it must have the status and outputs that were signed. The row has ended. */
+enum ctl_proof_state ctl_proof_say(struct longboat *lb, json_t *row, struct buf *out);
 
 #endif

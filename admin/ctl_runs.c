@@ -64,7 +64,8 @@ static const char history_examples[] =
     "  lbctl history --status failed --since 12h\n"
     "  lbctl history --since 2026-11-20 --until 2026-11-21      of one day\n"
     "  lbctl history --parents\n"
-    "  lbctl history --parent last -n 1000\n";
+    "  lbctl history --parent last -n 1000\n"
+    "Rows are the broker's word: lbctl show RUN verifies what a server has signed.\n";
 
 enum { ROOMY = 100 /* a page this wide has room for the parent's name */ };
 

@@ -316,7 +316,8 @@ static void show_progress(struct show *s, json_t *run)
 static void show_proof(struct show *s, json_t *run)
 {
     struct buf text = {0};
-    ctl_proof_say(s->lb, run, &text);
+    if (ctl_has_ended(run))
+        ctl_proof_say(s->lb, run, &text);
     show_line(s, "result", buf_str(&text));
     buf_free(&text);
 }
@@ -362,6 +363,23 @@ static void show_run(struct show *s, json_t *run)
     show_events(s, run);
 }
 
+/* As the broker has it, with what was found of its proof. */
+static void print_json(struct longboat *lb, json_t *row)
+{
+    struct buf text = {0};
+    if (!ctl_is_parent(row) && ctl_has_ended(row)) {
+        const enum ctl_proof_state state = ctl_proof_say(lb, row, &text);
+        json_object_set_new(
+            row, "proof",
+            json_pack("{s:s,s:s%}", "state", ctl_proof_word(state), "text", text.p, text.n));
+    }
+    char *dump = json_dumps(row, JSON_COMPACT);
+    if (dump)
+        term_say(stdout, "%s\n", dump);
+    free(dump);
+    buf_free(&text);
+}
+
 static int show(char **argv, struct longboat *lb, const char *text, bool as_json)
 {
     json_t *found = json_array();
@@ -369,13 +387,15 @@ static int show(char **argv, struct longboat *lb, const char *text, bool as_json
     struct ctl_query q = {.what = "run",
                           .where = where,
                           .n_where = 1,
-                          .as_json = as_json,
+                          .raw = as_json,
                           .row = ctl_gather,
                           .self = found};
     struct show s = {.argv = argv, .lb = lb, .term = term_of(STDOUT_FILENO), .indent = ""};
     int code = ctl_query_over(argv, lb, &q);
     json_t *run = json_array_get(found, 0);
-    if (run && json_object_get(run, "job"))
+    if (run && as_json)
+        print_json(lb, run);
+    else if (run && json_object_get(run, "job"))
         show_run(&s, run);
     else if (run)
         code = show_parent(&s, run);

@@ -144,23 +144,60 @@ static int ask_broker(struct ctl_trail *t, char **argv)
 }
 
 /* ---- Begin and end */
-static int open_anchors(struct ctl_trail *t)
+
+/* Of a trail that is asked for: the broker's cluster and keys are those of one's identity. */
+static int own_anchors(struct ctl_trail *t)
 {
     struct client_config config = {0};
-    struct paths paths;
-    const struct ctl_trail_order *o = t->order;
-    int rc = paths_resolve(&paths, &t->err);
-    if (rc == 0)
-        rc = path_join(t->kept, sizeof t->kept, &t->err, paths.config, KEPT_FILE, NULL);
-    if (rc == 0 && o->administrators)
-        return anchors_load(o->administrators, "", &t->anchors, &t->err);
-    if (rc == 0)
-        rc = client_config_load(&config, NULL, &t->err);
+    int rc = client_config_load(&config, NULL, &t->err);
     if (rc == 0)
         anchors_from(config.anchors.cluster, config.anchors.administrators, config.anchors.n,
                      &t->anchors);
     client_config_free(&config);
     return rc;
+}
+
+/* Of a file: whoever has the keys need not belong to a cluster. Somebody who does means their own:
+ * the same administrators may have several. "": none. */
+static int home_cluster(const struct paths *paths, char ret[LIMIT_NAME + 1], struct error *err)
+{
+    char path[PATHS_MAX];
+    struct buf bytes = {0};
+    struct certificate me = {0};
+    int rc = path_join(path, sizeof path, err, paths->config, CERTIFICATE_FILE, NULL);
+    *ret = 0;
+    if (rc < 0)
+        return rc;
+    if ((rc = file_read(path, LIMIT_CERTIFICATE, &bytes, err)) == 0 &&
+        (rc = certificate_read(buf_span(&bytes), &me, err)) == 0)
+        snprintf(ret, LIMIT_NAME + 1, "%s", me.cluster);
+    certificate_free(&me);
+    buf_free(&bytes);
+    return rc == -ENOENT ? 0 : rc;
+}
+
+static int home_anchors(struct ctl_trail *t, const struct paths *paths)
+{
+    char path[PATHS_MAX], cluster[LIMIT_NAME + 1];
+    int rc = home_cluster(paths, cluster, &t->err);
+    if (rc == 0)
+        rc = path_join(path, sizeof path, &t->err, paths->config, ADMINISTRATORS_FILE, NULL);
+    return rc == 0 ? anchors_load(path, cluster, &t->anchors, &t->err) : rc;
+}
+
+static int open_anchors(struct ctl_trail *t)
+{
+    struct paths paths;
+    const struct ctl_trail_order *o = t->order;
+    int rc = 0;
+    if (o->from && o->administrators) /* no home is needed */
+        return anchors_load(o->administrators, "", &t->anchors, &t->err);
+    if ((rc = paths_resolve(&paths, &t->err)) < 0 ||
+        (rc = path_join(t->kept, sizeof t->kept, &t->err, paths.config, KEPT_FILE, NULL)) < 0)
+        return rc;
+    return o->administrators ? anchors_load(o->administrators, "", &t->anchors, &t->err)
+           : o->from         ? home_anchors(t, &paths)
+                             : own_anchors(t);
 }
 
 static int read_known(struct ctl_trail *t)
@@ -208,8 +245,8 @@ static void say_whole(const struct ctl_trail *t)
 {
     char moment[TERM_TIME], hex[KEY_TEXT];
     const struct audit_walk *w = &t->walk;
-    term_say(stdout, "whole: entries %llu to %llu, checkpoint %llu of %s\n",
-             (unsigned long long)w->first, (unsigned long long)w->head.number,
+    term_say(stdout, "whole: cluster %s, entries %llu to %llu, checkpoint %llu of %s\n",
+             t->anchors.cluster, (unsigned long long)w->first, (unsigned long long)w->head.number,
              (unsigned long long)w->seq, term_moment(w->sealed_at, moment));
     term_say(stdout, "hash of entry %llu: %s\n", (unsigned long long)w->head.number,
              key_format(&w->head.hash, hex));

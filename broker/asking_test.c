@@ -119,6 +119,93 @@ static void a_lookup_beyond_the_budget_is_answered_busy(void **state)
     btest_bye(&etl1);
 }
 
+/* ---- Live parents, of which there may be very many */
+enum { PARENTS = 20100 /* more than one answer looks at */ };
+
+/* Begins parents of anna's, past her session: only the core and the store are asked. */
+static struct id begin_parents(struct btest *w, const struct btest_peer *anna, unsigned from,
+                               unsigned n)
+{
+    struct shell *sh = &w->broker->shell;
+    struct shell_peer *p, *next, *hers = NULL;
+    struct view_parent last = {.key = SPAN_NONE};
+    HASH_ITER (hh, sh->peers, p, next)
+        if (hash_eq(&p->key, &anna->key.transport))
+            hers = p;
+    assert_non_null(hers);
+    for (unsigned i = from; i < from + n; i++) {
+        struct buf body = {0}, bytes = {0}, message = {0};
+        char key[16];
+        snprintf(key, sizeof key, "p%u", i);
+        d_parent_encode(&(struct d_parent){.cluster = span_str("test"),
+                                           .caller = span_str("anna"),
+                                           .key = span_str(key),
+                                           .name = span_str("nightly"),
+                                           .tasks = 1,
+                                           .issued_at = clock_wall_ms()},
+                        &body);
+        d_signed_encode(&(struct d_signed){.body = buf_span(&body)}, &bytes);
+        m_parent_begin_encode(&(struct m_parent_begin){.req = 1, .parent = buf_span(&bytes)},
+                              &message);
+        turn_step_message(sh, hers, buf_span(&message));
+        buf_free(&body);
+        buf_free(&bytes);
+        buf_free(&message);
+        if (i % 500 == 0) /* what waits for her is bounded */
+            wait_until(w, store_committed(sh->store) == turn_last_lsn(sh));
+    }
+    assert_true(view_parent_before(sh->core, &ID_ZERO, &last));
+    return last.id;
+}
+
+/* One page of `find`; returns the number of its rows, and writes the cursor of the next. */
+static unsigned find_page(struct btest_peer *t, const char *text, char next[LIMIT_SHORT + 1])
+{
+    struct buf where = {0};
+    struct m_rows rows;
+    value_add_str(&where, span_str("run"));
+    value_add_str(&where, span_str(text));
+    say(t, query, .req = 9, .what = span_str("find"), .where = wire_list_from(&where, 1),
+        .after = span_str(next));
+    hear(t, rows, &rows);
+    buf_free(&where);
+    span_copy_str(rows.next, next, LIMIT_SHORT + 1);
+    return rows.rows.count;
+}
+
+static void one_answer_looks_at_a_bounded_number_of_live_parents(void **state)
+{
+    struct btest *w = *state;
+    struct btest_peer anna, etl1, otto;
+    char next[LIMIT_SHORT + 1] = "", id[ID_TEXT];
+    w->max_runs = 40000;
+    w->memory_budget = 1 << 28;
+    btest_principal(w, &otto, "otto", ROLE_CALLER, 9, btest_all_grants, BTEST_GRANTS);
+    btest_caller_and_worker(w, &anna, &etl1);
+    btest_connect(&otto);
+    begin_parents(w, &anna, 0, PARENTS);
+    const struct id newest = begin_parents(w, &anna, PARENTS, 1);
+    struct view_counts counts;
+    view_counts(w->broker->shell.core, &counts);
+    assert_int_equal(counts.parents, PARENTS + 1);
+    id_format(newest, id);
+    /* by the end of its id, which has no order: the last one looked at */
+    assert_int_equal(find_page(&otto, id + ID_TEXT - 1 - 12, next), 0);
+    assert_true(strncmp(next, "parents ", 8) == 0);
+    assert_int_equal(find_page(&otto, id + ID_TEXT - 1 - 12, next), 1);
+    assert_string_equal(next, "");
+    /* otto's last: he has none, and all of anna's are in the way */
+    assert_int_equal(find_page(&otto, "last", next), 0);
+    assert_true(strncmp(next, "parents ", 8) == 0);
+    assert_int_equal(find_page(&otto, "last", next), 0);
+    assert_string_equal(next, "");
+    assert_int_equal(find_page(&anna, "last", next), 1);
+    assert_string_equal(next, "");
+    btest_bye(&otto);
+    btest_bye(&anna);
+    btest_bye(&etl1);
+}
+
 #define in_world(test) cmocka_unit_test_setup_teardown(test, btest_setup, btest_teardown)
 
 int main(void)
@@ -127,6 +214,7 @@ int main(void)
         in_world(a_question_beyond_the_budget_is_answered_busy_and_others_are_served),
         in_world(every_query_that_asks_the_store_counts),
         in_world(the_questions_of_a_session_end_with_it),
+        in_world(one_answer_looks_at_a_bounded_number_of_live_parents),
         in_world(a_lookup_beyond_the_budget_is_answered_busy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -130,6 +130,47 @@ static void acts_leave_an_entry_with_what_they_changed(void **state)
     btest_bye(&admin);
 }
 
+/* Whether it still runs or not, a run is judged by whose it is. */
+static void who_may_not_touch_a_run_is_denied_it_after_its_end_too(void **state)
+{
+    struct btest *w = *state;
+    struct btest_peer anna, etl1, otto, admin;
+    struct m_done done;
+    struct m_error error;
+    const char *const grants[] = {"call *@*", "watch *@*", "operate *@wh1"};
+    char id[ID_TEXT];
+    btest_principal(w, &admin, "admin", ROLE_ADMINISTRATOR, 9, NULL, 0);
+    btest_principal(w, &otto, "otto", ROLE_CALLER, 8, grants, 3);
+    btest_caller_and_worker(w, &anna, &etl1);
+    btest_connect(&otto);
+    btest_connect(&admin);
+    const struct id run = btest_run_one(&anna, &etl1, "k1");
+    id_format(run, id);
+    say(&otto, cancel, .req = 1, .run = run);
+    hear(&otto, error, &error);
+    assert_int_equal(error.req, 1);
+    assert_int_equal(error.code, REFUSAL_DENIED);
+    wait_for_entry(&admin, "cancel", "\"decision\":\"denied\"", id);
+    say(&otto, operate, .req = 2, .verb = span_str("release"), .target = span_str(id));
+    hear(&otto, error, &error);
+    assert_int_equal(error.req, 2);
+    assert_int_equal(error.code, REFUSAL_DENIED);
+    wait_for_entry(&admin, "release", "\"decision\":\"denied\"", id);
+    say(&otto, cancel, .req = 3, .run = (struct id){{9}}); /* nobody's */
+    hear(&otto, error, &error);
+    assert_int_equal(error.code, REFUSAL_UNKNOWN_RUN);
+    say(&anna, cancel, .req = 4, .run = run);
+    hear(&anna, done, &done);
+    assert_int_equal(done.req, 4);
+    say(&admin, cancel, .req = 5, .run = run);
+    hear(&admin, done, &done);
+    assert_int_equal(done.req, 5);
+    btest_bye(&anna);
+    btest_bye(&etl1);
+    btest_bye(&otto);
+    btest_bye(&admin);
+}
+
 static void a_certificate_that_changes_grants_is_told_with_both(void **state)
 {
     struct btest *w = *state;
@@ -185,6 +226,8 @@ int main(void)
                                         btest_teardown),
         cmocka_unit_test_setup_teardown(acts_leave_an_entry_with_what_they_changed, btest_setup,
                                         btest_teardown),
+        cmocka_unit_test_setup_teardown(who_may_not_touch_a_run_is_denied_it_after_its_end_too,
+                                        btest_setup, btest_teardown),
         cmocka_unit_test_setup_teardown(a_certificate_that_changes_grants_is_told_with_both,
                                         btest_setup, btest_teardown),
         cmocka_unit_test_setup_teardown(only_who_may_see_everything_reads_the_trail, btest_setup,

@@ -167,6 +167,33 @@ static struct path_counts count_path(struct btest *w, struct btest_peer *caller,
     return n;
 }
 
+static void a_malformed_credit_ends_its_subscription_and_nothing_else(void **state)
+{
+    struct btest *w = *state;
+    struct btest_peer anna, etl1;
+    struct m_error error;
+    struct m_done done;
+    struct buf bad = {0};
+    btest_caller_and_worker(w, &anna, &etl1);
+    for (uint64_t req = 1; req <= 2; req++)
+        say(&anna, subscribe, .req = req, .credit = 1);
+    wait_until(w, events_subscriptions(w->broker->events) == 2);
+    m_credit_encode(&(struct m_credit){.req = 1}, &bad);
+    bad.p[bad.n - 1] = 0xc3; /* `bytes` is true */
+    assert_int_equal(dialer_send(anna.dialer, buf_span(&bad)), 0);
+    hear(&anna, error, &error);
+    assert_int_equal(error.req, 1);
+    assert_int_equal(error.code, REFUSAL_MALFORMED);
+    assert_int_equal(events_subscriptions(w->broker->events), 1);
+    say(&anna, unsubscribe, .req = 2);
+    hear(&anna, done, &done);
+    assert_int_equal(anna.sessions, 1);
+    assert_int_equal(events_subscriptions(w->broker->events), 0);
+    buf_free(&bad);
+    btest_bye(&anna);
+    btest_bye(&etl1);
+}
+
 static void a_stopped_monitor_adds_no_work_to_the_dispatch_path(void **state)
 {
     struct btest *w = *state;
@@ -460,6 +487,16 @@ static void a_follower_of_an_ended_parent_is_told_its_end(void **state)
     say(&otto, follow, .req = 5, .run = accepted.run, .level = 1);
     hear(&otto, error, &error);
     assert_int_equal(error.code, REFUSAL_UNKNOWN_RUN);
+    say(&otto, parent_end, .req = 6, .parent = accepted.run, .epoch = driving.epoch);
+    hear(&otto, error, &error);
+    assert_int_equal(error.code, REFUSAL_DENIED);
+    say(&otto, parent_drive, .req = 7, .parent = accepted.run);
+    hear(&otto, error, &error);
+    assert_int_equal(error.req, 7);
+    assert_int_equal(error.code, REFUSAL_DENIED);
+    say(&anna, parent_end, .req = 8, .parent = accepted.run, .epoch = driving.epoch);
+    hear(&anna, done, &done); /* repeated */
+    assert_int_equal(done.req, 8);
     for (unsigned i = 0; i < 2; i++) { /* and again after a restart */
         say(&anna, follow, .req = 6, .run = accepted.run, .level = 1);
         hear(&anna, run_ended, &ended);
@@ -555,6 +592,7 @@ int main(void)
         in_world(a_restart_reuses_no_lsn),
         in_world(every_event_is_seen_once_from_memory_and_from_the_store),
         in_world(fields_that_a_newer_client_appends_are_skipped),
+        in_world(a_malformed_credit_ends_its_subscription_and_nothing_else),
         in_world(a_stopped_monitor_adds_no_work_to_the_dispatch_path),
         in_world(a_monitor_sees_what_its_grants_cover_and_no_more),
         in_world(a_denied_question_is_answered_and_keeps_the_session),

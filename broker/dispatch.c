@@ -6,9 +6,11 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "broker/acts.h"
 #include "broker/auditing.h"
 #include "broker/depot/enrol.h"
 #include "broker/shell/hello.h"
+#include "broker/shell/later.h"
 #include "broker/shell/operate.h"
 #include "broker/shell/turn.h"
 #include "common/log.h"
@@ -137,13 +139,17 @@ const struct dispatch_row *dispatch_row_of(uint64_t kind, unsigned role)
 /* ---- Refusals */
 
 /* ERROR wherever the request has a number that can be read, even if nothing else of it can. What
- * has none ends the session: its sender would wait for ever, or go on the wrong way. So does
- * CREDIT, whose number is its subscription's: an ERROR would seem to be about that. */
+ * has none ends the session: its sender would wait for ever, or go on the wrong way. The number of
+ * CREDIT is its subscription's, so the ERROR is about that: it ends, since nobody can tell what
+ * its reader has taken. */
 static void answer(struct broker *b, struct shell_peer *p, uint64_t kind, struct span message,
                    enum refusal code, const char *why)
 {
     uint64_t req;
-    if (kind != KIND_M_CREDIT && request_peek(kind, message, &req))
+    const bool numbered = request_peek(kind, message, &req);
+    if (numbered && kind == KIND_M_CREDIT)
+        events_end(b->events, p, req);
+    if (numbered)
         shell_error(&b->shell, p->handle, req, code, "%s", why);
     else
         shell_drop(&b->shell, p, code, why);
@@ -207,9 +213,20 @@ static bool is_of_form(enum refusal code)
     return code == REFUSAL_MALFORMED || code == REFUSAL_TOO_LARGE;
 }
 
-void dispatch_message(void *broker, uint64_t handle, uint64_t kind, struct span message)
+static void judged_later(void *self, struct shell_peer *p, uint64_t kind, struct span message,
+                         enum refusal code, const char *why)
 {
-    struct broker *b = broker;
+    struct broker *b = self;
+    if (code == REFUSAL_NONE)
+        auditing_take(b, p, kind, message);
+    else if (acts_is_denial(code))
+        deny(b, p, kind, message, code, why);
+    else
+        answer(b, p, kind, message, code, why);
+}
+
+static void dispatch(struct broker *b, uint64_t handle, uint64_t kind, struct span message)
+{
     struct shell *sh = &b->shell;
     struct shell_peer *p = shell_find_peer(sh, handle);
     struct error err = {0};
@@ -230,10 +247,22 @@ void dispatch_message(void *broker, uint64_t handle, uint64_t kind, struct span 
     if (!row || (code = judge_form(kind, message, &err)) == REFUSAL_NONE)
         verdict = rights_judge(sh->core, p->certificate, row ? &row->rule : NULL, kind, message,
                                &code, &err);
-    if (verdict != RIGHTS_DENIED)
+    if (verdict == RIGHTS_LATER && row->core && row->rule.verb != VERB_WATCH)
+        later_judge(sh, p, &row->rule, kind, message, judged_later, b);
+    else if (verdict != RIGHTS_DENIED)
         auditing_take(b, p, kind, message);
     else if (row && is_of_form(code))
         answer(b, p, kind, message, code, err.text);
     else
         deny(b, p, kind, message, code, err.text);
+}
+
+void dispatch_message(void *broker, uint64_t handle, uint64_t kind, struct span message)
+{
+    struct broker *b = broker;
+    const uint64_t before = turn_last_lsn(&b->shell);
+    dispatch(b, handle, kind, message);
+    const uint64_t last = turn_last_lsn(&b->shell);
+    if (last > before)
+        net_server_made(b->shell.net, handle, last - before, last);
 }

@@ -22,10 +22,19 @@ static void table_and_instruction_agree_at_every_length(void **state)
         assert_int_equal(crc32c(span_of(b + n % 9, n)), crc32c_portable(span_of(b + n % 9, n)));
 }
 
+static void the_beginning_with_a_checksum_is_found(void **state)
+{
+    (void)state;
+    assert_int_equal(crc32c_beginning(span_str("123456789abc"), 0xe3069283), 9);
+    assert_int_equal(crc32c_beginning(span_str("12345678"), 0xe3069283), 0);
+    assert_int_equal(crc32c_beginning(SPAN_NONE, 0), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_checksums_match),
+        cmocka_unit_test(the_beginning_with_a_checksum_is_found),
         cmocka_unit_test(table_and_instruction_agree_at_every_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

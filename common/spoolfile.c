@@ -12,6 +12,7 @@
 #include "common/mem.h"
 
 static const char magic[SPOOLFILE_START + 1] = "LBSPOOL1";
+_Static_assert(SPOOLFILE_VERSION == 1, "the last character of the magic is the version");
 
 enum {
     HEAD = 8,           /* length and checksum */
@@ -118,6 +119,23 @@ static int refill(struct spoolfile_reader *r, size_t want, struct error *err)
     return 0;
 }
 
+static int other_magic(const struct spoolfile_reader *r, const char *text, size_t n,
+                       struct error *err)
+{
+    const size_t stem = SPOOLFILE_START - 1;
+    const int version = n == SPOOLFILE_START ? text[stem] - '0' : -1;
+    if (memcmp(text, magic, n < stem ? n : stem) == 0 && version >= 0 && version <= 9 &&
+        (version > SPOOLFILE_VERSION || version < SPOOLFILE_VERSION_MIN))
+        return error_set(err, -EPROTONOSUPPORT,
+                         "'%s' was written by %s Longboat (spool version %d; this one reads %d to "
+                         "%d): install that version again, let the server finish its work (lbctl "
+                         "drain), then exchange the programs",
+                         r->path, version > SPOOLFILE_VERSION ? "a newer" : "a much older", version,
+                         SPOOLFILE_VERSION_MIN, SPOOLFILE_VERSION);
+    return error_set(err, -EBADMSG, "'%s' is not a spool: it does not begin with %s", r->path,
+                     magic);
+}
+
 /* 1: it is a spool, 0: its first bytes are not there yet. */
 static int check_magic(struct spoolfile_reader *r, struct error *err)
 {
@@ -126,8 +144,7 @@ static int check_magic(struct spoolfile_reader *r, struct error *err)
     if (n < 0)
         return error_errno(err, errno, "cannot read the spool '%s'", r->path);
     if (memcmp(text, magic, (size_t)n) != 0)
-        return error_set(err, -EBADMSG, "'%s' is not a spool: it does not begin with %s", r->path,
-                         magic);
+        return other_magic(r, text, (size_t)n, err);
     r->opened = n == SPOOLFILE_START;
     return r->opened;
 }
@@ -140,6 +157,19 @@ static bool all_zero(struct span s)
     return true;
 }
 
+/* A record that ends behind the end of the file, or does not match its checksum there, is torn,
+ * unless a shorter one at this place would match: then its length is damaged, and what follows
+ * is not its payload. */
+static bool has_damaged_length(const struct spoolfile_reader *r)
+{
+    struct span rest = held_from_offset(r);
+    uint32_t sum;
+    if (rest.n <= HEAD)
+        return false;
+    memcpy(&sum, rest.p + 4, 4);
+    return crc32c_beginning(span_of(rest.p + HEAD, rest.n - HEAD), le32toh(sum)) > 0;
+}
+
 /* A bad frame at the end of the file may be what a killed writer left, and its successor cuts it
  * off; so may zeros up to the end (the file grew, but its blocks were never written). Any other bad
  * frame with bytes behind it is damage. */
@@ -150,7 +180,8 @@ static int may_be_torn(const struct spoolfile_reader *r, size_t size, bool *ret,
     if (fstat(r->fd, &st) < 0)
         return error_errno(err, errno, "cannot examine the spool '%s'", r->path);
     int64_t left = st.st_size - r->offset;
-    *ret = (size > HEAD && left <= (int64_t)size) || (left <= (int64_t)rest.n && all_zero(rest));
+    *ret = (size > HEAD && left <= (int64_t)size && !has_damaged_length(r)) ||
+           (left <= (int64_t)rest.n && all_zero(rest));
     return 0;
 }
 
@@ -166,11 +197,12 @@ static int judge_bad(struct spoolfile_reader *r, size_t size, struct error *err)
     rc = refill(r, size, err);
     if (rc < 0)
         return rc;
-    if (frame_at(held_from_offset(r), &payload, &size) != FRAME_BAD)
+    enum frame got = frame_at(held_from_offset(r), &payload, &size);
+    if (got == FRAME_WHOLE || (got == FRAME_SHORT && !has_damaged_length(r)))
         return 1;
     return error_set(
         err, -EBADMSG,
-        "spool '%s' is damaged at byte %lld: the checksum of the record there does not match",
+        "spool '%s' is damaged at byte %lld: length or checksum of the record there is wrong",
         r->path, (long long)r->offset);
 }
 
@@ -201,7 +233,7 @@ int spoolfile_reader_next(struct spoolfile_reader *r, struct span *ret, struct e
     enum frame got;
     do {
         rc = fetch(r, &got, &payload, &size, err);
-        if (rc == 0 && got == FRAME_BAD)
+        if (rc == 0 && (got == FRAME_BAD || (got == FRAME_SHORT && has_damaged_length(r))))
             rc = judge_bad(r, size, err);
     } while (rc > 0);
     if (rc < 0 || got != FRAME_WHOLE)
@@ -209,6 +241,65 @@ int spoolfile_reader_next(struct spoolfile_reader *r, struct span *ret, struct e
     r->offset += (int64_t)size;
     *ret = payload;
     return 1;
+}
+
+/* Copies [from, to) of the file, as far as it fits. */
+static int copy_damage(const struct spoolfile_reader *r, int64_t from, int64_t to, struct buf *out,
+                       struct error *err)
+{
+    if (to - from > SPOOLFILE_DAMAGE_MAX)
+        to = from + SPOOLFILE_DAMAGE_MAX;
+    while (from < to) {
+        ssize_t n = pread(r->fd, buf_grow(out, (size_t)(to - from)), (size_t)(to - from), from);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_errno(err, errno, "cannot read the spool '%s'", r->path);
+        if (n == 0)
+            break;
+        out->n += (size_t)n;
+        from += n;
+    }
+    return 0;
+}
+
+/* Where the record after the damaged one begins, if its length can be right; else `end`. */
+static int after_damage(struct spoolfile_reader *r, int64_t end, int64_t *ret, struct error *err)
+{
+    struct span payload;
+    size_t size;
+    enum frame got;
+    int64_t from = r->offset;
+    *ret = end;
+    int rc = refill(r, HEAD, err);
+    if (rc < 0 || !r->opened)
+        return rc;
+    frame_at(held_from_offset(r), &payload, &size);
+    if (size <= HEAD || from + (int64_t)size >= end)
+        return 0;
+    r->offset = from + (int64_t)size;
+    rc = fetch(r, &got, &payload, &size, err);
+    if (rc == 0 && got == FRAME_WHOLE)
+        *ret = r->offset;
+    r->offset = from;
+    return rc;
+}
+
+int64_t spoolfile_reader_skip(struct spoolfile_reader *r, struct buf *out, struct error *err)
+{
+    struct stat st;
+    int64_t from = r->opened ? r->offset : 0, to;
+    if (fstat(r->fd, &st) < 0)
+        return error_errno(err, errno, "cannot examine the spool '%s'", r->path);
+    int rc = after_damage(r, st.st_size, &to, err);
+    if (rc == 0)
+        rc = copy_damage(r, from, to, out, err);
+    if (rc < 0)
+        return rc;
+    r->opened = true;
+    r->offset = to > SPOOLFILE_START ? to : SPOOLFILE_START;
+    rc = refill(r, HEAD, err);
+    return rc < 0 ? rc : to - from;
 }
 
 /* ---- the writer ---- */

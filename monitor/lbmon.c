@@ -54,6 +54,7 @@ static const char examples[] =
     "  lbmon --parent last --event all     all about the parent you started last\n"
     "  lbmon --event all --json --since 0  all that the broker remembers\n"
     "\n" EVENTS_LISTED
+    "Events are the broker's word: lbctl show RUN verifies what a server has signed.\n"
     "Exit codes: 0 done; 1 the output could not be written; 2 wrong usage; 3 refused,\n"
     "or the broker cannot be reached.\n";
 

@@ -8,6 +8,14 @@ enum { DEBT_US_MAX = 1000000 };
 
 /* ---- The ring of those who wait */
 
+static void prepend_principal(struct peers *t, struct principal *who)
+{
+    who->next = t->waiting;
+    t->waiting = who;
+    if (!who->next)
+        t->waiting_last = who;
+}
+
 static void append_principal(struct peers *t, struct principal *who)
 {
     who->next = NULL;
@@ -60,11 +68,20 @@ static void sync_round(const struct peers *t, struct principal *who)
     who->deficit_us = BACKLOG_QUANTUM_US;
 }
 
+/* Who has not had their quantum of this round comes first: the others have begun theirs. */
+static void join_ring(struct peers *t, struct principal *who)
+{
+    sync_round(t, who);
+    if (who->deficit_us > 0)
+        prepend_principal(t, who);
+    else
+        append_principal(t, who);
+}
+
 static void join(struct peers *t, struct peer *p)
 {
-    sync_round(t, p->of);
-    if (!p->of->first)
-        append_principal(t, p->of);
+    if (!p->of->first && !p->of->held)
+        join_ring(t, p->of);
     append_peer(p->of, p);
 }
 
@@ -73,7 +90,7 @@ static void join(struct peers *t, struct peer *p)
 bool backlog_may_pass(struct peers *t, struct principal *who)
 {
     sync_round(t, who);
-    return !who->first && who->deficit_us > 0;
+    return !who->first && !who->held && who->deficit_us > 0;
 }
 
 void backlog_spend(struct principal *who, int64_t us)
@@ -81,6 +98,17 @@ void backlog_spend(struct principal *who, int64_t us)
     who->deficit_us -= us;
     if (who->deficit_us < -DEBT_US_MAX)
         who->deficit_us = -DEBT_US_MAX;
+}
+
+void backlog_hold(struct peers *t, struct principal *who, bool held)
+{
+    if (who->held == held)
+        return;
+    who->held = held;
+    if (who->first && held)
+        unlink_principal(t, who);
+    else if (who->first)
+        join_ring(t, who);
 }
 
 void backlog_round(struct peers *t)
@@ -157,12 +185,8 @@ void backlog_put_back(struct peers *t, struct peer *p, struct backlog_frame *f)
     if (f->next)
         return; /* it still waits */
     p->frames_last = f;
-    if (!who->first) { /* its turn goes on */
-        who->next = t->waiting;
-        t->waiting = who;
-        if (!who->next)
-            t->waiting_last = who;
-    }
+    if (!who->first && !who->held)
+        prepend_principal(t, who); /* its turn goes on */
     append_peer(who, p);
 }
 
@@ -176,6 +200,6 @@ void backlog_drop(struct peers *t, struct peer *p)
         backlog_free_frame(t, &p->of->key, &f);
     }
     unlink_peer(p->of, p);
-    if (!p->of->first)
+    if (!p->of->first && !p->of->held)
         unlink_principal(t, p->of);
 }

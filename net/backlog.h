@@ -3,9 +3,10 @@
  *
  * Principals are served in turn, by measured time: deficit round robin (M. Shreedhar and G.
  * Varghese, "Efficient fair queuing using deficit round-robin", IEEE/ACM Transactions on Networking
- * 4(3), 1996). So it does not help to open more sessions, to send more, or to ask for what costs
- * more. Inside a principal its sessions take turns, frame by frame; inside a session the order
- * is kept. */
+ * 4(3), 1996). One that has something left of this round's quantum when its first frame comes goes
+ * before the others. So it does not help to open more sessions, to send more, or to ask for what
+ * costs more. Inside a principal its sessions take turns, frame by frame; inside a session the
+ * order is kept. */
 #ifndef LB_NET_BACKLOG_H
 #define LB_NET_BACKLOG_H
 
@@ -24,10 +25,12 @@ struct backlog_frame {
  * BUDGET_BYTES_IN allows; nothing was kept. */
 int backlog_add(struct peers *t, struct peer *p, struct net_packet *packet, size_t at, bool goodbye,
                 struct error *err);
-/* May something of this principal be handled now? No: something of it waits, or it has used its
- * quantum of this round. */
+/* May something of this principal be handled now? No: something of it waits, it has used its
+ * quantum of this round, or it is held. */
 bool backlog_may_pass(struct peers *t, struct principal *who);
 void backlog_spend(struct principal *who, int64_t us);
+/* While it is held, what waits of this principal stays where it is, and more is kept behind it. */
+void backlog_hold(struct peers *t, struct principal *who, bool held);
 /* Begins a round if nobody waits: what was spent before is forgotten. */
 void backlog_round(struct peers *t);
 /* The session whose turn it is, with its oldest frame taken out; NULL: nobody waits. Put it back

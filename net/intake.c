@@ -8,8 +8,12 @@
 #include "net/serverstate.h"
 
 enum {
-    TURN_US = 2000,        /* then the rest of the loop has its turn */
+    /* Then the rest of the loop has its turn, answers leave, and what has arrived meanwhile is
+     * taken: so long a request of one principal waits for another's backlog. */
+    TURN_US = 500,
     TAKE_US = TURN_US / 2, /* of which taking and handling at once may use so much */
+    /* of the backlog, where somebody without one has been served: their answer leaves soon */
+    BESIDE_US = TURN_US / 5,
     FRAMES_A_TURN = 128,   /* taken from libzmq, which takes from all connections in rotation */
     RESET_EVERY_MS = 1000, /* a connection without a session is told so at most this often */
     /* frames that bring nothing: a heartbeat each 2 s is honest */
@@ -74,8 +78,8 @@ static size_t handle_first(struct net_server *s, struct peer *p, struct span run
     return run.n;
 }
 
-/* Messages in order: at least one, then until the principal's quantum is used, the turn is over
- * or the session has ended. Returns the bytes of what was handled. */
+/* Messages in order: at least one, then until the principal's quantum is used or it is held, the
+ * turn is over or the session has ended. Returns the bytes of what was handled. */
 static size_t handle(struct net_server *s, struct peer *p, struct span run)
 {
     const struct hash key = p->of->key;
@@ -87,7 +91,7 @@ static size_t handle(struct net_server *s, struct peer *p, struct span run)
         run.p += size;
         run.n -= size;
         account(s, p->gone ? peers_principal(&s->peers, &key) : p->of);
-        if (p->gone || p->of->deficit_us <= 0 || s->stamp_us - s->turn_us >= TURN_US)
+        if (p->gone || p->of->held || p->of->deficit_us <= 0 || s->stamp_us - s->turn_us >= TURN_US)
             break;
     }
     return all - run.n;
@@ -121,7 +125,7 @@ static void serve_waiting(struct net_server *s)
 
     while ((p = backlog_take(&s->peers, &f))) {
         serve_frame(s, p, f);
-        if (s->peers.waiting && s->stamp_us - s->turn_us >= TURN_US) {
+        if (s->peers.waiting && s->stamp_us >= s->turn_end_us) {
             s->counts.full_turns++;
             return;
         }
@@ -156,6 +160,7 @@ static void take_messages(struct net_server *s, struct peer *p, struct net_packe
 
     if (backlog_may_pass(&s->peers, p->of) && s->stamp_us - s->turn_us < TAKE_US) {
         at += handle(s, p, messages);
+        s->passed = true;
     } else if (is_lone_ping(p, messages)) {
         s->calls.message(s->calls.self, p->handle, KIND_M_PING, messages);
         at = all; /* it stands in the backlog, so that PINGs have a window, too */
@@ -330,6 +335,8 @@ void intake_turn(struct net_server *s)
 
     loop_timer_stop(s->loop, &s->again);
     s->turn_us = s->stamp_us = clock_boot_us();
+    s->turn_end_us = s->turn_us + TURN_US;
+    s->passed = false;
     backlog_round(&s->peers);
     for (int i = 0; i < FRAMES_A_TURN && s->stamp_us - s->turn_us < TAKE_US &&
                     net_socket_take(s->socket, &packet);
@@ -337,5 +344,7 @@ void intake_turn(struct net_server *s)
         take_packet(s, &packet);
         net_packet_release(&packet);
     }
+    if (s->passed && s->stamp_us + BESIDE_US < s->turn_end_us)
+        s->turn_end_us = s->stamp_us + BESIDE_US;
     serve_waiting(s);
 }

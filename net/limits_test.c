@@ -17,8 +17,8 @@ struct guest {
     uint64_t session, number;
     /* what it has heard: last words by kind, and messages */
     unsigned refused, resets, pongs, messages;
-    uint64_t ack, code;
-    bool closed; /* its connection was closed */
+    uint64_t ack, seen, code; /* seen: the number of the newest frame */
+    bool closed;              /* its connection was closed */
 };
 
 struct house {
@@ -35,7 +35,7 @@ struct house {
     /* what the server has told */
     struct hash key[LOG_MAX]; /* of whom the messages were, in the order of handling */
     uint64_t stamp[LOG_MAX];
-    unsigned handled, hellos, downs, troubles;
+    unsigned handled, hellos, downs, troubles, windows;
     uint64_t peer;
     char trouble[300], reason[300];
     int64_t burn_us; /* what each message of the first principal costs */
@@ -90,7 +90,8 @@ static void on_down(void *self, uint64_t peer, const char *reason)
 
 static void on_window(void *self, uint64_t peer)
 {
-    (void)self, (void)peer;
+    (void)peer;
+    ((struct house *)self)->windows++;
 }
 
 static void on_trouble(void *self, const struct hash *key, const char *text)
@@ -165,6 +166,7 @@ static void listen_to(struct guest *g)
                 g->code = refused.code;
         } else {
             g->ack = head.ack;
+            g->seen = head.number > g->seen ? head.number : g->seen;
             g->messages += head.number > 0;
         }
         net_packet_release(&p);
@@ -462,6 +464,39 @@ static void bytes_that_nobody_reads_end_the_session_that_is_too_much(void **stat
     mem_free(&bytes);
 }
 
+static void acknowledges(struct house *h, struct guest *g, uint64_t ack)
+{
+    struct buf b = {0};
+    h_frame_encode(&(struct h_frame){.session = g->session, .number = g->number, .ack = ack}, &b);
+    until(h, try_to_send(g, &b));
+    buf_free(&b);
+}
+
+static void what_can_wait_ends_no_session_and_is_called_when_there_is_room(void **state)
+{
+    struct house *h = *state;
+    struct buf big = {0};
+    uint8_t *bytes = mem_zalloc(1, 60000);
+    m_revoked_encode(&(struct m_revoked){.list = span_of(bytes, 60000)}, &big);
+    budgets_set_limit(h->budgets, BUDGET_BYTES_OUT, 512 << 10);
+    struct guest *anna = comes(h, 0);
+    uint64_t first = h->peer;
+    comes(h, 0);
+    while (net_server_has_room(h->server, first))
+        assert_int_equal(net_server_send(h->server, first, buf_span(&big)), 0);
+    assert_false(net_server_has_room(h->server, h->peer)); /* it owes nothing itself */
+    assert_true(net_server_window_open(h->server, first));
+    assert_int_equal(net_server_send(h->server, h->peer, buf_span(&big)), 0); /* an answer */
+    until(h, heard(anna) && anna->messages >= 5); /* WELCOME is not one of them */
+    assert_int_equal(h->windows, 0);
+    acknowledges(h, anna, anna->seen);
+    until(h, h->windows == 1);
+    assert_true(net_server_has_room(h->server, h->peer));
+    assert_int_equal(h->downs, 0);
+    buf_free(&big);
+    mem_free(&bytes);
+}
+
 /* ---- Connections */
 
 static void a_connection_without_a_session_is_closed(void **state)
@@ -523,6 +558,7 @@ int main(void)
         in_house(sessions_beyond_the_budget_are_refused_as_busy),
         in_house(bytes_that_wait_beyond_the_budget_end_the_session),
         in_house(bytes_that_nobody_reads_end_the_session_that_is_too_much),
+        in_house(what_can_wait_ends_no_session_and_is_called_when_there_is_room),
         in_house(a_connection_without_a_session_is_closed),
         in_house(a_connection_is_closed_some_time_after_its_session),
         in_house(a_half_open_handshake_is_closed),

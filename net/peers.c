@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "net/backlog.h"
+#include "net/settle.h"
 
 /* What is owed changes with every message; the account is asked once for so many bytes. */
 enum { CHARGE_STEP = 64 << 10 };
@@ -56,6 +57,7 @@ static void settle_principal(struct peers *t, struct principal *who)
         return;
     if (t->budgets)
         charge(t, who, 0);
+    settle_forget(t, who);
     HASH_DEL(t->principals, who);
     mem_free(&who);
 }
@@ -91,6 +93,11 @@ int peers_count_owed(struct peers *t, struct peer *p, struct error *err)
     if (rc == 0)
         who->charged = want;
     return rc;
+}
+
+bool peers_has_room(const struct peers *t, const struct principal *who)
+{
+    return !t->budgets || who->owed < budgets_limit(t->budgets, BUDGET_BYTES_OUT) / 2;
 }
 
 /* ---- Sessions */

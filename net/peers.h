@@ -26,6 +26,7 @@ struct principal {
     unsigned quiet;   /* connections that are still there although their session has ended */
     uint64_t owed;    /* bytes that its sessions have not read */
     uint64_t charged; /* of BUDGET_BYTES_OUT: owed, rounded up */
+    bool full;        /* it was found to have no room: `window` must be called */
     struct connections_unread unread;
     int64_t said_at; /* when the last sentence about it was said; 0: never */
     /* backlog.c */
@@ -33,6 +34,12 @@ struct principal {
     struct principal *next;    /* in the ring of those who wait */
     int64_t deficit_us;        /* of handling: what it may still use before the others' turn */
     uint64_t round;            /* the one to which the deficit belongs */
+    /* settle.c */
+    uint64_t unsettled, last_lsn; /* records that wait for the disk, and the last of them */
+    int64_t window;               /* in which it made `made` records, and `made_before` before */
+    uint64_t made, made_before;
+    bool held; /* nothing of it is handled: what waits of it is not in the ring */
+    struct principal *next_held;
     UT_hash_handle hh;
 };
 
@@ -71,6 +78,10 @@ struct peers {
     /* backlog.c */
     struct principal *waiting, *waiting_last;
     uint64_t round;
+    /* settle.c */
+    struct principal *held;
+    uint64_t settled;
+    int64_t light_until; /* so long somebody counts as light who has made a record */
 };
 
 struct peer *peers_find(const struct peers *t, uint64_t handle);
@@ -89,6 +100,8 @@ struct peer *peers_next_dirty(struct peers *t);   /* out of it; NULL: none */
 struct principal *peers_principal(const struct peers *t, const struct hash *key);
 /* What p has not read has changed. -EDQUOT: its principal must not let so much gather. */
 int peers_count_owed(struct peers *t, struct peer *p, struct error *err);
+/* Is half of what its principal may let gather still free? */
+bool peers_has_room(const struct peers *t, const struct principal *who);
 /* One connection of a principal more or less that has no session any more. The principal ends with
  * the last of its sessions and connections. */
 void peers_count_quiet(struct peers *t, struct principal *who, int change);

@@ -11,6 +11,7 @@
 #include "net/intake.h"
 #include "net/probe.h"
 #include "net/serverstate.h"
+#include "net/settle.h"
 
 enum {
     /* an administrator may fix it meanwhile; soon enough if they are watching */
@@ -150,8 +151,8 @@ static void flush_peer(struct net_server *s, struct peer *p)
     heap_change(&s->peers.timers, &p->timer, expiry < deadline ? expiry : deadline);
     if (!session_window_open(p->session)) {
         p->full = true;
-    } else if (p->full) {
-        p->full = false;
+    } else if (p->full || (p->of->full && peers_has_room(&s->peers, p->of))) {
+        p->full = p->of->full = false;
         s->called = true;
         s->calls.window(s->calls.self, p->handle);
     }
@@ -353,6 +354,18 @@ int net_server_send(struct net_server *s, uint64_t peer, struct span message)
     return rc;
 }
 
+void net_server_made(struct net_server *s, uint64_t peer, uint64_t n, uint64_t last)
+{
+    const struct peer *p = peers_find(&s->peers, peer);
+    if (p)
+        settle_made(&s->peers, p->of, n, last, loop_now(s->loop));
+}
+
+void net_server_settled(struct net_server *s, uint64_t last)
+{
+    settle_done(&s->peers, last, loop_now(s->loop));
+}
+
 void net_server_close_peer(struct net_server *s, uint64_t peer, struct span last)
 {
     struct peer *p = peers_find(&s->peers, peer);
@@ -373,6 +386,15 @@ bool net_server_window_open(struct net_server *s, uint64_t peer)
         return true;
     p->full = true; /* the caller asked, and will be told */
     return false;
+}
+
+bool net_server_has_room(struct net_server *s, uint64_t peer)
+{
+    const struct peer *p = peers_find(&s->peers, peer);
+    if (!net_server_window_open(s, peer))
+        return false;
+    p->of->full = !peers_has_room(&s->peers, p->of);
+    return !p->of->full;
 }
 
 void net_server_owed(const struct net_server *s, struct net_server_owed *ret)

@@ -57,7 +57,18 @@ int net_server_send(struct net_server *s, uint64_t peer, struct span message);
 /* Sends as much of the queue as the window allows, then `last` (REFUSED or RESET; empty: nothing),
  * and drops the session. */
 void net_server_close_peer(struct net_server *s, uint64_t peer, struct span last);
+/* What was just handled of this peer has made n records for the disk, the last with this number;
+ * numbers count up without a gap. The further messages of a principal of whom many wait for the
+ * disk are handled once these are there. Peers that are gone are ignored. */
+void net_server_made(struct net_server *s, uint64_t peer, uint64_t n, uint64_t last);
+/* All records up to this number are on disk, or nothing should wait for them any more. */
+void net_server_settled(struct net_server *s, uint64_t last);
 bool net_server_window_open(struct net_server *s, uint64_t peer);
+/* The same for messages that can wait and that many sessions of one principal get: true only while
+ * these have not read less than half of what BUDGET_BYTES_OUT allows. So such messages end no
+ * session, and answers find room. After false, `window` is called for one of the principal's
+ * sessions as soon as there is room, or `down`. */
+bool net_server_has_room(struct net_server *s, uint64_t peer);
 /* What the sessions owe their peers: bytes queued, and sent but not acknowledged. */
 struct net_server_owed {
     uint64_t now;  /* of all sessions */

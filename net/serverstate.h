@@ -30,8 +30,10 @@ struct net_server {
     /* a callback was made in the prepare hook: there may be something to do before a sleep */
     bool called;
     size_t owed_most;
-    int64_t turn_us, stamp_us; /* when this turn began; up to where time is accounted for */
-    int64_t full_said_at;      /* when it was said that connections are too many */
+    int64_t turn_us, turn_end_us; /* when this turn began, and when it must end */
+    int64_t stamp_us;             /* up to where time is accounted for */
+    bool passed;                  /* in this turn somebody was served who had no backlog */
+    int64_t full_said_at;         /* when it was said that connections are too many */
     struct net_server_counts counts;
     char (*endpoints)[NET_ENDPOINT_MAX];
     unsigned n_endpoints;

@@ -11,34 +11,36 @@
 
 #define HEAD "proxy: etl\nuser: etl\nsubsystems: [exec]\nprincipals: [anna]\n"
 
+#define WHOLE \
+    "proxy: etl                # the nightly load\n" \
+    "description: loads\n" \
+    "user: etl\n" \
+    "group: 1234\n" \
+    "groups: [warehouse, 77]\n" \
+    "subsystems: [exec, shell]\n" \
+    "principals:\n" \
+    "  - nightly-*\n" \
+    "  - local:anna\n" \
+    "signers: [anna]\n" \
+    "environment: {PATH: /opt/bin, REGION: eu}\n" \
+    "credentials: {warehouse: /etc/longboat/secrets/wh}\n" \
+    "limits: {timeout: 2h, memory: 4G, cpu: 1.5, processes: 200,\n" \
+    "         files: 4096, file_size: 1M, output: 16M, warn: 60s,\n" \
+    "         warn_signal: USR1}\n" \
+    "sandbox: {landlock: on, seccomp: off, private_tmp: required,\n" \
+    "          cgroup: required, reads: [/srv/in], writes: [/srv/out]}\n" \
+    "allow_system_user: etl\n"
+
 static struct error err;
 
 static void whole_files_become_documents(void **state)
 {
     (void)state;
-    static const char text[] = "proxy: etl                # the nightly load\n"
-                               "description: loads\n"
-                               "user: etl\n"
-                               "group: 1234\n"
-                               "groups: [warehouse, 77]\n"
-                               "subsystems: [exec, shell]\n"
-                               "principals:\n"
-                               "  - nightly-*\n"
-                               "  - local:anna\n"
-                               "signers: [anna]\n"
-                               "environment: {PATH: /opt/bin, REGION: eu}\n"
-                               "credentials: {warehouse: /etc/longboat/secrets/wh}\n"
-                               "limits: {timeout: 2h, memory: 4G, cpu: 1.5, processes: 200,\n"
-                               "         files: 4096, file_size: 1M, output: 16M, warn: 60s,\n"
-                               "         warn_signal: USR1}\n"
-                               "sandbox: {landlock: on, seccomp: off, private_tmp: required,\n"
-                               "          cgroup: required, reads: [/srv/in], writes: [/srv/out]}\n"
-                               "allow_system_user: etl\n";
     struct buf out = {0};
     struct problems ps = {0};
     struct d_proxy p;
     struct value v;
-    if (proxyfile_compile("proxies.d/etl.yaml", span_str(text), &out, &ps) < 0)
+    if (proxyfile_compile("proxies.d/etl.yaml", span_str(WHOLE), &out, &ps) < 0)
         fail_msg("%s", ps.v[0].text);
     assert_int_equal(d_proxy_decode(buf_span(&out), &p, &err), 0);
     assert_true(span_eq_str(p.name, "etl") && span_eq_str(p.user, "etl"));
@@ -68,6 +70,42 @@ static void whole_files_become_documents(void **state)
     assert_int_equal(p.user_line, 3);
     assert_int_equal(p.subsystems_line, 6);
     buf_free(&out);
+}
+
+/* Compiles `text`, writes it anew, compiles that: both documents, lines apart, must be the same. */
+static void comes_back(const char *text)
+{
+    struct buf first = {0}, again = {0}, second = {0}, bytes[2] = {{0}};
+    struct problems ps = {0};
+    struct d_proxy p[2];
+    assert_int_equal(proxyfile_compile("etl.yaml", span_str(text), &first, &ps), 0);
+    assert_int_equal(d_proxy_decode(buf_span(&first), &p[0], &err), 0);
+    proxyfile_format(&p[0], &again);
+    if (proxyfile_compile("etl.yaml", buf_span(&again), &second, &ps) < 0)
+        fail_msg("%s in:\n%s", ps.v[0].text, buf_str(&again));
+    assert_int_equal(d_proxy_decode(buf_span(&second), &p[1], &err), 0);
+    for (int i = 0; i < 2; i++) {
+        p[i].user_line = p[i].subsystems_line = p[i].principals_line = p[i].signers_line = 0;
+        d_proxy_encode(&p[i], &bytes[i]);
+    }
+    if (!span_eq(buf_span(&bytes[0]), buf_span(&bytes[1])))
+        fail_msg("not the same again:\n%s", buf_str(&again));
+    for (int i = 0; i < 2; i++)
+        buf_free(&bytes[i]);
+    buf_free(&first);
+    buf_free(&again);
+    buf_free(&second);
+}
+
+static void a_file_that_is_written_anew_says_the_same(void **state)
+{
+    (void)state;
+    comes_back(WHOLE);
+    comes_back(HEAD);
+    comes_back("proxy: etl\nuser: '1000'\ngroups: []\nsubsystems: '*'\nprincipals: ['*']\n"
+               "signers: []\nenvironment: {A: \"x\\\"y\\\\z\\n\\t\", B: 'on', C: ' ä ', D: ''}\n"
+               "sandbox: {memory_files: required, landlock: on, seccomp: off}\n"
+               "limits: {cpu: 0.01, timeout: 1ms}\nallow_system_user: 1000\n");
 }
 
 static void a_short_file_has_defaults(void **state)
@@ -231,6 +269,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_files_become_documents),
         cmocka_unit_test(a_short_file_has_defaults),
+        cmocka_unit_test(a_file_that_is_written_anew_says_the_same),
         cmocka_unit_test(every_error_names_its_place),
         cmocka_unit_test(all_errors_of_a_file_are_found_at_once),
         cmocka_unit_test(a_file_that_gives_too_much_is_refused),

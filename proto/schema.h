@@ -118,11 +118,10 @@
     X(u64, lost_after_ms, ANY)
 #define M_STARTED(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) X(i64, at, 0)
-/* waits: the step that waits for its next try; meanwhile the attempt takes no slot. Empty: none
-   does. */
+/* waits: the step that waits for its next try; meanwhile the attempt takes no slot; empty: none */
 #define M_PROGRESS(X) \
-    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(u64, percent, 100) X(str, text, LIMIT_TEXT) \
-    X(added_str, waits, LIMIT_NAME)
+    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(u64, percent, 100) \
+    X(str, text, LIMIT_TEXT) X(added_str, waits, LIMIT_NAME)
 /* signature: a signed of kind "result" without its body, which is a result with these fields. */
 #define M_RESULT(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, outcome, LIMIT_OUTCOME) \
@@ -527,8 +526,7 @@
 #define S_RECORDED(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS)
 /* worker: RETURNED was decided */
 #define S_GIVEN_BACK(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS)
-/* keeper, before the child starts. identity, expires: of the call, see runner/seen.h. job_hash: of
-   the job, if the runner has to know this try later (runner/attempts.h); else empty */
+/* keeper, before the child starts. identity, expires: of the call. job_hash: see runner/attempts.h */
 #define S_LAUNCHED(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
     X(u64, try_no, LIMIT_TRIES) X(i64, at, 0) X(u64, pid, ANY) X(hash, identity, 0) \
@@ -539,14 +537,21 @@
     X(bin, data, LIMIT_LOG_CHUNK) X(u64, cut, ANY)
 #define S_PROGRESS(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(u64, percent, 100) X(str, text, LIMIT_TEXT)
-/* keeper or runner: d_step_outcome. execution: d_execution; empty: it was not started, or an older
-   keeper ran it. job_hash: as in LAUNCHED; empty also for a refusal that ends no try */
+/* keeper or runner: d_step_outcome. execution: d_execution; empty: not started, or by an older
+   keeper. job_hash: as in LAUNCHED; empty also for a refusal that ends no try */
 #define S_ENDED(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, outcome, LIMIT_OUTCOME) \
     X(added_bin, execution, LIMIT_EXECUTION) X(added_bin, job_hash, 32)
-/* worker -> runner: run this step. The runner verifies all of it. outputs: of earlier steps,
-   S_OUTPUTS; for runners before 0.2 only: a runner takes what its own keepers have said. deadline:
-   CLOCK_BOOTTIME. lost_after: this attempt's, never 0 for `rerun` */
+/* runner, first in its table of calls and again after each boot (runner/replay.h): what follows is
+   of this boot. floor: calls issued before it may be missing; 0: none is */
+#define S_REPLAY(X) X(id, boot, 0) X(i64, floor, 0)
+/* runner, in that table: what became of a step; states as in runner/seen.h. turn: the digest of its
+   name and the number of its try; caller: of its caller's name */
+#define S_SEEN(X) \
+    X(u64, state, 15) X(hash, identity, 0) X(u64, caller, ANY) X(id, run, 0) \
+    X(u64, attempt, LIMIT_ATTEMPTS) X(hash, turn, 0) X(i64, at, 0) X(i64, expires, 0)
+/* worker -> runner: run this step. The runner verifies all of it. outputs: for runners before 0.2
+   alone. deadline: CLOCK_BOOTTIME. lost_after: this attempt's, never 0 for `rerun` */
 #define S_STEP(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, call, LIMIT_CALL) \
     X(bin, certificate, LIMIT_CERTIFICATE) X(bin, job, LIMIT_JOB_BODY) X(str, step, LIMIT_NAME) \
@@ -571,8 +576,7 @@
 /* all keepers have been heard */
 #define S_KEPT_END(X) X(u64, count, ANY)
 /* runner -> keeper: verified, run it. parameters: bound and typed; outputs, exit_codes: as in
-   D_RUNNABLE; context: a context; job_hash: as in LAUNCHED, and then the keeper tells the runner
-   its S_ENDED before S_KEPT */
+   D_RUNNABLE; context: a context; job_hash: as in LAUNCHED: the runner is then told S_ENDED, too */
 #define S_LAUNCH(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
     X(u64, try_no, LIMIT_TRIES) X(hash, identity, 0) X(i64, expires, 0) X(u64, on_lost, 15) \
@@ -590,6 +594,7 @@
     M(OUTPUT, output, 306) M(PROGRESS, progress, 307) M(ENDED, ended, 308) \
     M(STOPPED, stopped, 309) M(STEP, step, 320) M(OUTPUTS, outputs, 321) M(HALT, halt, 322) \
     M(INSTALL, install, 323) M(INSTALLED, installed, 324) M(ATTACH, attach, 325) \
-    M(KEPT, kept, 326) M(KEPT_END, kept_end, 327) M(LAUNCH, launch, 328)
+    M(KEPT, kept, 326) M(KEPT_END, kept_end, 327) M(LAUNCH, launch, 328) \
+    M(REPLAY, replay, 340) M(SEEN, seen, 341)
 
 #endif

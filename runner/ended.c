@@ -167,19 +167,33 @@ void ended_encode(const struct ending *e, struct buf *out)
     buf_free(&off);
 }
 
+/* Our sentence; a path in it may not be text. */
+static void encode_ours(const struct s_launch *l, struct d_step_outcome *o, const char *sentence,
+                        struct buf *out)
+{
+    struct buf message = {0};
+    outputs_clean_text(span_str(sentence), LIMIT_TEXT, &message);
+    o->message = buf_span(&message);
+    encode(l, o, out);
+    buf_free(&message);
+}
+
 void ended_refused(const struct s_launch *l, enum refusal code, bool cancelled,
                    const char *sentence, int64_t now, struct buf *out)
 {
-    struct buf message = {0};
-    outputs_clean_text(span_str(sentence), LIMIT_TEXT, &message); /* a path in it may not be text */
     struct d_step_outcome o = {.name = l->step,
                                .try_no = l->try_no,
                                .package = PACKAGE_NOT_EXECUTED,
-                               .message = buf_span(&message),
                                .cancelled = cancelled,
                                .started_at = now,
                                .ended_at = now,
                                .code = code};
-    encode(l, &o, out);
-    buf_free(&message);
+    encode_ours(l, &o, sentence, out);
+}
+
+void ended_unknown(const struct s_launch *l, const char *sentence, int64_t now, struct buf *out)
+{
+    struct d_step_outcome o = {
+        .name = l->step, .try_no = l->try_no, .package = PACKAGE_UNKNOWN, .ended_at = now};
+    encode_ours(l, &o, sentence, out);
 }

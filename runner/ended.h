@@ -44,4 +44,7 @@ void ended_encode(const struct ending *e, struct buf *out);
 void ended_refused(const struct s_launch *l, enum refusal code, bool cancelled,
                    const char *sentence, int64_t now, struct buf *out);
 
+/* A step that has begun and of which nobody can say how it ended. Appends an S_ENDED. */
+void ended_unknown(const struct s_launch *l, const char *sentence, int64_t now, struct buf *out);
+
 #endif

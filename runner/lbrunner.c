@@ -3,7 +3,7 @@
  *
  * Reading order of this room: runner.c (the whole), verify.c (may it run?), slots.c (where?),
  * keeper.c (the process of a slot), child.c (the life of a child), spawn.c, output.c, tree.c;
- * beside them policy, proxies, compiled, seen, bind, typed, installed; report.c tells the
+ * beside them policy, proxies, compiled, seen, replay, bind, typed, installed; report.c tells the
  * worker. */
 #include <errno.h>
 #include <getopt.h>
@@ -40,7 +40,7 @@ static const char help[] =
     "Files, below /etc/longboat, /var/lib/longboat and /run/longboat, for an ordinary user in\n"
     "the XDG folders, or all below LONGBOAT_HOME:\n"
     "  trust/administrators, trust/certificate, trust/signers, proxies.d/, subsystems.d/,\n"
-    "  revocations, packages/, jobs/, spool/, work/, runner.sock\n"
+    "  revocations, packages/, jobs/, spool/, runner/, work/, runner.sock\n"
     "\n"
     "Example:\n"
     "  lbrunner --home $HOME/etl1 --log-level debug\n"

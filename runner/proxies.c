@@ -2,15 +2,11 @@
 #include "runner/proxies.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "common/mem.h"
-#include "common/name.h"
 #include "common/ownfile.h"
 #include "runner/compiled.h"
-#include "trust/credentials.h"
 #include "trust/envelope.h"
 
 enum {
@@ -26,23 +22,65 @@ struct proxies_account {
 };
 
 struct proxies {
-    const struct runner_paths *paths;
+    struct proxyserver server;
     struct compiled *files;
-    uid_t also; /* who besides root may own what decides */
-    struct account_own own;
-    struct buf implied;
     struct proxies_account account[ACCOUNTS];
     unsigned next;
+    int64_t now; /* of the judgement */
 };
+
+static int read_compiled(void *self, const char *kind, const char *path, const char *shown,
+                         struct span *ret, struct error *err)
+{
+    struct proxies *p = self;
+    return compiled_get(p->files, kind, path, shown, p->now, ret, err);
+}
+
+static void look_at(const char *path, struct stat *ret)
+{
+    if (stat(path, ret) < 0)
+        *ret = (struct stat){0};
+}
+
+/* Asking the system's databases costs as much as starting a child, so the answer stands for a
+ * while, unless the proxy or the databases' files change. */
+static int find_account(void *self, struct span document, struct proxy_found *f, struct error *err)
+{
+    struct proxies *p = self;
+    struct proxies_account fresh = {.until = p->now + ACCOUNT_MS};
+    look_at("/etc/passwd", &fresh.users);
+    look_at("/etc/group", &fresh.groups);
+    envelope_hash(document, &fresh.proxy);
+    for (unsigned i = 0; i < ACCOUNTS; i++) {
+        const struct proxies_account *a = &p->account[i];
+        if (hash_eq(&a->proxy, &fresh.proxy) && p->now < a->until &&
+            p->now >= a->until - ACCOUNT_MS && ownfile_same(&a->users, &fresh.users) &&
+            ownfile_same(&a->groups, &fresh.groups)) {
+            f->account = a->account;
+            return 0;
+        }
+    }
+    int rc = proxyserver_find_account(&p->server, f, err);
+    if (rc < 0)
+        return rc;
+    fresh.account = f->account;
+    p->account[p->next++ % ACCOUNTS] = fresh;
+    return 0;
+}
 
 struct proxies *proxies_new(const struct runner_paths *paths)
 {
     struct proxies *p = mem_zalloc(1, sizeof *p);
     char *program = compiled_program();
-    p->paths = paths;
-    p->also = paths->separated ? 0 : geteuid();
-    p->files = compiled_new(program, p->also);
-    proxy_implied(paths->user, &p->implied);
+    p->server = (struct proxyserver){.proxies = paths->proxies,
+                                     .subsystems = paths->subsystems,
+                                     .user = paths->user,
+                                     .separated = paths->separated,
+                                     .also = paths->separated ? 0 : geteuid(),
+                                     .read = read_compiled,
+                                     .account = find_account,
+                                     .self = p};
+    p->files = compiled_new(program, p->server.also);
     mem_free(&program);
     return p;
 }
@@ -53,120 +91,15 @@ void proxies_free(struct proxies **pp)
     if (!p)
         return;
     compiled_free(&p->files);
-    buf_free(&p->implied);
+    proxyserver_close(&p->server);
     mem_free(pp);
 }
 
-/* ---- Files */
-
-/* A name comes from whoever wrote the job: it must not lead out of the folder. */
-static int check_name(const char *what, struct span name, struct error *err)
-{
-    return name.n <= LIMIT_NAME ? name_check_name(what, name, err)
-                                : error_set(err, -EINVAL, "%s is too long", what);
-}
-
-static int find_proxy(struct proxies *p, struct span name, int64_t now, struct proxies_found *ret,
-                      struct span *ret_document, struct error *err)
-{
-    int rc = check_name("the name of a proxy", name, err);
-    if (rc < 0)
-        return rc;
-    proxy_file_text(name, ret->file);
-    char *path = mem_printf("%s/" SPAN_FMT ".yaml", p->paths->proxies, SPAN_ARG(name));
-    rc = compiled_get(p->files, "proxy", path, ret->file, now, ret_document, err);
-    mem_free(&path);
-    if (rc == -ENOENT && !p->paths->separated && span_eq_str(name, PROXY_DEFAULT)) {
-        *ret_document = buf_span(&p->implied);
-        snprintf(ret->file, sizeof ret->file, PROXY_IMPLIED);
-        rc = 0;
-    } else if (rc == -ENOENT)
-        return proxy_missing(name, err);
-    if (rc == 0 && d_proxy_decode(*ret_document, &ret->proxy, err) < 0)
-        rc = error_prefix(err, "%s, as lbparse made it", ret->file);
-    return rc < 0 ? error_prefix(err, "proxy '" SPAN_FMT "' is not usable", SPAN_ARG(name)) : 0;
-}
-
-static bool is_ours(struct span subsystem)
-{
-    static const char *const ours[] = {"exec", "shell", "python"};
-    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-        if (span_eq_str(subsystem, ours[i]))
-            return true;
-    return false;
-}
-
-static int find_subsystem(struct proxies *p, struct span name, int64_t now, struct d_subsystem *ret,
-                          struct error *err)
-{
-    struct span document;
-    char file[LIMIT_NAME + 32];
-    *ret = (struct d_subsystem){0};
-    if (!name.n || is_ours(name))
-        return 0;
-    int rc = check_name("the name of a subsystem", name, err);
-    if (rc < 0)
-        return rc;
-    char *path = mem_printf("%s/" SPAN_FMT ".yaml", p->paths->subsystems, SPAN_ARG(name));
-    snprintf(file, sizeof file, "subsystems.d/" SPAN_FMT ".yaml", SPAN_ARG(name));
-    rc = compiled_get(p->files, "subsystem", path, file, now, &document, err);
-    mem_free(&path);
-    if (rc == -ENOENT)
-        return error_set(err, rc, "this server has no subsystem '" SPAN_FMT "' (%s)",
-                         SPAN_ARG(name), file);
-    if (rc == 0)
-        rc = d_subsystem_decode(document, ret, err);
-    return rc < 0 ? error_prefix(err, "subsystem '" SPAN_FMT "' is not usable", SPAN_ARG(name)) : 0;
-}
-
-/* ---- Accounts */
-
-static void look_at(const char *path, struct stat *ret)
-{
-    if (stat(path, ret) < 0)
-        *ret = (struct stat){0};
-}
-
-/* Asking the system's databases costs as much as starting a child, so the answer stands for a
- * while, unless the proxy or the databases' files change. */
-static int find_account(struct proxies *p, struct span document, int64_t now,
-                        struct proxies_found *f, struct error *err)
-{
-    struct proxies_account fresh = {.until = now + ACCOUNT_MS};
-    look_at("/etc/passwd", &fresh.users);
-    look_at("/etc/group", &fresh.groups);
-    envelope_hash(document, &fresh.proxy);
-    for (unsigned i = 0; i < ACCOUNTS; i++) {
-        const struct proxies_account *a = &p->account[i];
-        if (hash_eq(&a->proxy, &fresh.proxy) && now < a->until && now >= a->until - ACCOUNT_MS &&
-            ownfile_same(&a->users, &fresh.users) && ownfile_same(&a->groups, &fresh.groups)) {
-            f->account = a->account;
-            return 0;
-        }
-    }
-    int rc = p->paths->separated ? account_resolve(&f->proxy, f->file, &p->own, &fresh.account, err)
-                                 : account_unswitched(&f->proxy, f->file, &fresh.account, err);
-    if (rc < 0)
-        return rc;
-    f->account = fresh.account;
-    p->account[p->next++ % ACCOUNTS] = fresh;
-    return 0;
-}
-
 int proxies_judge(struct proxies *p, struct span name, const struct proxy_question *q, int64_t now,
-                  struct proxies_found *ret, struct error *err)
+                  struct proxy_found *ret, struct error *err)
 {
-    struct span document;
-    int rc = find_proxy(p, name, now, ret, &document, err);
-    if (rc == 0)
-        rc = proxy_judge(&ret->proxy, ret->file, q, err);
-    if (rc == 0)
-        rc = find_subsystem(p, q->subsystem, now, &ret->subsystem, err);
-    if (rc == 0)
-        rc = find_account(p, document, now, ret, err);
-    if (rc == 0 && (rc = credentials_check(&ret->proxy.credentials, p->also, err)) < 0)
-        error_prefix(err, "proxy '" SPAN_FMT "'", SPAN_ARG(name));
-    return rc;
+    p->now = now;
+    return proxyserver_judge(&p->server, name, q, ret, err);
 }
 
 /* ---- The context */
@@ -177,7 +110,7 @@ uint64_t proxies_least(uint64_t a, uint64_t b)
 }
 
 /* The subsystem's variables, then the proxy's, which count more. */
-static struct wire_list environment_of(const struct proxies_found *f, struct buf *items)
+static struct wire_list environment_of(const struct proxy_found *f, struct buf *items)
 {
     struct wire_iter it = wire_iter(&f->subsystem.environment);
     struct span name;
@@ -202,7 +135,7 @@ static void add_group(struct buf *out, gid_t g)
     buf_add(out, bytes, sizeof bytes);
 }
 
-int proxies_context(const struct proxies_found *f, const struct proxies_step *step, bool separated,
+int proxies_context(const struct proxy_found *f, const struct proxies_step *step, bool separated,
                     struct buf *out, struct error *err)
 {
     const struct d_proxy *p = &f->proxy;

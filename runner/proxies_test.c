@@ -6,7 +6,7 @@
 struct proxies_fixture {
     struct testrig rig;
     struct proxies *p;
-    struct proxies_found found;
+    struct proxy_found found;
     struct error err;
 };
 

@@ -8,7 +8,7 @@
 #include "common/channelloop.h"
 #include "common/log.h"
 #include "common/mem.h"
-#include "runner/aside.h"
+#include "runner/early.h"
 #include "runner/ended.h"
 #include "runner/install.h"
 #include "runner/report.h"
@@ -16,6 +16,8 @@
 #include "runner/verify.h"
 
 #define RUNNER_SOCKET "runner.sock"
+
+enum { NOTES_MS = 200 /* a worker removes no file of a keeper so soon after its end */ };
 
 struct runner {
     const struct runner_paths *paths;
@@ -28,8 +30,10 @@ struct runner {
     struct channel *worker; /* NULL: none */
     bool attached, written;
     struct loop_timer retry; /* of a spool that could not be written */
-    struct aside *aside;
-    struct buf scratch, launch, early;
+    struct early *early;
+    struct buf scratch, again;
+    struct loop_timer notes; /* what has begun is in the table of calls by then */
+    struct buf accepted;     /* the S_LAUNCHes that wait for the table of calls */
 };
 
 /* ---- To the worker */
@@ -39,7 +43,7 @@ static void drop_worker(struct runner *r)
     if (!r->worker)
         return;
     channelloop_close(&r->worker, r->loop);
-    aside_clear(r->aside); /* the next worker asks again */
+    early_clear(r->early); /* the next worker asks again */
     r->attached = r->written = false;
 }
 
@@ -76,7 +80,7 @@ static void on_gone(void *self, const struct s_kept *kept, bool launched)
     verifier_lost(r->verifier, kept, launched, loop_now_wall(r->loop));
     if (r->attached)
         tell_kept(r, kept);
-    aside_wake(r->aside, kept->run);
+    early_wake(r->early, kept->run);
 }
 
 static void on_outcome(void *self, const struct s_ended *e, bool launched)
@@ -89,7 +93,26 @@ static void on_over(void *self, const struct s_kept *kept)
 {
     struct runner *r = self;
     verifier_lost(r->verifier, kept, true, loop_now_wall(r->loop)); /* no effect if it was told */
-    aside_wake(r->aside, kept->run);
+    early_wake(r->early, kept->run);
+}
+
+static void on_notes(struct loop *l, struct loop_timer *t, void *arg)
+{
+    struct runner *r = arg;
+    struct error err = {0};
+    (void)l;
+    (void)t;
+    if (verifier_commit(r->verifier, loop_now_wall(r->loop), &err) < 0)
+        log_error("%s", err.text);
+}
+
+/* Usually the next step's entry takes the note along, so that it costs no write of its own. */
+static void on_begun(void *self, const struct s_kept *kept)
+{
+    struct runner *r = self;
+    verifier_begun(r->verifier, kept, loop_now_wall(r->loop));
+    if (!loop_timer_is_set(&r->notes))
+        loop_timer_set(r->loop, &r->notes, "notes", loop_now(r->loop) + NOTES_MS, on_notes, r);
 }
 
 static void on_installed(void *self, const struct hash *package, enum refusal code,
@@ -122,18 +145,77 @@ static void take_attach(struct runner *r, const struct s_attach *a)
     log_info("worker attached: %u slots, %u steps held", (unsigned)a->slots, (unsigned)end.count);
 }
 
-/* The step will not run; its outcome says why. job_hash: if this ends the try, else none. */
-static void say_refused(struct runner *r, const struct s_step *step, struct span job_hash,
-                        enum refusal code, bool cancelled, const char *why)
+/* The names of a step that will not run. job_hash: if this ends the try, else none. */
+static struct s_launch named(const struct s_step *step, struct span job_hash)
 {
-    const struct s_launch l = {.run = step->run,
-                               .attempt = step->attempt,
-                               .step = step->step,
-                               .try_no = step->try_no,
-                               .job_hash = job_hash};
+    return (struct s_launch){.run = step->run,
+                             .attempt = step->attempt,
+                             .step = step->step,
+                             .try_no = step->try_no,
+                             .job_hash = job_hash};
+}
+
+static void refuse(struct runner *r, const struct s_launch *l, enum refusal code, const char *check,
+                   const char *why)
+{
+    char run[ID_TEXT];
+    log_warn("run %s refused (%s): %s", id_format(l->run, run), check, why);
     buf_clear(&r->scratch);
-    ended_refused(&l, code, cancelled, why, loop_now_wall(r->loop), &r->scratch);
+    ended_refused(l, code, false, why, loop_now_wall(r->loop), &r->scratch);
     report_add(r->report, buf_span(&r->scratch));
+}
+
+/* It was accepted, and the table of calls cannot be written. */
+static void refuse_accepted(struct runner *r, const struct s_launch *l, const char *why)
+{
+    struct s_ended e;
+    refuse(r, l, REFUSAL_BUSY, "table", why);
+    if (l->job_hash.n && s_ended_decode(buf_span(&r->scratch), &e, NULL) == 0)
+        verifier_ended(r->verifier, &e, false);
+}
+
+/* Before a step is launched, the table of calls has it. One write does for all that have come
+ * together. */
+static void launch_accepted(struct runner *r)
+{
+    struct error err = {0};
+    struct span rest = buf_span(&r->accepted);
+    struct s_launch l;
+    uint64_t kind;
+    size_t size;
+    if (rest.n == 0)
+        return;
+    int rc = verifier_commit(r->verifier, loop_now_wall(r->loop), &err);
+    while (rest.n && wire_peek(rest, &kind, &size, NULL) == 0) {
+        struct span launch = span_of(rest.p, size);
+        rest = span_of(rest.p + size, rest.n - size);
+        if (rc == 0)
+            slots_take(r->slots, launch);
+        else if (s_launch_decode(launch, &l, NULL) == 0)
+            refuse_accepted(r, &l, err.text);
+    }
+    buf_clear(&r->accepted);
+}
+
+/* It was accepted before. If it is not here any more, it has begun and is over. A worker that asks
+ * all the same has found no end of it in the spool. */
+static void asked_again(struct runner *r, const struct s_step *step)
+{
+    char run[ID_TEXT];
+    log_debug("run %s: asked for again", id_format(step->run, run));
+    launch_accepted(r); /* it may be among them */
+    if (slots_hold(r->slots, step))
+        return;
+    buf_clear(&r->scratch);
+    const struct s_launch l = named(step, verifier_ends(r->verifier));
+    ended_unknown(&l, "this step began here before; how it ended is not known",
+                  loop_now_wall(r->loop), &r->scratch);
+    report_add(r->report, buf_span(&r->scratch));
+    verifier_lost(
+        r->verifier,
+        &(struct s_kept){
+            .run = step->run, .attempt = step->attempt, .step = step->step, .try_no = step->try_no},
+        true, loop_now_wall(r->loop));
 }
 
 static void take_step(struct runner *r, const struct s_step *step, struct span message)
@@ -141,18 +223,15 @@ static void take_step(struct runner *r, const struct s_step *step, struct span m
     struct error err = {0};
     enum refusal code = REFUSAL_NONE;
     const char *check = "";
-    char run[ID_TEXT];
-    buf_clear(&r->launch);
     switch (
-        verify_step(r->verifier, step, loop_now_wall(r->loop), &r->launch, &code, &check, &err)) {
+        verify_step(r->verifier, step, loop_now_wall(r->loop), &r->accepted, &code, &check, &err)) {
     case VERDICT_RUN:
-        slots_take(r->slots, buf_span(&r->launch));
-        return;
+        return; /* launch_accepted goes on */
     case VERDICT_SAME:
-        log_debug("run %s: asked for again", id_format(step->run, run));
+        asked_again(r, step);
         return;
     case VERDICT_EARLY:
-        if (aside_put(r->aside, step->run, message))
+        if (early_put(r->early, step->run, message))
             return;
         code = REFUSAL_BUSY;
         error_set(&err, -EBUSY, "the step before has not ended, and too many steps wait for that");
@@ -160,26 +239,32 @@ static void take_step(struct runner *r, const struct s_step *step, struct span m
     case VERDICT_REFUSED:
         break;
     }
-    log_warn("run %s refused (%s): %s", id_format(step->run, run), check, err.text);
-    say_refused(r, step, buf_span(&r->launch), code, false, err.text);
+    const struct s_launch l = named(step, verifier_ends(r->verifier));
+    refuse(r, &l, code, check, err.text);
 }
 
 /* What came too early, and now may come. */
-static void take_aside(struct runner *r)
+static void take_early(struct runner *r)
 {
     struct s_step step;
-    while (aside_take_ready(r->aside, &r->early))
-        if (s_step_decode(buf_span(&r->early), &step, NULL) == 0)
-            take_step(r, &step, buf_span(&r->early));
+    while (early_take_ready(r->early, &r->again))
+        if (s_step_decode(buf_span(&r->again), &step, NULL) == 0)
+            take_step(r, &step, buf_span(&r->again));
+    launch_accepted(r);
 }
 
 static void take_halt(struct runner *r, const struct s_halt *h)
 {
     struct s_step step;
     verifier_halted(r->verifier, h);
-    while (aside_take(r->aside, h->run, &r->early))
-        if (s_step_decode(buf_span(&r->early), &step, NULL) == 0)
-            say_refused(r, &step, SPAN_NONE, REFUSAL_NONE, true, "cancelled before it could start");
+    while (early_take(r->early, h->run, &r->again))
+        if (s_step_decode(buf_span(&r->again), &step, NULL) == 0) {
+            const struct s_launch l = named(&step, SPAN_NONE);
+            buf_clear(&r->scratch);
+            ended_refused(&l, REFUSAL_NONE, true, "cancelled before it could start",
+                          loop_now_wall(r->loop), &r->scratch);
+            report_add(r->report, buf_span(&r->scratch));
+        }
     slots_halt(r->slots, h);
 }
 
@@ -197,6 +282,8 @@ static void take_message(struct runner *r, struct span message)
     int rc = wire_peek(message, &kind, &size, &err);
     if (rc < 0)
         goto bad;
+    if (kind != KIND_S_STEP)
+        launch_accepted(r);
     if (kind == KIND_S_ATTACH && !r->attached) {
         if (DECODE(attach, a))
             take_attach(r, &a);
@@ -235,8 +322,9 @@ static void on_worker(struct loop *l, int fd, uint32_t events, void *arg)
         else if (rc < 0)
             drop_worker(r);
         else
-            return;
+            break;
     }
+    launch_accepted(r);
 }
 
 static void on_listening(struct loop *l, int fd, uint32_t events, void *arg)
@@ -276,7 +364,7 @@ static void on_turn_end(struct loop *l, void *arg)
 {
     struct runner *r = arg;
     struct error err = {0};
-    take_aside(r);
+    take_early(r);
     if (report_waits(r->report) && !loop_timer_is_set(&r->retry)) {
         if (report_flush(r->report, &err) < 0) {
             log_error("cannot write refusals yet: %s", err.text);
@@ -298,7 +386,7 @@ static void take_from_keepers(void *self, const struct s_kept *kept)
 static bool holds(void *self, struct id run)
 {
     const struct runner *r = self;
-    return slots_hold(r->slots, run);
+    return slots_hold_any(r->slots, run);
 }
 
 int runner_new(const struct runner_paths *paths, struct loop *loop, struct runner **ret,
@@ -309,9 +397,9 @@ int runner_new(const struct runner_paths *paths, struct loop *loop, struct runne
     r->paths = paths;
     r->loop = loop;
     r->listening = -1;
-    r->aside = aside_new();
+    r->early = early_new();
     const struct slots_events events = {
-        .gone = on_gone, .outcome = on_outcome, .over = on_over, .self = r};
+        .gone = on_gone, .outcome = on_outcome, .over = on_over, .begun = on_begun, .self = r};
     int rc = report_open(paths->spool, "runner", paths->run, &r->report, err);
     if (rc == 0)
         rc = verifier_new(paths, &r->verifier, err);
@@ -323,6 +411,9 @@ int runner_new(const struct runner_paths *paths, struct loop *loop, struct runne
     }
     if (rc == 0) {
         slots_list(r->slots, take_from_keepers, r);
+        rc = verifier_settle(r->verifier, loop_now_wall(loop), err);
+    }
+    if (rc == 0) {
         rc = channel_listen(path, &r->listening, err);
     }
     if (rc == 0)
@@ -343,6 +434,7 @@ void runner_free(struct runner **ps)
     if (!r)
         return;
     drop_worker(r);
+    loop_timer_stop(r->loop, &r->notes);
     if (r->listening >= 0) {
         loop_del(r->loop, r->listening);
         close(r->listening);
@@ -352,9 +444,9 @@ void runner_free(struct runner **ps)
     verifier_free(&r->verifier);
     report_close(&r->report);
     buf_free(&r->scratch);
-    buf_free(&r->launch);
-    buf_free(&r->early);
-    aside_free(&r->aside);
+    buf_free(&r->accepted);
+    buf_free(&r->again);
+    early_free(&r->early);
     mem_free(ps);
 }
 

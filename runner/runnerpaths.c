@@ -93,9 +93,10 @@ int runner_paths_open(struct runner_paths *ret, struct error *err)
                              .packages = mem_printf("%s/packages", resolved.state),
                              .jobs = mem_printf("%s/jobs", resolved.state),
                              .spool = mem_printf("%s/spool", resolved.state),
+                             .own = mem_printf("%s/runner", resolved.state),
                              .work = mem_printf("%s/work", resolved.state),
                              .run = mem_strdup(resolved.run)};
-    const char *const folders[] = {h.packages, h.jobs, h.spool, h.work, h.run};
+    const char *const folders[] = {h.packages, h.jobs, h.spool, h.own, h.work, h.run};
     for (size_t i = 0; rc == 0 && i < sizeof folders / sizeof *folders; i++)
         rc = file_make_dirs(folders[i], 0700, err);
     if (rc == 0)
@@ -111,9 +112,9 @@ int runner_paths_open(struct runner_paths *ret, struct error *err)
 
 void runner_paths_free(struct runner_paths *h)
 {
-    char **const all[] = {&h->trust, &h->revocations, &h->packages, &h->jobs,
-                          &h->spool, &h->work,        &h->run,      &h->memory,
-                          &h->home,  &h->user,        &h->proxies,  &h->subsystems};
+    char **const all[] = {&h->trust, &h->revocations, &h->packages,  &h->jobs,   &h->spool,
+                          &h->own,   &h->work,        &h->run,       &h->memory, &h->home,
+                          &h->user,  &h->proxies,     &h->subsystems};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         mem_free(all[i]);
 }

@@ -18,6 +18,7 @@ struct runner_paths {
     char *packages;    /* var/packages: <hash hex>/{runnable,files/} */
     char *jobs;        /* var/jobs: <hash hex>, each job version that this server accepts */
     char *spool;       /* var/spool: keeper-N.log, runner.log, fence */
+    char *own;         /* var/runner: what the runner alone knows: replay */
     char *work;   /* var/work: N, the children's working folders; on disk: a child may fill it */
     char *run;    /* run: sockets and locks */
     char *memory; /* in memory: N, the files that a child and its keeper exchange */

@@ -1,39 +1,52 @@
 /* seen.h - which steps of which calls this server has run, so that a compromised worker cannot have
- * one repeated.
+ * one repeated. The table in memory; replay.h keeps it on disk. No file, no clock.
  *
  * A call is known by its identity, the hash of its caller's name and its key: both are signed, the
- * run's id is not. For each call the table keeps the run, the highest attempt, and the steps and
- * tries of that attempt that were accepted. When the runner starts, it is filled from the LAUNCHED
- * entries of the keepers' files. An expired call cannot be used again, so its entry may be dropped
- * when room is needed. */
+ * run's id is not. For each call the table keeps the run, the highest attempt, and the turns of
+ * that attempt that were accepted: a turn is a step and the number of its try.
+ *
+ * Each change is a record (s_seen), and records are applied by one function, so what is read
+ * from the disk gives the same table. */
 #ifndef LB_RUNNER_SEEN_H
 #define LB_RUNNER_SEEN_H
 
 #include "proto/messages.h"
 
 enum {
-    /* calls; when full, expired ones are dropped; if none is expired, SEEN_FULL */
-    SEEN_MAX = 1 << 20
+    SEEN_CALLS_MAX = 1 << 20,
+    SEEN_TURNS_MAX = 1024, /* of one attempt; a worker stops at STEP_STARTS_MAX */
+    SEEN_SWEEP_MS = 1000   /* between two looks for expired calls in a full table */
+};
+/* An expired call cannot begin, but one that has begun goes on: its next step may come late. So an
+ * expired call is forgotten when room is needed, or this long after its last step. */
+#define SEEN_KEEP_MS (30LL * 86400000)
+
+/* What a record says. */
+enum seen_state {
+    SEEN_STATE_ACCEPTED = 1, /* the step will be launched, unless a keeper dies first */
+    SEEN_STATE_BEGUN,        /* a keeper has begun it */
+    SEEN_STATE_FORGOTTEN,    /* it certainly was not launched, and may be asked for again */
+    SEEN_STATE_REACHED       /* the call has reached this attempt; older ones have begun */
 };
 
 struct seen;
-struct seen *seen_new(void);
+/* Holds at most `most` calls, of one caller at most three quarters of them. */
+struct seen *seen_new(size_t most);
 void seen_free(struct seen **s);
-/* Adds the LAUNCHED entries of every keeper-*.log in the folder. A file that cannot be read to
- * its end is an error. */
-int seen_load(struct seen *s, const char *spool_folder, struct error *err);
-void seen_launched(struct seen *s, const struct s_launched *l);
+size_t seen_count(const struct seen *s);
 
 void seen_identity(struct span caller, struct span key, struct hash *ret);
+uint64_t seen_caller(struct span name); /* never 0, which means "not known" */
 
 struct seen_step {
     struct hash identity;
+    uint64_t caller;
     struct id run;
     uint64_t attempt;
     struct span step;
     uint64_t try_no;
     bool may_repeat; /* the caller allows another attempt after a lost one: rerun or hold */
-    int64_t expires;
+    int64_t issued_at, expires;
 };
 enum seen_answer {
     SEEN_NEW,  /* not run yet */
@@ -42,13 +55,27 @@ enum seen_answer {
     SEEN_REPLAYED,
     SEEN_FULL
 };
-/* Asks without changing anything. *ret_begun: when the first step of this attempt was accepted
- * (wall ms); 0: this would be the first. For REPLAYED and FULL *err says why. */
+/* Asks without changing anything but expired calls. *ret_begun: when the first step of this attempt
+ * was accepted (wall ms); 0: this would be the first. For REPLAYED and FULL *err says why. */
 enum seen_answer seen_ask(struct seen *s, const struct seen_step *step, int64_t now,
                           int64_t *ret_begun, struct error *err);
-void seen_add(struct seen *s, const struct seen_step *step, int64_t now);
-/* An accepted step certainly will not be launched: it may be asked for again. */
-void seen_forget(struct seen *s, const struct seen_step *step);
-size_t seen_count(const struct seen *s);
+bool seen_knows(const struct seen *s, const struct hash *identity);
+
+/* The record that says this of the step. */
+void seen_record(const struct seen_step *step, enum seen_state state, int64_t now,
+                 struct s_seen *ret);
+/* Applies a record. False: it changes nothing. */
+bool seen_apply(struct seen *s, const struct s_seen *r);
+
+/* Marks a step that a keeper holds: seen_settle leaves it alone. */
+void seen_hold(struct seen *s, const struct seen_step *step);
+/* Calls fn for each step that is accepted, not known to have begun, and not held. fn may apply
+ * records to such a step, and to no other. */
+typedef void seen_fn(void *self, const struct s_seen *r);
+void seen_settle(struct seen *s, enum seen_state as, seen_fn *fn, void *self);
+/* Hands over the records that make this table. */
+void seen_each(const struct seen *s, seen_fn *fn, void *self);
+/* Drops the calls that expired and had no step for SEEN_KEEP_MS. */
+void seen_drop_old(struct seen *s, int64_t now);
 
 #endif

@@ -112,6 +112,8 @@ static void end(struct slot *t, struct slot_step *h)
 void slot_take_kept(struct slot *t, const struct s_kept *k, bool told)
 {
     struct slot_step *h = find(t, k);
+    if (h && !h->runs && k->state != KEPT_WAITS) /* what ends without a word has begun, too */
+        t->events->begun(t->events->self, t, h);
     if (k->state == KEPT_GONE) {
         if (h)
             end(t, h);

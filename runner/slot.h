@@ -27,6 +27,7 @@ struct slot;
 struct slot_events {
     /* its keeper has died and the step is lost with it */
     void (*gone)(void *self, struct slot *t, const struct slot_step *h);
+    void (*begun)(void *self, struct slot *t, const struct slot_step *h);
     /* a step has ended, after about this many ms */
     void (*ended)(void *self, int64_t ms);
     void (*given_back)(void *self, struct span launch);

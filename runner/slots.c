@@ -278,6 +278,14 @@ static void on_gone(void *self, struct slot *t, const struct slot_step *h)
     s->events.gone(s->events.self, &k, h->runs || launched_find(s->paths->spool, t->number, &k));
 }
 
+static void on_begun(void *self, struct slot *t, const struct slot_step *h)
+{
+    struct slots *s = self;
+    struct s_kept k;
+    slot_step_kept(h, t->number, KEPT_RUNS, &k);
+    s->events.begun(s->events.self, &k);
+}
+
 static void on_ended(void *self, int64_t ms)
 {
     struct slots *s = self;
@@ -319,8 +327,8 @@ struct slots *slots_new(const struct runner_paths *paths, struct loop *loop, str
     s->loop = loop;
     s->report = report;
     s->events = *events;
-    s->slot_events =
-        (struct slot_events){on_gone, on_ended, on_given_back, on_outcome, on_over, on_turn, s};
+    s->slot_events = (struct slot_events){on_gone,    on_begun, on_ended, on_given_back,
+                                          on_outcome, on_over,  on_turn,  s};
     s->last = &s->first;
     s->average_ms = AHEAD_MS;
     return s;
@@ -420,7 +428,7 @@ unsigned slots_list(struct slots *s, slots_kept_fn *fn, void *self)
     return n;
 }
 
-bool slots_hold(const struct slots *s, struct id run)
+bool slots_hold_any(const struct slots *s, struct id run)
 {
     struct s_launch l;
     for (unsigned i = 0; i < s->n; i++)
@@ -429,6 +437,23 @@ bool slots_hold(const struct slots *s, struct id run)
                 return true;
     for (const struct slots_waiting *w = s->first; w; w = w->next)
         if (launch_of(w, &l) && id_eq(l.run, run))
+            return true;
+    return false;
+}
+
+bool slots_hold(const struct slots *s, const struct s_step *step)
+{
+    struct s_launch l;
+    for (unsigned i = 0; i < s->n; i++)
+        for (unsigned j = 0; j < s->slot[i]->n; j++) {
+            const struct slot_step *h = &s->slot[i]->held[j];
+            if (id_eq(h->run, step->run) && h->attempt == step->attempt &&
+                h->try_no == step->try_no && span_eq_str(step->step, h->step))
+                return true;
+        }
+    for (const struct slots_waiting *w = s->first; w; w = w->next)
+        if (launch_of(w, &l) && id_eq(l.run, step->run) && l.attempt == step->attempt &&
+            l.try_no == step->try_no && span_eq(l.step, step->step))
             return true;
     return false;
 }

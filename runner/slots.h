@@ -31,6 +31,8 @@ struct slots_events {
     void (*outcome)(void *self, const struct s_ended *e, bool launched);
     /* A keeper no longer holds this step (KEPT_GONE); its outcome, if any, was told before. */
     void (*over)(void *self, const struct s_kept *kept);
+    /* Its keeper has begun this step. */
+    void (*begun)(void *self, const struct s_kept *kept);
     void *self;
 };
 
@@ -53,7 +55,9 @@ void slots_halt(struct slots *s, const struct s_halt *h);
 typedef void slots_kept_fn(void *self, const struct s_kept *kept);
 unsigned slots_list(struct slots *s, slots_kept_fn *fn, void *self);
 /* True if a step of the run waits or runs here. */
-bool slots_hold(const struct slots *s, struct id run);
+bool slots_hold_any(const struct slots *s, struct id run);
+/* Is this step here: in our queue or with a keeper? */
+bool slots_hold(const struct slots *s, const struct s_step *step);
 /* Sends what was queued in this turn. */
 void slots_flush(struct slots *s);
 

@@ -5,7 +5,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/clock.h"
 #include "common/mem.h"
+#include "proto/kept.h"
 #include "proto/outcome.h"
 #include "proto/packagejob.h"
 #include "runner/bind.h"
@@ -16,10 +18,12 @@ struct verifier {
     const struct runner_paths *paths;
     struct policy *policy;
     struct proxies *proxies;
-    struct seen *seen;
+    struct replay *replay;
+    bool doubt; /* the keepers' files have lost entries */
     struct attempts *attempts;
     attempts_holds_fn *holds; /* NULL: nothing is held */
     void *holds_self;
+    struct hash ends; /* of the last verify_step; zero: it ends no try */
     struct verified_roots roots;
 };
 
@@ -39,7 +43,7 @@ struct inquiry {
     struct installed package;
     bool has_package;
     struct bound bound;
-    struct proxies_found proxy;
+    struct proxy_found proxy;
     struct buf context;
     struct seen_step seen;
     enum seen_answer answer;
@@ -89,9 +93,11 @@ static int check_form(struct inquiry *q, struct error *err)
                                  .step = q->request->step,
                                  .try_no = q->request->try_no,
                                  .may_repeat = true,
-                                 .expires = c.expires};
+                                 .issued_at = c.issued_at,
+                                 .expires = c.expires,
+                                 .caller = seen_caller(c.caller)};
     seen_identity(c.caller, c.key, &q->seen.identity);
-    q->answer = seen_ask(q->v->seen, &q->seen, q->now, &q->begun, &ignored);
+    q->answer = replay_ask(q->v->replay, &q->seen, q->now, &q->begun, &ignored);
     return 0;
 }
 
@@ -316,7 +322,7 @@ static int check_new(struct inquiry *q, struct error *err)
     q->code = REFUSAL_REPLAYED;
     q->seen.may_repeat = on_lost == ON_LOST_RERUN || on_lost == ON_LOST_HOLD ||
                          (on_lost == ON_LOST_DEFAULT && idempotent);
-    q->answer = seen_ask(q->v->seen, &q->seen, q->now, &q->begun, err);
+    q->answer = replay_ask(q->v->replay, &q->seen, q->now, &q->begun, err);
     if (q->answer == SEEN_FULL)
         q->code = REFUSAL_BUSY;
     return q->answer == SEEN_NEW ? 0 : -EALREADY;
@@ -439,17 +445,17 @@ static void make_launch(const struct inquiry *q, struct buf *out)
     buf_free(&codes);
 }
 
-/* The refusal of a try whose turn it was ends it; *out says so. */
-static void refuse(const struct inquiry *q, struct buf *out)
+/* The refusal of a try whose turn it was ends it. */
+static void refuse(const struct inquiry *q)
 {
     if (q->has_turn && attempts_refuse(q->v->attempts, &q->turn, q->code, q->now))
-        buf_add(out, q->turn.job_hash.b, sizeof q->turn.job_hash.b);
+        q->v->ends = q->turn.job_hash;
 }
 
 static void accept_step(const struct inquiry *q, struct buf *out)
 {
     make_launch(q, out);
-    seen_add(q->v->seen, &q->seen, q->now);
+    replay_accept(q->v->replay, &q->seen, q->now);
     if (q->has_turn)
         attempts_take(q->v->attempts, &q->turn);
 }
@@ -460,6 +466,7 @@ enum verify_verdict verify_step(struct verifier *v, const struct s_step *request
 {
     struct inquiry q = {.v = v, .request = request, .now = now, .answer = SEEN_NEW};
     enum verify_verdict verdict = VERDICT_RUN;
+    v->ends = (struct hash){{0}};
     for (size_t i = 0; verdict == VERDICT_RUN && i < sizeof checks / sizeof *checks; i++) {
         q.code = REFUSAL_INTERNAL;
         if (checks[i].judge(&q, err) == 0)
@@ -474,7 +481,9 @@ enum verify_verdict verify_step(struct verifier *v, const struct s_step *request
     if (verdict == VERDICT_RUN)
         accept_step(&q, out);
     else if (verdict == VERDICT_REFUSED)
-        refuse(&q, out);
+        refuse(&q);
+    else if (verdict == VERDICT_SAME && !steps_is_single(&q.job))
+        v->ends = q.turn.job_hash;
     installed_free(&q.package);
     bound_free(&q.bound);
     steps_job_free(&q.job);
@@ -491,12 +500,16 @@ static bool is_held(void *self, struct id run)
 int verifier_new(const struct runner_paths *paths, struct verifier **ret, struct error *err)
 {
     struct verifier *v = mem_zalloc(1, sizeof *v);
+    struct replay_options o = {.folder = paths->own, .most = SEEN_CALLS_MAX};
     v->paths = paths;
     v->policy = policy_new(paths);
     v->proxies = proxies_new(paths);
-    v->seen = seen_new();
     v->attempts = attempts_new(paths->spool, is_held, v);
-    int rc = seen_load(v->seen, paths->spool, err);
+    int rc = clock_boot_id(&o.boot, err);
+    if (rc == 0)
+        rc = replay_open(&v->replay, &o, clock_wall_ms(), err);
+    if (rc == 0)
+        rc = replay_load(v->replay, paths->spool, &v->doubt, err);
     if (rc < 0)
         verifier_free(&v);
     else
@@ -510,7 +523,7 @@ void verifier_free(struct verifier **v)
         return;
     policy_free(&(*v)->policy);
     proxies_free(&(*v)->proxies);
-    seen_free(&(*v)->seen);
+    replay_close(&(*v)->replay);
     attempts_free(&(*v)->attempts);
     mem_free(v);
 }
@@ -541,7 +554,25 @@ void verifier_taken(struct verifier *v, const struct s_kept *kept, int64_t now)
     struct seen_step step;
     step_of_kept(kept, &step);
     if (!hash_is_zero(&kept->identity))
-        seen_add(v->seen, &step, now);
+        replay_taken(v->replay, &step, kept->state == KEPT_RUNS, now);
+}
+
+int verifier_settle(struct verifier *v, int64_t now, struct error *err)
+{
+    return replay_settle(v->replay, v->doubt, now, err);
+}
+
+void verifier_begun(struct verifier *v, const struct s_kept *kept, int64_t now)
+{
+    struct seen_step step;
+    step_of_kept(kept, &step);
+    if (!hash_is_zero(&kept->identity))
+        replay_begun(v->replay, &step, now);
+}
+
+int verifier_commit(struct verifier *v, int64_t now, struct error *err)
+{
+    return replay_commit(v->replay, now, err);
 }
 
 void verifier_lost(struct verifier *v, const struct s_kept *kept, bool launched, int64_t now)
@@ -549,8 +580,13 @@ void verifier_lost(struct verifier *v, const struct s_kept *kept, bool launched,
     struct seen_step step;
     step_of_kept(kept, &step);
     if (!launched)
-        seen_forget(v->seen, &step);
+        replay_forget(v->replay, &step, now);
     attempts_lose(v->attempts, kept, launched, now);
+}
+
+struct span verifier_ends(const struct verifier *v)
+{
+    return hash_is_zero(&v->ends) ? SPAN_NONE : hash_span(&v->ends);
 }
 
 void verifier_ended(struct verifier *v, const struct s_ended *e, bool launched)

@@ -9,11 +9,11 @@
 #include "runner/runnerpaths.h"
 #include "runner/attempts.h"
 #include "runner/policy.h"
-#include "runner/seen.h"
+#include "runner/replay.h"
 
 struct verifier;
-/* Reads from the spool what has already run. `paths` is lent for its life. On success *ret is
- * yours: verifier_free. */
+/* Reads what has already run: the replay table, and what the keepers' files say beyond it.
+ * `paths` is lent for its life. On success *ret is yours: verifier_free. */
 int verifier_new(const struct runner_paths *paths, struct verifier **ret, struct error *err);
 void verifier_free(struct verifier **v);
 /* Who knows which steps wait and run; without it none does. */
@@ -21,19 +21,33 @@ void verifier_ask_of_slots(struct verifier *v, attempts_holds_fn *holds, void *s
 struct policy *verifier_policy(struct verifier *v);
 
 enum verify_verdict {
-    VERDICT_RUN,    /* *out is its S_LAUNCH; from now on the step counts as seen */
+    /* *out is its S_LAUNCH, which may leave after verifier_commit; the step counts as seen */
+    VERDICT_RUN,
     VERDICT_SAME,   /* this very step was accepted before: nothing to do */
     VERDICT_EARLY,  /* another step of the run has not ended: ask again when it has */
     VERDICT_REFUSED /* *ret_code and the sentence say why */
 };
-/* `now`: wall ms. On a refusal *ret_check is the name of the check that refused, and *out has the
- * hash of the job if the refusal ends the try (for S_ENDED.job_hash); else it is empty. */
+/* `now`: wall ms. On a refusal *ret_check is the name of the check that refused. */
 enum verify_verdict verify_step(struct verifier *v, const struct s_step *request, int64_t now,
                                 struct buf *out, enum refusal *ret_code, const char **ret_check,
                                 struct error *err);
+/* After VERDICT_REFUSED, and after VERDICT_SAME of a step that is nowhere any more: the hash of the
+ * job, for S_ENDED.job_hash, if this ends the try of an attempt that is kept (attempts.h); else
+ * empty. Valid until the next verify_step. */
+struct span verifier_ends(const struct verifier *v);
 
-/* A keeper holds this step: it counts as seen. */
+/* Writes what was accepted since the last call, before it is launched. On failure none of it may
+ * be launched, and it does not count as seen. */
+int verifier_commit(struct verifier *v, int64_t now, struct error *err);
+
+/* At the start, for each step that a keeper holds: it counts as seen. */
 void verifier_taken(struct verifier *v, const struct s_kept *kept, int64_t now);
+/* After the last of them: what was accepted before, and of which no keeper knows, may be asked for
+ * again. */
+int verifier_settle(struct verifier *v, int64_t now, struct error *err);
+/* A keeper has begun this step. Before its entry is removed from the keepers' files, this must be
+ * written (verifier_commit). */
+void verifier_begun(struct verifier *v, const struct s_kept *kept, int64_t now);
 /* The keeper of this step has died. launched: it had started. If not, it certainly never will, and
  * may be requested again. */
 void verifier_lost(struct verifier *v, const struct s_kept *kept, bool launched, int64_t now);

@@ -1,6 +1,7 @@
 /* verify_test.c - each check of a step refuses what it exists to refuse, and says so. */
 #include "runner/testrig.h"
 
+#include "proto/kept.h"
 #include "runner/verify.h"
 
 struct verify_fixture {
@@ -568,6 +569,12 @@ static void an_allowed_rerun_runs_and_fences_the_older_attempt(void **state)
     refused(f, &s, "new", REFUSAL_REPLAYED, "attempt 1 is older");
 }
 
+static void restart(struct verify_fixture *f)
+{
+    verifier_free(&f->v);
+    assert_int_equal(verifier_new(&f->rig.paths, &f->v, &f->err), 0);
+}
+
 static void steps_launched_before_a_restart_are_known_after_it(void **state)
 {
     struct verify_fixture *f = *state;
@@ -576,17 +583,37 @@ static void steps_launched_before_a_restart_are_known_after_it(void **state)
     struct s_launch l;
     assert_int_equal(ask(f, &s), VERDICT_RUN);
     assert_int_equal(s_launch_decode(buf_span(&f->launch), &l, &f->err), 0);
-    verifier_free(&f->v);
-    assert_int_equal(verifier_new(&f->rig.paths, &f->v, &f->err), 0);
+    assert_int_equal(verifier_commit(f->v, clock_wall_ms(), &f->err), 0);
     struct s_kept k = {.run = l.run,
                        .attempt = l.attempt,
                        .step = l.step,
                        .try_no = l.try_no,
+                       .state = KEPT_WAITS,
                        .identity = l.identity,
                        .expires = l.expires};
+    restart(f); /* it waits at a keeper */
     verifier_taken(f->v, &k, clock_wall_ms());
+    assert_int_equal(verifier_settle(f->v, clock_wall_ms(), &f->err), 0);
+    assert_int_equal(ask(f, &s), VERDICT_SAME);
+    verifier_begun(f->v, &k, clock_wall_ms());
+    assert_int_equal(verifier_commit(f->v, clock_wall_ms(), &f->err), 0);
+    restart(f); /* it has begun, and nobody else knows of it any more */
+    assert_int_equal(verifier_settle(f->v, clock_wall_ms(), &f->err), 0);
     assert_int_equal(ask(f, &s), VERDICT_SAME);
     verifier_lost(f->v, &k, false, clock_wall_ms());
+    assert_int_equal(ask(f, &s), VERDICT_RUN);
+}
+
+static void what_was_accepted_and_reached_no_keeper_may_be_asked_for_again(void **state)
+{
+    struct verify_fixture *f = *state;
+    struct rig_call c = rig_call();
+    struct s_step s = good(f, &c, 1);
+    assert_int_equal(ask(f, &s), VERDICT_RUN);
+    assert_int_equal(verifier_commit(f->v, clock_wall_ms(), &f->err), 0);
+    restart(f);
+    assert_int_equal(ask(f, &s), VERDICT_SAME); /* it may be on its way */
+    assert_int_equal(verifier_settle(f->v, clock_wall_ms(), &f->err), 0);
     assert_int_equal(ask(f, &s), VERDICT_RUN);
 }
 
@@ -638,6 +665,7 @@ int main(void)
         here(the_same_step_is_not_run_twice),
         here(an_allowed_rerun_runs_and_fences_the_older_attempt),
         here(steps_launched_before_a_restart_are_known_after_it),
+        here(what_was_accepted_and_reached_no_keeper_may_be_asked_for_again),
         cmocka_unit_test(the_checks_run_in_the_documented_order),
     };
     return cmocka_run_group_tests_name("verify", tests, NULL, NULL);

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/file.h"
 
@@ -161,11 +160,11 @@ int account_resolve(const struct d_proxy *p, const char *file, const struct acco
     return rc;
 }
 
-int account_unswitched(const struct d_proxy *p, const char *file, struct account_user *ret,
-                       struct error *err)
+int account_unswitched(const struct d_proxy *p, const char *file, uid_t self,
+                       struct account_user *ret, struct error *err)
 {
-    struct account_user a = {.uid = geteuid(), .gid = getegid()};
-    const struct passwd *pw = getpwuid(a.uid);
+    const struct passwd *pw = getpwuid(self);
+    struct account_user a = {.uid = self, .gid = pw ? pw->pw_gid : self};
     unsigned number;
     snprintf(a.name, sizeof a.name, "%u", (unsigned)a.uid);
     bool same = !p->user.n || (number_of(p->user, &number) && number == a.uid);

@@ -33,10 +33,10 @@ struct account_own {
  * -EPERM: the user is refused, see above; -E2BIG: too many groups. *err says what to do. */
 int account_resolve(const struct d_proxy *p, const char *file, const struct account_own *own,
                     struct account_user *ret, struct error *err);
-/* The account that this process has, for a runner that cannot switch: -EPERM: the proxy names
- * another user, a group or groups. */
-int account_unswitched(const struct d_proxy *p, const char *file, struct account_user *ret,
-                       struct error *err);
+/* For a runner that is user `self` and cannot switch. -EPERM: the proxy names another user, a group
+ * or groups. */
+int account_unswitched(const struct d_proxy *p, const char *file, uid_t self,
+                       struct account_user *ret, struct error *err);
 /* The highest number of the system's users, by a login.defs; 999 if it does not say. */
 uid_t account_system_max(const char *login_defs);
 

@@ -108,17 +108,17 @@ static void a_runner_that_cannot_switch_takes_its_own_user_only(void **state)
     struct account_user a;
     char number[20];
     struct d_proxy p = as("");
-    assert_int_equal(account_unswitched(&p, "f", &a, &err), 0);
+    assert_int_equal(account_unswitched(&p, "f", geteuid(), &a, &err), 0);
     assert_int_equal(a.uid, geteuid());
     snprintf(number, sizeof number, "%u", (unsigned)geteuid());
     p = as(number);
-    assert_int_equal(account_unswitched(&p, "f", &a, &err), 0);
+    assert_int_equal(account_unswitched(&p, "f", geteuid(), &a, &err), 0);
     p = as("54321");
-    assert_int_equal(account_unswitched(&p, "f", &a, &err), -EPERM);
+    assert_int_equal(account_unswitched(&p, "f", geteuid(), &a, &err), -EPERM);
     assert_contains(err.text, "cannot switch");
     p = as("");
     p.group = span_str("54321");
-    assert_int_equal(account_unswitched(&p, "f", &a, &err), -EPERM);
+    assert_int_equal(account_unswitched(&p, "f", geteuid(), &a, &err), -EPERM);
     assert_contains(err.text, "start lbrunner as root");
 }
 

@@ -218,17 +218,31 @@ static void check_revoked(struct evidence_check *c, const struct revocations *li
              who->name, (unsigned long long)who->serial);
 }
 
+/* One more list: it is the one that counts if it is newer. */
+static void offer_list(struct evidence_check *c, struct revocations *list, const char **from,
+                       const struct evidence_list *offered)
+{
+    struct error err = {0};
+    enum refusal code = REFUSAL_NONE;
+    int rc = revocations_take(list, offered->list, c->anchors, &code, &err);
+    if (rc > 0)
+        *from = offered->from;
+    else if (rc < 0 && code != REFUSAL_REPLAYED)
+        tell(c, "revocations", false, "the list in %s: %s", offered->from, err.text);
+}
+
 static void check_revocations(struct evidence_check *c)
 {
+    const struct evidence_bundle *e = c->e;
     struct revocations list = {0};
-    struct error err = {0};
-    if (!c->e->revocations.n)
-        return;
-    if (revocations_take(&list, c->e->revocations, c->anchors, NULL, &err) < 0)
-        tell(c, "revocations", false, "%s", err.text);
-    else
-        tell(c, "revocations", true, "list %llu, %zu certificates", (unsigned long long)list.number,
-             list.n);
+    const char *from = "the evidence";
+    if (e->revocations.n)
+        offer_list(c, &list, &from, &(struct evidence_list){from, e->revocations});
+    for (unsigned i = 0; i < e->n_lists; i++)
+        offer_list(c, &list, &from, &e->lists[i]);
+    if (list.number)
+        tell(c, "revocations", true, "list %llu, from %s, %zu certificates",
+             (unsigned long long)list.number, from, list.n);
     check_revoked(c, &list, &c->caller);
     check_revoked(c, &list, &c->signer);
     check_revoked(c, &list, &c->broker);

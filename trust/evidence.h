@@ -10,6 +10,14 @@
 
 #include "trust/result.h"
 
+enum { EVIDENCE_LISTS_MAX = 3 };
+
+/* A list of revoked certificates that is not the bundle's: from where, and the signed bytes. */
+struct evidence_list {
+    const char *from;
+    struct span list;
+};
+
 /* Documents as they were signed, and the result's other fields. Empty ones are missing; the last
  * three may be. */
 struct evidence_bundle {
@@ -18,6 +26,10 @@ struct evidence_bundle {
     struct span server;
     struct span call, caller_certificate, outcome, signature, signer_certificate;
     struct span broker_certificate, checkpoint, revocations;
+    /* The broker has chosen `revocations`; these are the verifier's own. The newest by number that
+     * verifies is the one that counts; one that does not verify is said. */
+    const struct evidence_list *lists;
+    unsigned n_lists;
 };
 
 /* What one check has found: the name of a part, whether it is good, and a sentence. */

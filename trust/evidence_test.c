@@ -250,6 +250,36 @@ static void a_revoked_certificate_proves_nothing(void **state)
     end(&s);
 }
 
+/* Whoever holds the broker holds back the list that revokes. */
+static void the_newest_list_counts_whoever_has_it(void **state)
+{
+    struct evidence_story s;
+    struct key administrator = fixture_key('A'), other = fixture_key('O');
+    struct revocations first = {0}, none = {0};
+    struct buf newer = {0}, foreign = {0};
+    (void)state;
+    begin(&s);
+    assert_int_equal(revocations_take(&first, buf_span(&s.list), &s.anchors, NULL, NULL), 1);
+    assert_int_equal(revocations_next(&first, "test", fixture_server().serial, NOW, &administrator,
+                                      &newer, NULL),
+                     0);
+    assert_int_equal(revocations_next(&none, "test", 5, NOW, &other, &foreign, NULL), 0);
+    struct evidence_list own[] = {{"older", buf_span(&s.list)}, {"newer", buf_span(&newer)}};
+    s.e.lists = own, s.e.n_lists = 1;
+    assert_true(evidence_verify(&s.e, &s.anchors, NULL, NULL));
+    s.e.n_lists = 2;
+    assert_found(&s, "revocations", "'wh1'");
+    s.e.revocations = buf_span(&newer), s.e.n_lists = 1;
+    assert_found(&s, "revocations", "'wh1'"); /* one's own, older one does not undo it */
+    s.e.revocations = SPAN_NONE;
+    own[0] = (struct evidence_list){"another's", buf_span(&foreign)};
+    assert_found(&s, "revocations", "another's");
+    revocations_free(&first);
+    buf_free(&newer);
+    buf_free(&foreign);
+    end(&s);
+}
+
 static void a_result_from_after_the_end_of_its_certificate_is_found(void **state)
 {
     struct evidence_story s;
@@ -299,6 +329,7 @@ int main(void)
         cmocka_unit_test(other_administrators_vouch_for_nothing),
         cmocka_unit_test(missing_parts_are_named),
         cmocka_unit_test(a_revoked_certificate_proves_nothing),
+        cmocka_unit_test(the_newest_list_counts_whoever_has_it),
         cmocka_unit_test(a_result_from_after_the_end_of_its_certificate_is_found),
         cmocka_unit_test(a_brokers_own_word_is_no_evidence),
         cmocka_unit_test(a_checkpoint_of_another_cluster_or_that_nobody_vouches_for_is_found),

@@ -81,6 +81,7 @@ static void add_facts(const struct worker *w, struct buf *items, uint32_t *count
     struct sysinfo s;
     char host[LIMIT_SHORT + 1] = "";
     gethostname(host, sizeof host - 1);
+    add_number(items, count, "broker_ahead_ms", w->broker_ahead_ms);
     add_number(items, count, "cpus", sysconf(_SC_NPROCESSORS_ONLN));
     add_fact(items, count, "host", host);
     add_number(items, count, "jobs_with_trouble", jobs_troubled(w->jobs));

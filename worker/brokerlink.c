@@ -61,6 +61,7 @@ static void session_up(void *self, const struct m_welcome *welcome)
     log_info("session with broker " SPAN_FMT " at %s, cluster " SPAN_FMT, SPAN_ARG(welcome->broker),
              dialer_address(w->dialer), SPAN_ARG(welcome->cluster));
     struct error err = {0};
+    w->broker_ahead_ms = welcome->now - loop_now_wall(w->loop);
     if (brokerkey_welcome(&w->who, w->dialer, welcome, loop_now_wall(w->loop), &err) < 0)
         log_warn("cannot keep the broker's next key: %s", err.text);
     if (welcome->yours.n &&

@@ -64,6 +64,7 @@ struct worker {
     struct revoked revoked;
     struct runnerlink *runner;
     struct dialer *dialer;
+    int64_t broker_ahead_ms; /* its wall clock, of ours, when the session began */
 
     int bell, watch; /* run/worker.bell; inotify on etc/jobs and var/packages */
     char *bell_path;

@@ -19,6 +19,29 @@ static bool account_same(const void *self, uintptr_t item, const void *key)
     return ((const struct account *)item)->name == key;
 }
 
+static void gone_unlink(struct bcore *c, struct account *a)
+{
+    *(a->gone_prev ? &a->gone_prev->gone_next : &c->gone_first) = a->gone_next;
+    *(a->gone_next ? &a->gone_next->gone_prev : &c->gone_last) = a->gone_prev;
+    a->gone_prev = a->gone_next = NULL;
+    c->n_gone--;
+}
+
+static void free_oldest_gone(struct bcore *c)
+{
+    struct account *a = c->gone_first;
+    gone_unlink(c, a);
+    table_remove(&c->accounts, (uintptr_t)a);
+    text_put(c, &a->name);
+    mem_free(&a);
+}
+
+void account_free_gone(struct bcore *c)
+{
+    while (c->gone_first)
+        free_oldest_gone(c);
+}
+
 struct account *account_get(struct bcore *c, struct text *name)
 {
     struct account *a;
@@ -28,7 +51,10 @@ struct account *account_get(struct bcore *c, struct text *name)
     if (!a) {
         a = mem_zalloc(1, sizeof *a);
         a->name = text_ref(name);
+        a->served = c->counts.decisions;
         table_add(&c->accounts, (uintptr_t)a);
+    } else if (!a->refs) {
+        gone_unlink(c, a);
     }
     a->refs++;
     return a;
@@ -40,9 +66,13 @@ void account_put(struct bcore *c, struct account **pa)
     *pa = NULL;
     if (!a || --a->refs)
         return;
-    table_remove(&c->accounts, (uintptr_t)a);
-    text_put(c, &a->name);
-    mem_free(&a);
+    a->gone_at = c->now;
+    a->gone_prev = c->gone_last;
+    *(c->gone_last ? &c->gone_last->gone_next : &c->gone_first) = a;
+    c->gone_last = a;
+    c->n_gone++;
+    while (c->n_gone > ACCOUNTS_GONE_MAX || c->now - c->gone_first->gone_at > ACCOUNT_GONE_MS)
+        free_oldest_gone(c);
 }
 
 void account_charge(struct bcore *c, struct account *a, uint64_t bytes)
@@ -131,6 +161,8 @@ void view_accounts(const struct bcore *c, void (*take)(void *self, const struct 
     uintptr_t item;
     while ((item = table_next(&c->accounts, &place))) {
         const struct account *a = (const struct account *)item;
+        if (!a->refs)
+            continue;
         const struct server *s = server_find(c, span_of(a->name->s, a->name->n));
         take(self, &(struct view_account){.name = a->name->s,
                                           .sessions = a->sessions,

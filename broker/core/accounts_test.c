@@ -1,4 +1,5 @@
 /* What one principal may hold here, and whose turn it is. */
+#include "broker/core/accounts.h"
 #include "broker/core/testing.h"
 
 static bool accepted(struct core_world *w, uint64_t peer, const char *name, unsigned i,
@@ -216,6 +217,84 @@ static void what_waits_in_other_classes_takes_turns_as_well(void **state)
     assert_in_range(starts_until(w, wh1, "bert", 3), 5, 6);
 }
 
+/* Anna, bert and carl have a queue each, at addresses of their own or at one; dora has one run at a
+ * time and goes away after each. How many of 40 runs are hers? */
+static unsigned runs_of_one_who_comes_and_goes(struct core_world *w, bool one_class)
+{
+    static const char *const names[] = {"anna", "bert", "carl"};
+    const char *const addresses[] = {"wh1", "all", "etl"};
+    uint64_t wh1 = world_worker_hello(w, "wh1", 1), dora = 0;
+    unsigned hers = 0, n = 0;
+    bool wants = true;
+    char key[16];
+    struct d_call d = world_call_of("k");
+    for (unsigned i = 0; i < 3; i++) {
+        uint64_t peer = world_caller_up(w, names[i]);
+        d.address = span_str(one_class ? "all" : addresses[i]);
+        for (unsigned k = 0; k < 60; k++)
+            assert_true(accepted(w, peer, names[i], k, d));
+    }
+    begin_work(w, wh1);
+    for (; n < 40; n++) {
+        struct m_execute e;
+        struct d_signed s;
+        struct d_call of;
+        SENT(w, wh1, EXECUTE, execute, &e);
+        assert_int_equal(d_signed_decode(e.call, &s, NULL), 0);
+        assert_int_equal(d_call_decode(s.body, &of, NULL), 0);
+        const bool is_hers = span_eq_str(of.caller, "dora");
+        const struct id run = e.run;
+        hers += is_hers;
+        world_succeed(w, wh1, "wh1", run, 1, 2000);
+        if (is_hers)
+            world_down(w, dora);
+        wants |= is_hers;
+        if (wants) {
+            dora = world_caller_up(w, "dora");
+            snprintf(key, sizeof key, "d%u", n);
+            d.key = span_str(key);
+            d.caller = span_str("dora");
+            d.address = span_str(one_class ? "all" : "wh1");
+            world_call_with(w, dora, 1, &d, 0);
+            wants = false;
+        }
+    }
+    return hers;
+}
+
+static void nobody_gains_a_turn_by_coming_again(void **state)
+{
+    assert_in_range(runs_of_one_who_comes_and_goes(*state, true), 8, 11);
+}
+
+static void nor_where_each_waits_in_a_class_of_their_own(void **state)
+{
+    assert_in_range(runs_of_one_who_comes_and_goes(*state, false), 8, 11);
+}
+
+static void an_operator_has_no_new_rate_by_coming_again(void **state)
+{
+    struct core_world *w = *state;
+    uint64_t olga = world_caller_up(w, "olga");
+    struct m_done done;
+    world_worker_up(w, "wh1", 1);
+    for (unsigned i = 0; i < RATE_ACTS; i++) {
+        SAY(w, olga, "olga", operate, .req = i, .verb = span_str(i % 2 ? "undrain" : "drain"),
+            .target = span_str("wh1"));
+        SENT(w, olga, DONE, done, &done);
+        world_log_clear(w);
+    }
+    world_down(w, olga);
+    olga = world_caller_up(w, "olga");
+    SAY(w, olga, "olga", operate, .req = 1, .verb = span_str("drain"), .target = span_str("wh1"));
+    assert_int_equal(world_told_error(w, olga, "within a minute"), REFUSAL_BUSY);
+    world_down(w, olga);
+    world_pass(w, ACCOUNT_GONE_MS);
+    olga = world_caller_up(w, "olga");
+    SAY(w, olga, "olga", operate, .req = 1, .verb = span_str("drain"), .target = span_str("wh1"));
+    SENT(w, olga, DONE, done, &done);
+}
+
 static void nothing_is_left_of_a_principal_that_is_gone(void **state)
 {
     struct core_world *w = *state;
@@ -244,6 +323,9 @@ int main(void)
         in_world(principals_take_turns_however_many_calls_one_has),
         in_world(principals_take_turns_however_many_parents_one_has),
         in_world(what_waits_in_other_classes_takes_turns_as_well),
+        in_world(nobody_gains_a_turn_by_coming_again),
+        in_world(nor_where_each_waits_in_a_class_of_their_own),
+        in_world(an_operator_has_no_new_rate_by_coming_again),
         in_world(nothing_is_left_of_a_principal_that_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

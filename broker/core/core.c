@@ -99,6 +99,7 @@ void bcore_free(struct bcore **pc)
     buf_free(&c->scratch);
     buf_free(&c->certificate);
     buf_free(&c->next_certificate);
+    account_free_gone(c);
     table_free(&c->accounts);
     table_free(&c->texts);
     mem_free(pc);

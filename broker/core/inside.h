@@ -327,6 +327,8 @@ struct bcore {
     struct server **servers; /* by name */
     unsigned n_servers, cap_servers;
     /* derived */
+    struct account *gone_first, *gone_last; /* accounts */
+    unsigned n_gone;
     struct table texts, accounts, classes, groups, peers, pools;
     struct class *idle_first, *idle_last;
     unsigned n_idle;

@@ -57,3 +57,16 @@ struct order_node *order_after(struct order_node *set, struct id id)
         }
     return best;
 }
+
+struct order_node *order_before(struct order_node *set, struct id id)
+{
+    struct order_node *best = NULL;
+    while (set)
+        if (id_cmp(set->id, id) < 0) {
+            best = set;
+            set = set->more;
+        } else {
+            set = set->less;
+        }
+    return best;
+}

@@ -21,5 +21,7 @@ void order_add(struct order_node **set, struct order_node *n);
 void order_remove(struct order_node **set, struct order_node *n);
 /* The first one behind this id, which need not be in the set; NULL: there is none. */
 struct order_node *order_after(struct order_node *set, struct id id);
+/* The last one before it. */
+struct order_node *order_before(struct order_node *set, struct id id);
 
 #endif

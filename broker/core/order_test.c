@@ -49,6 +49,10 @@ static void items_are_found_in_order_while_others_come_and_go(void **state)
             while (next < N && !in[next])
                 next++;
             assert_ptr_equal(order_after(set, id_of(k)), next < N ? &v[next] : NULL);
+            uint32_t last = k;
+            while (last > 0 && !in[last - 1])
+                last--;
+            assert_ptr_equal(order_before(set, id_of(k + 1)), last > 0 ? &v[last - 1] : NULL);
         }
     }
     mem_free(&v);

@@ -229,6 +229,15 @@ bool view_parent_after(const struct bcore *c, const struct id *after, struct vie
     return n && fill_parent(heap_entry(n, struct parent, node), ret);
 }
 
+bool view_parent_before(const struct bcore *c, const struct id *before, struct view_parent *ret)
+{
+    struct id at = *before;
+    if (id_is_zero(at))
+        memset(at.b, 0xff, sizeof at.b);
+    struct order_node *n = order_before(c->parents_in_order, at);
+    return n && fill_parent(heap_entry(n, struct parent, node), ret);
+}
+
 /* ---- Administrators' decisions */
 bool view_deployment_after(const struct bcore *c, const char *address, const char *name,
                            struct view_deployment *ret)
@@ -302,7 +311,7 @@ void view_counts(const struct bcore *c, struct view_counts *ret)
                                 .sessions = c->peers.n,
                                 .classes = c->classes.n,
                                 .kept = c->kept.next - c->kept.first,
-                                .principals = c->accounts.n,
+                                .principals = c->accounts.n - c->n_gone,
                                 .memory = c->memory,
                                 .bodies = c->bodies,
                                 .epoch = c->epoch,

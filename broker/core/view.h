@@ -109,8 +109,10 @@ struct view_parent {
     uint64_t lsn;         /* of its last record */
 };
 bool view_parent(const struct bcore *c, const struct id *parent, struct view_parent *ret);
-/* Walks them by id, from after = ID_ZERO; each call looks at all parents. */
+/* Walks them by id, from after = ID_ZERO; each call costs the logarithm of their number. */
 bool view_parent_after(const struct bcore *c, const struct id *after, struct view_parent *ret);
+/* Walks them from the greatest id to the least, from before = ID_ZERO. */
+bool view_parent_before(const struct bcore *c, const struct id *before, struct view_parent *ret);
 
 /* ---- Desired packages, certificates, revocations */
 struct view_deployment {

@@ -23,10 +23,7 @@ struct events {
     uint64_t sent;           /* bytes, since the last charge */
 };
 
-enum {                          /* what events cost other threads, for the pace */
-       EVENTS_BYTES_A_US = 500, /* encrypted and sent */
-       EVENTS_US_A_RECORD = 2   /* read by the store */
-};
+enum { EVENTS_BYTES_A_US = 500 }; /* encrypted and sent by another thread, for the pace */
 
 /* ---- What the feed needs */
 static const struct about *about_record(struct span record, struct span begin, struct about *about)
@@ -108,7 +105,7 @@ static bool may_hear(void *self, uint64_t peer)
 static bool window_open(void *self, uint64_t peer)
 {
     const struct events *e = self;
-    return net_server_window_open(e->shell->net, peer);
+    return net_server_has_room(e->shell->net, peer);
 }
 
 static bool may_see(void *self, uint64_t peer, const struct feed_event *ev)
@@ -135,11 +132,11 @@ static struct bcore_record *records_of(const struct store_record *from, unsigned
     return to;
 }
 
-/* Charges what was done since `begun`, a reading of clock_thread_us. */
-static void charge(struct events *e, int64_t begun, unsigned n_records)
+/* Charges what was done since `begun`, a reading of clock_thread_us, and what the store took. */
+static void charge(struct events *e, int64_t begun, int64_t store_us)
 {
     pace_spend(&e->pace, clock_thread_us() - begun,
-               (int64_t)(e->sent / EVENTS_BYTES_A_US) + (int64_t)n_records * EVENTS_US_A_RECORD);
+               (int64_t)(e->sent / EVENTS_BYTES_A_US) + store_us);
     e->sent = 0;
 }
 
@@ -170,7 +167,7 @@ static void hear(void *self, const struct store_answer *a)
     }
     int64_t begun = clock_thread_us();
     take_page(r, a);
-    charge(e, begun, a->n_records);
+    charge(e, begun, a->us);
     e->pending = true;
 }
 
@@ -263,7 +260,9 @@ static void on_turn_end(void *self)
 
 static void on_peer_gone(void *self, uint64_t peer)
 {
-    feed_forget(((struct events *)self)->feed, peer);
+    struct events *e = self;
+    feed_forget(e->feed, peer);
+    e->pending = true; /* what it had not read is room for its principal's others */
 }
 
 struct events *events_new(struct shell *sh)
@@ -292,6 +291,11 @@ void events_free(struct events **e)
 unsigned events_subscriptions(const struct events *e)
 {
     return feed_readers(e->feed);
+}
+
+void events_end(struct events *e, const struct shell_peer *p, uint64_t req)
+{
+    feed_unsubscribe(e->feed, p->handle, req);
 }
 
 void events_take(struct events *e, struct shell_peer *p, uint64_t kind, struct span message)

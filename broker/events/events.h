@@ -12,6 +12,8 @@ struct events *events_new(struct shell *sh);
 void events_free(struct events **e);
 /* SUBSCRIBE, CREDIT, UNSUBSCRIBE. Always answers SUBSCRIBE and UNSUBSCRIBE. */
 void events_take(struct events *e, struct shell_peer *p, uint64_t kind, struct span message);
+/* Ends a subscription, if there is one of this number, without an answer. */
+void events_end(struct events *e, const struct shell_peer *p, uint64_t req);
 unsigned events_subscriptions(const struct events *e);
 
 #endif

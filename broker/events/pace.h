@@ -18,11 +18,12 @@ enum {
     /* A broker whose other work takes this part of its time (per mille) is busy. */
     PACE_BUSY = 200,
     /* What events get of a busy broker, per mille of its loop's other work: for one reader, for
-       each further one, and at most. The loop is about half of the broker's work. */
+       each further one, and at most. The loop is about half of the broker's work; followers on
+       the same machine take as much again as what is sent to them costs here. */
     PACE_FIRST = 10,
-    PACE_FURTHER = 4,
-    PACE_SHARE_MAX = 100,
-    PACE_SPARE = 20 /* and, per mille, of the time in which the loop could run and did not */
+    PACE_FURTHER = 2,
+    PACE_SHARE_MAX = 60,
+    PACE_SPARE = 8 /* and, per mille, of the time in which the loop could run and did not */
 };
 
 /* What the clocks of the loop's thread say, in us. */

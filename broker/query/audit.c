@@ -59,7 +59,7 @@ static bool wanted(const struct query *q, const struct d_audit *m)
 {
     return glob(q->principal, m->principal) && glob(q->verb, m->verb) &&
            glob(q->object, m->object) &&
-           glob(q->decision, span_str(audit_decision_word(m->decision))) &&
+           (!*q->decision || strcmp(q->decision, audit_decision_word(m->decision)) == 0) &&
            (!*q->number || strtoull(q->number, NULL, 10) == m->number) &&
            (!q->since || m->at >= q->since) && (!q->until || m->at < q->until);
 }

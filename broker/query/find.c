@@ -1,8 +1,8 @@
 /* find.c - the run that a person means by the end of its id, by `last` or by `last-failed`.
  *
  * Live runs and parents are looked for in the core, then ended ones in the store, which has indexes
- * for it. An answer looks at QUERY_SCAN_MAX live runs and as many rows of the store at most; what
- * is left to look at is for the next page. */
+ * for it. An answer looks at QUERY_SCAN_MAX live runs and parents, and as many rows of the store,
+ * at most; what is left to look at is for the next page. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 #include "trust/certificate.h"
 
 enum { ASK_MAX = 100 /* rows of the store at a time: usually the first is the one */ };
-static const char LIVE[] = "live ", ENDED[] = "ended ";
+static const char PARENTS[] = "parents ", LIVE[] = "live ", ENDED[] = "ended ";
 
 /* ---- Rows */
 static json_t *run_row(const struct view_run *r)
@@ -100,16 +100,25 @@ static void ask_ended(struct query *q)
 }
 
 /* ---- The end of an id */
-static void tail_of_parents(struct query *q)
+/* False: there are more to look at, from q->next on. */
+static bool tail_of_parents(struct query *q)
 {
     struct view_parent p;
-    for (struct id at = ID_ZERO; view_parent_after(q->shell->core, &at, &p); at = p.id)
+    for (struct id at = q->at; view_parent_after(q->shell->core, &at, &p); at = p.id) {
         if (store_find_is(&q->find, p.id) && query_may_see(q, p.principal, "", "all", NULL) &&
             !add(q, &p.id, parent_row(&p)))
             break;
+        if (++q->scanned == QUERY_SCAN_MAX) {
+            char id[ID_TEXT];
+            snprintf(q->next, sizeof q->next, "%s%s", PARENTS, id_format(p.id, id));
+            return false;
+        }
+    }
+    q->at = ID_ZERO;
+    return true;
 }
 
-/* False: there are more to look at, from q->next on. */
+/* The same. */
 static bool tail_of_runs(struct query *q)
 {
     struct view_run r;
@@ -135,9 +144,8 @@ static void find_tail(struct query *q)
         ask_ended(q);
         return;
     }
-    if (!*q->after)
-        tail_of_parents(q);
-    if (tail_of_runs(q) && q->n < q->limit)
+    const bool parents = strncmp(q->after, LIVE, strlen(LIVE)) != 0;
+    if ((!parents || tail_of_parents(q)) && tail_of_runs(q) && q->n < q->limit)
         ask_ended(q);
     else
         query_answer(q);
@@ -180,35 +188,74 @@ static bool newest_run(struct query *q)
     return true;
 }
 
-static void newest_parent(struct query *q)
+/* Newest first, from before `at`. The ids of runs and parents follow the time, so what comes after
+ * the run is older. */
+static bool newest_parent(struct query *q, struct id at)
 {
     struct view_parent p;
-    for (struct id at = ID_ZERO; view_parent_after(q->shell->core, &at, &p); at = p.id) {
-        struct d_parent d;
-        query_parent_of(&p, &d);
-        if (strcmp(p.principal, q->who->name) != 0 || !id_is_zero(d.parent) ||
-            id_cmp(p.id, q->at) < 0)
-            continue;
-        json_decref(q->newest);
-        q->newest = parent_row(&p);
-        q->at = p.id;
+    struct d_parent d;
+    char id[ID_TEXT], run[ID_TEXT];
+    for (; view_parent_before(q->shell->core, &at, &p) && id_cmp(p.id, q->at) > 0; at = p.id) {
+        if (strcmp(p.principal, q->who->name) == 0 &&
+            (query_parent_of(&p, &d), id_is_zero(d.parent))) {
+            json_decref(q->newest);
+            q->newest = parent_row(&p);
+            q->at = p.id;
+            break;
+        }
+        if (++q->scanned == QUERY_SCAN_MAX) {
+            snprintf(q->next, sizeof q->next, "%s%s %s", PARENTS, id_format(p.id, id),
+                     id_format(q->at, run));
+            json_decref(q->newest);
+            q->newest = NULL;
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The run that an earlier page has found. If it has ended since, the store has it. */
+static void take_newest_run(struct query *q, struct id run)
+{
+    struct view_run r;
+    q->at = ID_ZERO;
+    if (view_run(q->shell->core, &run, &r)) {
+        q->newest = run_row(&r);
+        q->at = run;
     }
 }
 
 static void find_last(struct query *q)
 {
+    struct id parents = ID_ZERO;
+    bool done = true;
     q->find.principal = q->who->name; /* lent until the question is asked, now */
-    if (!newest_run(q)) {
+    if (strncmp(q->after, PARENTS, strlen(PARENTS)) == 0) {
+        parents = q->at;
+        take_newest_run(q, q->find.after.run);
+        q->find.after.run = ID_ZERO;
+    } else {
+        done = newest_run(q);
+    }
+    if (!done || !newest_parent(q, parents)) {
         query_answer(q);
         return;
     }
-    newest_parent(q);
     query_ask(q, &(struct store_question){.what = STORE_FIND, .find = q->find, .most = 1},
               hear_last);
 }
 
+/* "parents ID", of `last` followed by the run that was found; "live ID"; "ended LSN". */
 static bool take_cursor(struct query *q)
 {
+    const size_t id = ID_TEXT - 1;
+    const char *text = q->after + strlen(PARENTS);
+    if (strncmp(q->after, PARENTS, strlen(PARENTS)) == 0) {
+        const bool two = q->find.by == STORE_FIND_LAST;
+        return strlen(text) == (two ? 2 * id + 1 : id) &&
+               id_parse_span(span_of(text, id), &q->at, NULL) == 0 &&
+               (!two || id_parse(text + id + 1, &q->find.after.run, NULL) == 0);
+    }
     if (strncmp(q->after, LIVE, strlen(LIVE)) == 0)
         return id_parse(q->after + strlen(LIVE), &q->at, NULL) == 0;
     if (strncmp(q->after, ENDED, strlen(ENDED)) == 0)

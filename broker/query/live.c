@@ -77,7 +77,7 @@ static json_t *server_json(const struct query *q, const struct view_server *s, b
 {
     json_t *o = json_row(), *pools = json_array();
     struct wire_list facts = {s->facts, s->n_facts};
-    struct value wrong;
+    struct value wrong, ahead;
     json_set_word(o, "server", s->name);
     json_set_word(o, "state", s->draining ? "draining" : s->state);
     json_set_word(o, "session", s->state);
@@ -104,6 +104,8 @@ static json_t *server_json(const struct query *q, const struct view_server *s, b
     } else {
         json_object_set_new(o, "packages_missing", packages_json(q, s, false));
     }
+    if (wire_map_get(&facts, "broker_ahead_ms", &ahead) && ahead.type == VALUE_INT)
+        json_object_set_new(o, "broker_ahead_ms", json_integer(ahead.integer));
     if (wire_map_get(&facts, "jobs_with_trouble", &wrong) && wrong.type == VALUE_INT &&
         wrong.integer > 0)
         json_set_number(o, "jobs_with_trouble", (uint64_t)wrong.integer);

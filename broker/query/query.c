@@ -1,6 +1,7 @@
 /* query.c - QUERY: reads the question and its cursor, and answers with a page of rows. */
 #include "broker/query/query.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include "broker/query/inside.h"
 #include "common/suggest.h"
 #include "proto/state.h"
+#include "trust/audit.h"
 
 /* ---- The questions, and the filters that each listing has */
 enum {
@@ -86,21 +88,40 @@ static void refuse_listing(struct query *q, struct span what)
     query_refuse(q, REFUSAL_BAD_ARGUMENT, text);
 }
 
-/* A state that no run can have is a mistake: it would match nothing. */
-static int check_state(const char *state, struct error *err)
+/* A word that no row can have is a mistake: it would match nothing. */
+static int check_word(const char *filter, const char *given, const char *const words[],
+                      struct error *err)
+{
+    struct buf all = {0};
+    char hint[SUGGEST_TEXT];
+    for (unsigned i = 0; words[i]; i++) {
+        if (strcmp(given, words[i]) == 0) {
+            buf_free(&all);
+            return 0;
+        }
+        buf_printf(&all, "%s%s", i ? ", " : "", words[i]);
+    }
+    error_set(err, -EINVAL, "unknown %s '%s'%s (%s)", filter, given,
+              suggest_hint(given, words, hint), buf_str(&all));
+    buf_free(&all);
+    return -EINVAL;
+}
+
+static int check_words(const struct query *q, const char *const *text, struct error *err)
 {
     const char *words[RUN_STATE_COUNT + 1] = {0};
-    char hint[SUGGEST_TEXT];
-    for (unsigned i = 0; i < RUN_STATE_COUNT; i++) {
-        words[i] = run_state_text(i);
-        if (strcmp(state, words[i]) == 0)
-            return 0;
+    static_assert((int)AUDIT_DECISION_COUNT < (int)RUN_STATE_COUNT, "room");
+    if (text == &q->state) {
+        for (unsigned i = 0; i < RUN_STATE_COUNT; i++)
+            words[i] = run_state_text(i);
+        return check_word("state", q->state, words, err);
     }
-    suggest_hint(state, words, hint);
-    return error_set(err, -EINVAL, "unknown state '%s'%s", state,
-                     *hint ? hint
-                           : " (waiting, parked, handed_over, running, out_of_contact, cancelling, "
-                             "held, ended)");
+    if (text == &q->decision) {
+        for (unsigned i = 0; i < AUDIT_DECISION_COUNT; i++)
+            words[i] = audit_decision_word(i);
+        return check_word("decision", q->decision, words, err);
+    }
+    return 0;
 }
 
 /* Copies the text to the space behind the query, which `where` as received has room for: there
@@ -135,7 +156,7 @@ static int take_text(struct query *q, bool run_is_text, struct span key, struct 
             if (v.n > texts[i].most)
                 return error_set(err, -EINVAL, "the filter '%s' is too long", texts[i].key);
             *texts[i].to = keep(space, v);
-            return texts[i].to == &q->state ? check_state(q->state, err) : 0;
+            return check_words(q, texts[i].to, err);
         }
     if (span_eq_str(key, "status")) {
         int status = feed_status(v, err);

@@ -172,6 +172,18 @@ static enum rights_verdict judge_parent(struct rights_judging *j, uint64_t kind,
     return strcmp(p.principal, j->who->name) == 0 ? RIGHTS_ALLOWED : grant(j, "", "all");
 }
 
+enum refusal rights_judge_about(const struct bcore *core, const struct certificate *who,
+                                enum verb verb, const struct about *about, struct error *err)
+{
+    struct rights_judging j = {.core = core, .who = who, .verb = verb, .err = err};
+    if (span_eq_str(about->principal, who->name))
+        return REFUSAL_NONE;
+    const enum rights_verdict v = about->is_parent
+                                      ? grant(&j, "", "all")
+                                      : grant_spans(&j, about->call.job, about->call.address);
+    return v == RIGHTS_ALLOWED ? REFUSAL_NONE : j.code;
+}
+
 static enum rights_verdict judge_operate(struct rights_judging *j, struct span message)
 {
     struct m_operate m;

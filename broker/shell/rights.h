@@ -46,8 +46,8 @@ struct rights_rule {
 
 enum rights_verdict {
     RIGHTS_ALLOWED,
-    /* The run is not in memory: the code that answers from the history judges with
-     * rights_may_see. */
+    /* The run is not in memory. What is answered from the history is judged with rights_may_see
+     * there, anything else in later.h. */
     RIGHTS_LATER,
     RIGHTS_DENIED /* *ret_code and err say why */
 };
@@ -68,5 +68,10 @@ bool rights_may_see_about(const struct bcore *core, const struct certificate *wh
 /* Does a grant cover the verb on job@address? Fills in the pools if the address is a server. */
 bool rights_cover(const struct bcore *core, const struct certificate *who, enum verb verb,
                   const char *job, const char *address);
+
+/* May this principal do to the run or parent what takes `verb`, as rights_judge judges it while it
+ * is in memory? about->known. REFUSAL_NONE, or the code, and *err says why. */
+enum refusal rights_judge_about(const struct bcore *core, const struct certificate *who,
+                                enum verb verb, const struct about *about, struct error *err);
 
 #endif

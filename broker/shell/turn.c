@@ -222,15 +222,21 @@ void turn_committed(void *shell, uint64_t lsn)
     struct bcore_event ev = {.kind = BCORE_COMMITTED, .lsn = lsn};
     turn_step(sh, &ev);
     gate_committed(sh->gate, lsn);
+    if (sh->net)
+        net_server_settled(sh->net, lsn);
     for (unsigned i = 0; i < sh->n_listeners; i++)
         if (sh->listeners[i].committed)
             sh->listeners[i].committed(sh->listeners[i].self, lsn);
 }
 
+/* On a full disk nobody is held, so that everybody hears why their calls are refused. */
 void turn_store_full(void *shell, bool full)
 {
+    struct shell *sh = shell;
     struct bcore_event ev = {.kind = full ? BCORE_STORE_FULL : BCORE_STORE_OK};
-    turn_step(shell, &ev);
+    turn_step(sh, &ev);
+    if (sh->net && full)
+        net_server_settled(sh->net, turn_last_lsn(sh));
 }
 
 void turn_down(void *shell, uint64_t peer, const char *reason)

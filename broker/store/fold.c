@@ -62,8 +62,8 @@ void fold_free(struct folder *f)
     held_free(&f->held);
 }
 
-/* Reads up to FOLD_STEP records, or FOLD_STEP_BYTES of them, but at least one. */
-static int read_records(struct step *s)
+/* Reads up to `most` records, or FOLD_STEP_BYTES of them, but at least one. */
+static int read_records(struct step *s, unsigned most)
 {
     sqlite3_stmt *st = statement(s->f, FOLD_READ, s->err);
     size_t at[FOLD_STEP + 1];
@@ -73,8 +73,8 @@ static int read_records(struct step *s)
     if (!st)
         return s->err ? s->err->code : -EIO;
     sqlite3_bind_int64(st, 1, (int64_t)s->f->folded);
-    sqlite3_bind_int64(st, 2, FOLD_STEP);
-    while ((rc = sqlite3_step(st)) == SQLITE_ROW && n < FOLD_STEP) {
+    sqlite3_bind_int64(st, 2, most);
+    while ((rc = sqlite3_step(st)) == SQLITE_ROW && n < most) {
         struct span body = db_bytes(st, 1);
         at[n] = s->bytes.n;
         lsn[n++] = (uint64_t)sqlite3_column_int64(st, 0);
@@ -302,12 +302,12 @@ static int fold_others(struct step *s)
     return rc;
 }
 
-int fold_step(struct folder *f, unsigned *ret_n, struct error *err)
+int fold_step(struct folder *f, unsigned most, unsigned *ret_n, struct error *err)
 {
     struct step s = {.f = f, .err = err};
     struct fold_run *g, *next;
     f->held.n = 0; /* of a step that was rolled back */
-    int rc = read_records(&s);
+    int rc = read_records(&s, most);
     if (rc == 0) {
         gather(&s);
         rc = fold_others(&s);

@@ -13,9 +13,11 @@
 enum {
     FOLD_STEP = 200, /* records folded at a time: about 1.5 ms, by which a commit may be delayed */
     FOLD_STEP_BYTES = 1 << 20,
-    /* with more unfolded records than this, commits fold as well; more: a longer replay at a
-     * restart */
+    /* With more unfolded records than this, commits fold as well; more: a longer replay at a
+     * restart. So do commits of FOLD_LOADED records or more, or a question would wait for all
+     * that a burst has left, and those for which a question waits. */
     FOLD_BACKLOG = 4096,
+    FOLD_LOADED = 16,
     IDLE_MS = 20, /* after this long without a record: fold, checkpoint, drop */
     /* bytes; a commit then overwrites the WAL instead of extending it: 0.35 instead of 0.56 ms */
     WAL_PREGROWN = 16 << 20,
@@ -117,9 +119,9 @@ struct folder {
     struct held held;
 };
 void fold_free(struct folder *f);
-/* Folds up to FOLD_STEP of the records after f->folded, in a transaction that the caller has
- * started. *ret_n: how many. */
-int fold_step(struct folder *f, unsigned *ret_n, struct error *err);
+/* Folds up to `most` (FOLD_STEP or fewer) of the records after f->folded, in a transaction that the
+ * caller has started. *ret_n: how many. */
+int fold_step(struct folder *f, unsigned most, unsigned *ret_n, struct error *err);
 
 /* ---- row.c: the row of history of one run or parent, from all its records */
 int row_of_run(sqlite3 *db, sqlite3_stmt *st, const struct record *records, unsigned n,
@@ -264,6 +266,19 @@ void asked_list_add(struct store_asked_list *l, struct store_asked *a);
 #define QUEUE_NOTE  0
 #define QUEUE_AUDIT UINT64_MAX
 
+/* The two threads that read. A page whose first step was not enough goes over to the second one,
+ * which gives way to all other work: so who asks for little waits for no scan. */
+enum { READER_FIRST, READER_SCANS, READERS };
+struct store_reader {
+    struct store *store;
+    pthread_t thread;
+    bool scans;
+    /* below the store's mutex */
+    pthread_cond_t questions; /* it waits here: for questions, and for folding */
+    struct asked_queue asked;
+    struct store_asked *reading; /* now */
+};
+
 struct store {
     char *path;
     struct store_options options;
@@ -277,23 +292,23 @@ struct store {
     struct held noted; /* notes of the batch that is being committed */
     unsigned wal_pages;
     bool is_backup;
+    bool fold_now;  /* the writer's: a question waits for folding */
     bool fsync_off; /* the connection's synchronous is NORMAL now */
-    pthread_t writer, reader;
+    pthread_t writer;
+    struct store_reader readers[READERS];
     bool started;
 
-    pthread_mutex_t mutex;    /* of everything below */
-    pthread_cond_t work;      /* the writer waits here */
-    pthread_cond_t questions; /* the reader waits here: for questions, and for folding */
+    pthread_mutex_t mutex; /* of everything below */
+    pthread_cond_t work;   /* the writer waits here */
     /* [u64 lsn][u64 n][bytes] ...; instead of an lsn QUEUE_NOTE or QUEUE_AUDIT */
     struct buf queue;
     unsigned queued;
     uint64_t appended, committed, folded, fold_wanted, audited;
+    uint64_t ended; /* the last record committed that ends a run or parent, or later */
     bool stop, reader_stop, full, limit_changed;
     _Atomic uint64_t most_bytes; /* set by store_limit, read by the writer */
-    struct asked_queue asked;
     struct store_asked_list answered;
-    size_t answered_bytes;       /* the reader stops at ANSWERED_MAX */
-    struct store_asked *reading; /* the reader's, now */
+    size_t answered_bytes; /* the readers stop at ANSWERED_MAX */
     uint64_t asked_number;
     struct store_stats stats;
 
@@ -307,7 +322,10 @@ struct store {
 _Noreturn void store_die(const struct store *s, const struct error *err);
 void *store_writer(void *arg); /* writer.c */
 int writer_pregrow(struct store *s, struct error *err);
-void *store_reader(void *arg); /* reader.c */
+void *store_read(void *reader); /* reader.c */
 void store_news(struct store *s);
+/* Up to where must have been folded for the answer. The mutex is held. */
+uint64_t store_folds_for(const struct store *s, const struct store_question *q);
+void store_wake_readers(struct store *s); /* the mutex is held */
 
 #endif

@@ -186,6 +186,6 @@ int store_load(struct store *s, store_take_record *take, void *self, struct erro
         rc = db_is_backup(s->db, &s->is_backup, &mine);
     if (rc < 0 && err)
         *err = mine;
-    s->appended = s->committed = s->told_lsn = l.last;
+    s->appended = s->committed = s->ended = s->told_lsn = l.last;
     return rc;
 }

@@ -91,7 +91,10 @@ static void locks_init(struct store *s)
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&s->mutex, NULL);
     pthread_cond_init(&s->work, &attr);
-    pthread_cond_init(&s->questions, &attr);
+    for (unsigned i = 0; i < READERS; i++) {
+        s->readers[i] = (struct store_reader){.store = s, .scans = i == READER_SCANS};
+        pthread_cond_init(&s->readers[i].questions, &attr);
+    }
     pthread_condattr_destroy(&attr);
 }
 
@@ -145,7 +148,7 @@ static int jump(struct store *s, uint64_t to, struct error *err)
     unsigned n = 1;
     int rc = db_exec(s->db, "BEGIN IMMEDIATE", err);
     while (rc == 0 && n)
-        rc = fold_step(&s->folder, &n, err);
+        rc = fold_step(&s->folder, FOLD_STEP, &n, err);
     if (rc == 0)
         rc = db_meta_set(s->db, "folded", to, err);
     if (rc == 0 && s->is_backup)
@@ -154,7 +157,7 @@ static int jump(struct store *s, uint64_t to, struct error *err)
         rc = db_exec(s->db, "COMMIT", err);
     if (rc == 0) {
         s->folder.folded = s->folded = to;
-        s->appended = s->committed = s->told_lsn = to;
+        s->appended = s->committed = s->ended = s->told_lsn = to;
         return 0;
     }
     s->folder.folded = folded;
@@ -172,21 +175,32 @@ int store_restored(struct store *s, struct error *err)
 }
 
 /* ---- Running */
+
+/* Ends the writer and so many readers. */
+static void end_threads(struct store *s, unsigned readers)
+{
+    pthread_mutex_lock(&s->mutex);
+    s->stop = s->reader_stop = true;
+    pthread_cond_broadcast(&s->work);
+    for (unsigned i = 0; i < readers; i++)
+        pthread_cond_broadcast(&s->readers[i].questions);
+    pthread_mutex_unlock(&s->mutex);
+    pthread_join(s->writer, NULL);
+    for (unsigned i = 0; i < readers; i++)
+        pthread_join(s->readers[i].thread, NULL);
+}
+
 int store_start(struct store *s, const struct store_calls *calls, struct error *err)
 {
     s->calls = *calls;
     int rc = pthread_create(&s->writer, NULL, store_writer, s);
     if (rc)
         return error_errno(err, rc, "starting the store's thread");
-    rc = pthread_create(&s->reader, NULL, store_reader, s);
-    if (rc) {
-        pthread_mutex_lock(&s->mutex);
-        s->stop = true;
-        pthread_cond_broadcast(&s->work);
-        pthread_mutex_unlock(&s->mutex);
-        pthread_join(s->writer, NULL);
-        return error_errno(err, rc, "starting the store's reader");
-    }
+    for (unsigned i = 0; i < READERS; i++)
+        if ((rc = pthread_create(&s->readers[i].thread, NULL, store_read, &s->readers[i]))) {
+            end_threads(s, i);
+            return error_errno(err, rc, "starting the store's readers");
+        }
     s->started = true;
     return 0;
 }
@@ -276,7 +290,7 @@ void store_dispatch(struct store *s)
     struct store_asked *a = s->answered.first;
     s->answered = (struct store_asked_list){0};
     if (s->answered_bytes >= ANSWERED_MAX)
-        pthread_cond_signal(&s->questions);
+        store_wake_readers(s);
     s->answered_bytes = 0;
     pthread_mutex_unlock(&s->mutex);
     s->told_audited = audited;
@@ -297,6 +311,25 @@ void store_dispatch(struct store *s)
     }
 }
 
+/* Pages of history have rows of ends alone, so calls that others have made since are no concern of
+ * theirs. */
+uint64_t store_folds_for(const struct store *s, const struct store_question *q)
+{
+    switch (q->what) {
+    case STORE_RECORD:
+        return 0;
+    case STORE_HISTORY:
+    case STORE_PARENTS:
+        return s->ended;
+    case STORE_KEY:
+        return q->lsn && q->lsn < s->committed ? q->lsn : s->committed;
+    case STORE_EVENTS: /* reader.c cuts the page off where folding has got to */
+        return !q->since && q->after + q->most < s->committed ? q->after + q->most : s->committed;
+    default:
+        return s->committed;
+    }
+}
+
 uint64_t store_ask(struct store *s, const struct store_question *q, store_hear *hear, void *self)
 {
     struct store_asked *a = asked_new(q);
@@ -304,11 +337,9 @@ uint64_t store_ask(struct store *s, const struct store_question *q, store_hear *
     a->self = self;
     pthread_mutex_lock(&s->mutex);
     a->number = ++s->asked_number;
-    a->fold_to = q->what == STORE_RECORD ? 0 : s->committed;
-    if (q->what == STORE_KEY && q->lsn && q->lsn < a->fold_to)
-        a->fold_to = q->lsn;
-    asked_put(&s->asked, a);
-    pthread_cond_signal(&s->questions);
+    a->fold_to = store_folds_for(s, q);
+    asked_put(&s->readers[READER_FIRST].asked, a);
+    pthread_cond_signal(&s->readers[READER_FIRST].questions);
     uint64_t number = a->number;
     pthread_mutex_unlock(&s->mutex);
     return number;
@@ -335,9 +366,11 @@ static void cancel(struct store *s, uint64_t session, uint64_t number, struct bu
 {
     struct store_asked_list waiting = {0};
     pthread_mutex_lock(&s->mutex);
-    asked_take(&s->asked, session, number, &waiting);
+    for (unsigned i = 0; i < READERS; i++) {
+        asked_take(&s->readers[i].asked, session, number, &waiting);
+        unhear(s->readers[i].reading, session, number, ret);
+    }
     unhear(waiting.first, session, number, ret);
-    unhear(s->reading, session, number, ret);
     unhear(s->answered.first, session, number, ret);
     unhear(s->hearing, session, number, ret);
     pthread_mutex_unlock(&s->mutex);
@@ -386,8 +419,11 @@ void store_stats(struct store *s, struct store_stats *ret)
     ret->folded = s->folded;
     ret->full = s->full;
     ret->wal_pages = s->wal_pages;
-    ret->asked = s->asked.n + (s->reading ? 1 : 0);
-    ret->asked_bytes = s->asked.bytes + (s->reading ? s->reading->size : 0);
+    for (unsigned i = 0; i < READERS; i++) {
+        const struct store_reader *r = &s->readers[i];
+        ret->asked += r->asked.n + (r->reading ? 1 : 0);
+        ret->asked_bytes += r->asked.bytes + (r->reading ? r->reading->size : 0);
+    }
     pthread_mutex_unlock(&s->mutex);
     ret->epoch = s->epoch;
     ret->sqlite_bytes = (uint64_t)sqlite3_memory_used();
@@ -412,17 +448,11 @@ void store_close(struct store **store)
     if (!s)
         return;
     *store = NULL;
-    pthread_mutex_lock(&s->mutex);
-    s->stop = s->reader_stop = true;
-    pthread_cond_broadcast(&s->work);
-    pthread_cond_broadcast(&s->questions);
-    pthread_mutex_unlock(&s->mutex);
-    if (s->started) {
-        pthread_join(s->writer, NULL);
-        pthread_join(s->reader, NULL);
-    }
+    if (s->started)
+        end_threads(s, READERS);
     struct store_asked_list waiting = {0};
-    asked_take(&s->asked, 0, 0, &waiting);
+    for (unsigned i = 0; i < READERS; i++)
+        asked_take(&s->readers[i].asked, 0, 0, &waiting);
     drop_list(&waiting);
     drop_list(&s->answered);
     db_finalize(&s->insert, 1);
@@ -441,7 +471,8 @@ void store_close(struct store **store)
     if (s->lock_fd >= 0)
         close(s->lock_fd);
     pthread_cond_destroy(&s->work);
-    pthread_cond_destroy(&s->questions);
+    for (unsigned i = 0; i < READERS; i++)
+        pthread_cond_destroy(&s->readers[i].questions);
     pthread_mutex_destroy(&s->mutex);
     buf_free(&s->queue);
     mem_free(&s->path);

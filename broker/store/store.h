@@ -5,7 +5,7 @@
  * returns. Everything queued when the thread is free becomes one transaction (group commit), and
  * `committed` reports the lsn up to which records are on disk. Between commits, in small steps, the
  * same thread folds: runs that have ended get their row of history, and a restart no longer needs
- * their records. A second thread answers questions, from a connection that can only read.
+ * their records. Two threads answer questions, from connections that can only read.
  *
  * A record is written once and stays in place until retention drops it. Folding moves no bytes; it
  * keeps a short list (table `live`) of the older records that still matter. A restart replays
@@ -117,16 +117,20 @@ void store_close(struct store **s);
 /* Changes most_bytes of an open store. */
 void store_limit(struct store *s, uint64_t most_bytes);
 
-/* ---- Questions. Answers come from store_dispatch, once everything committed at the time of the
- * question has been folded, so a question after a run's end finds it in the history. RECORD does
- * not wait for folding, nor, with `soon`, for other questions.
+/* ---- Questions. Answers come from store_dispatch, once what was committed at the time of the
+ * question has been folded: for HISTORY and PARENTS up to the last end, for others everything. So a
+ * question after a run's end finds it in the history. RECORD does not wait for folding, nor, with
+ * `soon`, for other questions. EVENTS of long ago do not make anything be folded: their page ends
+ * where folding has got to.
  *
  * Each question belongs to a principal, `who`. Principals are answered in turn, whatever each has
  * asked: in its turn one gets up to STORE_QUICK_TURN quick questions and one step of a page. Within
- * one principal quick questions, and pages, are answered in the order in which they were asked. A
- * page is read in steps of about a millisecond, so that a filter that matches nothing costs others
- * no more than one step; steps are short also because a long reader would pin the WAL. */
-enum { STORE_QUICK_TURN = 32, STORE_STEP_ROWS = 500 };
+ * one principal quick questions, and pages of one step, are answered in the order in which they
+ * were asked. A page is read in steps of about 0.2 ms; one that needs more than its first, because
+ * its filter matches little, is read on by a thread of its own, which gives way to all other work
+ * of the machine. So who asks for what an index finds, or for the newest rows, waits for no scan;
+ * steps are short also because a long reader would pin the WAL. */
+enum { STORE_QUICK_TURN = 32, STORE_STEP_ROWS = 100 };
 
 struct store_filter {                               /* zero: anything. NULL is an empty text */
     const char *job, *server, *principal, *address; /* globs: only `*` */
@@ -216,6 +220,7 @@ struct store_answer {
        if there is none. TRAIL: not 0: there is more. */
     uint64_t next;
     uint64_t folded; /* every end up to this lsn was looked at */
+    int64_t us;      /* processor time that reading took */
     uint64_t oldest; /* EVENTS: the lowest lsn that the store still has */
 };
 typedef void store_hear(void *self, const struct store_answer *a);
@@ -236,7 +241,7 @@ struct store_stats {
     uint64_t sqlite_bytes; /* what SQLite has in memory for all its files, most of it pages */
     bool full;
     uint64_t asked, asked_bytes; /* questions that wait for an answer, and their memory */
-    uint64_t reads;              /* steps of answers that were read */
+    uint64_t reads, scans;       /* steps of answers that were read, and of these, by the scanner */
     /* bytes of what may be dropped, by kind, as of the last minute */
     uint64_t held_history, held_evidence, held_events, held_notes;
 };

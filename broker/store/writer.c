@@ -31,13 +31,6 @@ void store_news(struct store *s)
         log_warn("store: eventfd: %s", strerror(errno));
 }
 
-/* More has been folded. The mutex is held. */
-static void wake_reader(struct store *s)
-{
-    if (s->asked.n)
-        pthread_cond_signal(&s->questions);
-}
-
 /* ---- Transactions */
 static int set_fsync(struct store *s, bool on, struct error *err)
 {
@@ -122,10 +115,10 @@ static int insert_note(struct store *s, struct span body, struct error *err)
     return db_run(s->db, st, err);
 }
 
-/* How far the store is with a batch: the last record, and the number of pieces of the audit trail
- * since the start. */
+/* How far the store is with a batch: the last record, the last that ended something, and the number
+ * of pieces of the audit trail since the start. */
 struct lasts {
-    uint64_t lsn, audited;
+    uint64_t lsn, ended, audited;
 };
 
 static int insert_audit(struct store *s, struct span body, struct lasts *last, struct error *err)
@@ -146,6 +139,8 @@ static int insert_record(struct store *s, uint64_t lsn, struct span body, struct
     if (rc == 0)
         rc = insert(s, &r, err);
     last->lsn = lsn;
+    if (rc == 0 && r.ends)
+        last->ended = lsn;
     return rc;
 }
 
@@ -167,10 +162,20 @@ static int insert_batch(struct store *s, const struct buf *batch, struct lasts *
     return 0;
 }
 
-/* One transaction: the batch and, when much has accumulated, some folding. */
+/* How many records a commit of n folds: somewhat more than it adds, so that a commit stays short
+ * and the rest becomes less. */
+static unsigned fold_with(const struct store *s, uint64_t committed, uint64_t last)
+{
+    const uint64_t n = last - committed, most = n + n / 2;
+    if (last - s->folder.folded > FOLD_BACKLOG || s->fold_now)
+        return most < FOLD_STEP / 2 ? FOLD_STEP / 2 : (unsigned)most;
+    return n < FOLD_LOADED ? 0 : (unsigned)most;
+}
+
+/* One transaction: the batch and, when much has accumulated or somebody waits, some folding. */
 static int commit(struct store *s, const struct buf *batch, struct lasts *last, struct error *err)
 {
-    uint64_t folded = s->folder.folded;
+    uint64_t folded = s->folder.folded, committed = last->lsn;
     unsigned n = 1;
     int rc = begin(s, true, err);
     s->noted.n = 0; /* of a batch that was rolled back */
@@ -178,8 +183,9 @@ static int commit(struct store *s, const struct buf *batch, struct lasts *last, 
         rc = insert_batch(s, batch, last, err);
     if (rc == 0)
         rc = held_write(&s->noted, s->db, err);
-    for (unsigned i = 0; rc == 0 && n && i < 4 && last->lsn - s->folder.folded > FOLD_BACKLOG; i++)
-        rc = fold_step(&s->folder, &n, err);
+    unsigned left = rc == 0 ? fold_with(s, committed, last->lsn) : 0;
+    for (; rc == 0 && n && left; left -= n < left ? n : left)
+        rc = fold_step(&s->folder, left < FOLD_STEP ? left : FOLD_STEP, &n, err);
     if (rc == 0)
         rc = db_exec(s->db, "COMMIT", err);
     return rc < 0 ? rollback(s, folded, rc) : 0;
@@ -225,7 +231,7 @@ static void set_full(struct store *s, bool full, const char *why)
         log_info("store: there is room again; new calls are accepted");
     pthread_mutex_lock(&s->mutex);
     s->full = full;
-    wake_reader(s); /* questions are then answered without folding */
+    store_wake_readers(s); /* questions are then answered without folding */
     pthread_mutex_unlock(&s->mutex);
     store_news(s);
 }
@@ -250,14 +256,14 @@ static int fold_alone(struct store *s, unsigned *ret_n, struct error *err)
     uint64_t folded = s->folder.folded;
     int rc = begin(s, false, err);
     if (rc == 0)
-        rc = fold_step(&s->folder, ret_n, err);
+        rc = fold_step(&s->folder, FOLD_STEP, ret_n, err);
     if (rc == 0)
         rc = db_exec(s->db, "COMMIT", err);
     if (rc < 0)
         return rollback(s, folded, rc);
     pthread_mutex_lock(&s->mutex);
     s->folded = s->folder.folded;
-    wake_reader(s);
+    store_wake_readers(s);
     pthread_mutex_unlock(&s->mutex);
     return 0;
 }
@@ -364,6 +370,7 @@ static enum wake wait_for_work(struct store *s, struct buf *batch, bool busy,
         s->stats.records += s->queued;
         s->queued = 0;
     }
+    s->fold_now = s->fold_wanted > s->folder.folded;
     *ret_committed = s->committed;
     pthread_mutex_unlock(&s->mutex);
     return w;
@@ -390,10 +397,11 @@ static void tell_committed(struct store *s, const struct lasts *last)
 {
     pthread_mutex_lock(&s->mutex);
     s->committed = last->lsn;
+    s->ended = last->ended;
     s->audited = last->audited;
     s->folded = s->folder.folded;
     s->stats.commits++;
-    wake_reader(s);
+    store_wake_readers(s);
     pthread_mutex_unlock(&s->mutex);
     store_news(s);
 }
@@ -411,7 +419,7 @@ static void make_room(struct store *s)
  * there would be a gap. */
 static bool commit_batch(struct store *s, struct buf *batch)
 {
-    const struct lasts before = {s->committed, s->audited};
+    const struct lasts before = {s->committed, s->ended, s->audited};
     struct lasts last = before;
     struct error err = {0};
     int rc;

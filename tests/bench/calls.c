@@ -1,7 +1,8 @@
 /* calls.c - a caller: COUNT calls of JOB at ADDRESS, at most WINDOW of them unfinished at a time.
- *     usage: calls JOB ADDRESS COUNT WINDOW
+ *     usage: calls JOB ADDRESS COUNT WINDOW [PROGRESS]
  * Prints JSON: calls per second from the first call to the last result, and the times from call
- * to result in ms. */
+ * to result in ms. PROGRESS is a file that gets a line at most every 10 ms: the time since boot in
+ * us, and how many calls have ended. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,8 @@ struct calls_bench {
     const char *job, *address;
     unsigned count, window, started, ended, failed;
     int64_t *begun, *took; /* us */
+    FILE *progress;        /* NULL: nobody wants it */
+    int64_t told_at;
 };
 
 struct calls_one {
@@ -37,9 +40,21 @@ static void followed(void *self, const struct longboat_run *run)
     mem_free(&one);
 }
 
+static void tell_progress(struct calls_bench *b)
+{
+    enum { TELL_EVERY_US = 10000 };
+    int64_t now = clock_boot_us();
+    if (!b->progress || now - b->told_at < TELL_EVERY_US)
+        return;
+    fprintf(b->progress, "%lld %u\n", (long long)now, b->ended);
+    fflush(b->progress);
+    b->told_at = now;
+}
+
 static bool is_done(void *self)
 {
     struct calls_bench *b = self;
+    tell_progress(b);
     while (b->started < b->count && b->started - b->ended < b->window) {
         struct calls_one *one = mem_zalloc(1, sizeof *one);
         struct error err = {0};
@@ -64,9 +79,13 @@ int main(int argc, char **argv)
 {
     struct calls_bench b = {0};
     struct error err = {0};
-    if (argc != 5) {
-        fprintf(stderr, "usage: calls JOB ADDRESS COUNT WINDOW\n");
+    if (argc != 5 && argc != 6) {
+        fprintf(stderr, "usage: calls JOB ADDRESS COUNT WINDOW [PROGRESS]\n");
         return 2;
+    }
+    if (argc == 6 && !(b.progress = fopen(argv[5], "w"))) {
+        perror(argv[5]);
+        return 3;
     }
     b.job = argv[1];
     b.address = argv[2];

@@ -6,8 +6,8 @@
 # each costs in memory and in the store, and how long a broker that was killed needs until it
 # answers again.
 # ONLY=followers, and only then: durable jobs whose simulated workers run no child, called while 0,
-# 1, 10 and 50 sessions follow all events, in turn within each round: what seeing costs those who
-# work, and how far behind the followers are when the calls end.
+# 1, 10 and 50 sessions follow all events, by turns: what seeing costs those who work, and how much
+# is seen meanwhile.
 # usage: tests/bench/run.sh BUILD-FOLDER [true_jobs|latency|waiting|followers]
 set -euo pipefail
 build=$(cd "$1" && pwd)
@@ -20,8 +20,14 @@ demo=$(mktemp -d "${TMPDIR:-/tmp}/lbb-XXXXXX")
 . "$top/examples/nightly-load/cluster.sh"
 chmod 755 "$demo"
 PATH=$(within_reach "$build/bin" "$demo/bin"):$PATH
-fleet=
-trap 'unset LONGBOAT_HOME; [ -z "$fleet" ] || kill "$fleet"; end_all; remove_demo' EXIT
+helpers=() # processes of tests/bench in the background
+trap 'unset LONGBOAT_HOME; kill "${helpers[@]}" 2>/dev/null || :; clean_up' EXIT
+
+clean_up() {
+    end_all
+    await "the broker has ended" gone "$(cat "$demo/broker.pid")"
+    remove_demo
+}
 
 set_up_broker() {
     export LONGBOAT_HOME=$demo/admin
@@ -99,77 +105,31 @@ waiting() { # waiting COUNT: so many more calls, then what all of them cost
     echo "    seconds from the start to the first answer: $(spread <"$demo/restarts")"
 }
 
-# Processor time of the broker and all its threads, in us.
-processor() {
-    cat /proc/"$(cat "$demo/broker.pid")"/task/*/schedstat |
-        awk '{n += $1} END {printf "%.0f", n / 1000}'
-}
-# What the round before left to fold and to send is done.
-broker_is_quiet() {
-    local before
-    before=$(processor)
-    sleep 0.2
-    [ $(($(processor) - before)) -lt 10000 ]
-}
-has_line() { grep -qs "$1" "$2"; }
+has_word() { grep -qs "$1" "$2"; }
 
-# Calls per second while N follow, the broker's processor time for a call in us, and how many events
-# the followers are behind.
-followed() { # followed N
-    local per_s pid before after
-    until broker_is_quiet; do :; done
-    if [ "$1" != 0 ]; then
-        : >"$demo/followers.out"
-        "$build/bench/followers" "$1" >"$demo/followers.out" &
-        pid=$!
-        await "all followers are live" has_line live "$demo/followers.out" >&2
-        until broker_is_quiet; do :; done
-    fi
-    before=$(processor)
-    per_s=$("$build/bench/calls" noop fleet "$count" 2000 | field per_s)
-    after=$(processor)
-    echo 0 >"$demo/behind"
-    if [ "$1" != 0 ]; then
-        kill "$pid"
-        wait "$pid"
-        tail -n 1 "$demo/followers.out" | field behind >"$demo/behind"
-    fi
-    echo "$per_s $(((after - before) / (count / 100))) $(cat "$demo/behind")"
-}
-
+# Calls are made without a pause while none, 1, 10 and 50 follow, in short phases by turns. The
+# process of those who follow has the priority of all others, and shares their processors: what it
+# takes, as much again as sending takes the broker, counts against the followers as well. With
+# TMPDIR on a file system in memory the disk does not hide what processors do.
 followers() {
-    local n
+    local phase_ms=200 cycles=15
     # simulated workers sign nothing; who follows says nothing of that
     echo 'unsigned_results: accept' >>"$LONGBOAT_HOME/etc/client.yaml"
     "$build/bench/fleet" 8 64 >"$demo/fleet.out" 2>&1 &
-    fleet=$!
-    await "the simulated workers are there" has_line up "$demo/fleet.out" >&2
-    "$build/bench/calls" noop fleet 20000 2000 >/dev/null
-    set -- 0 1 10 50
-    for _ in $(seq "$rounds"); do
-        for n in "$@"; do followed "$n" >"$demo/of_$n"; done
-        set -- "$2" "$3" "$4" "$1" # each is the first of a round in its turn
-        paste -d' ' "$demo"/of_{0,1,10,50} |
-            awk '{print $1, $4, $7, $10, $4 / $1, $7 / $1, $10 / $1,
-                        $2 / 100, $5 / $2, $8 / $2, $11 / $2, $6, $9, $12}' >>"$demo/followers"
-    done
-    echo "jobs per second, none follows   $(column 1 "$demo/followers")   ($count calls," \
-        "$rounds rounds, no child)"
-    echo "    1, 10, 50 follow            $(column 2 "$demo/followers")," \
-        "$(column 3 "$demo/followers"), $(column 4 "$demo/followers")"
-    echo "followers_1_of_0                $(column 5 "$demo/followers")"
-    echo "followers_10_of_0               $(column 6 "$demo/followers")"
-    echo "followers_50_of_0               $(column 7 "$demo/followers")"
-    echo "broker's processor time a call  $(column 8 "$demo/followers") us; with 1, 10, 50" \
-        "followers $(column 9 "$demo/followers"), $(column 10 "$demo/followers")," \
-        "$(column 11 "$demo/followers") of it"
-    echo "events behind at the end        $(column 12 "$demo/followers")," \
-        "$(column 13 "$demo/followers"), $(column 14 "$demo/followers")" \
-        "of $((count * 4))"
+    helpers+=($!)
+    await "the simulated workers are there" has_word up "$demo/fleet.out" >&2
+    "$build/bench/followers" "$phase_ms" $((rounds * cycles)) 1 10 50 \
+        >"$demo/followers.out" &
+    following=$!
+    helpers+=("$following")
+    await "the followers are there" has_word live "$demo/followers.out" >&2
+    "$build/bench/calls" noop fleet 10000000 2000 "$demo/progress" >/dev/null &
+    helpers+=($!)
+    wait "$following"
+    /usr/bin/python3 "$here/rates.py" "$demo/followers.out" "$demo/progress" "$rounds"
 }
 
 if [ "$only" = followers ]; then
-    count=${COUNT:-40000}
     set_up_broker
     followers
     exit 0

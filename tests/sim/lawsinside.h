@@ -1,5 +1,4 @@
-/* lawsinside.h - what the witness remembers; for laws.c, lawsothers.c, lawsparents.c, lawsseeing.c,
- * lawstime.c and witness.c. */
+/* lawsinside.h - what the witness remembers; for the laws*.c and witness.c. */
 #ifndef LB_TESTS_SIM_LAWSINSIDE_H
 #define LB_TESTS_SIM_LAWSINSIDE_H
 
@@ -173,6 +172,8 @@ struct laws {
 
 struct fact *fact_find(const struct laws *l, struct id run);
 struct tried *tried_find(const struct laws *l, struct id run, uint64_t attempt);
+/* It is made, if there is none yet. */
+struct tried *tried_get(struct laws *l, struct id run, uint64_t attempt);
 /* it ends now */
 void lawstime_judge_stopped(struct laws *l, const struct tried *a, const struct child_fact *c);
 void laws_forget_views(struct laws *l);

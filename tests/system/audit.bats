@@ -138,6 +138,9 @@ END
     [ "$(jq -r .verb "$demo/list" | sort -u)" = drain ]
     lbctl audit list --decision denied --principal 'e*' --json >"$demo/list"
     [ "$(jq -r '.principal + " " + .decision' "$demo/list" | sort -u)" = "eve denied" ]
+    run lbctl audit list --decision nonsense
+    [ "$status" -eq 2 ]
+    assert_has "unknown decision 'nonsense' (allowed, refused, denied)"
     lbctl audit list -n 0 --json | python "$BATS_TEST_DIRNAME/schema.py" audit 20
     run lbctl audit show 1
     assert_has start
@@ -157,6 +160,14 @@ END
     echo "$output"
     [ "$status" -eq 0 ]
     assert_has "goes on from checkpoint"
+    env -u LONGBOAT_HOME HOME= lbctl audit verify "$demo/trail.jsonl" --administrators "$demo/keys"
+    mkdir -p "$demo/auditor/etc/trust" # a home with the keys and nothing else
+    cp "$demo/keys" "$demo/auditor/etc/trust/administrators"
+    run as auditor lbctl audit verify "$demo/trail.jsonl"
+    [ "$status" -eq 0 ]
+    assert_has "whole: cluster "
+    cp "$demo/admin/etc/trust/certificate" "$demo/auditor/etc/trust/certificate"
+    as auditor lbctl audit verify "$demo/trail.jsonl"
     sed 's/^./0/' "$demo/keys" >"$demo/others"
     LONGBOAT_HOME=$demo/nobody run lbctl audit verify "$demo/trail.jsonl" \
         --administrators "$demo/others"

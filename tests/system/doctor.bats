@@ -197,6 +197,26 @@ END
     done
 }
 
+@test "a server's clock that was off when its session began is found from afar" {
+    local off
+    run lbctl doctor --json
+    finding ok clock etl1
+    for off in -100:warn +1000:bad; do
+        echo "${off%:*}" >"$demo/clock"
+        halt etl1
+        keep etl1 "$demo/etl1" env LD_PRELOAD="$demo/wallclock.so" \
+            LB_WALLCLOCK="$demo/clock" lbworker
+        await "etl1 says what its clock is" sh -c "lbctl servers --json |
+            jq -se 'any(.[]; .server == \"etl1\" and .session == \"up\" and
+                (.broker_ahead_ms / 1000 | round) == $((0 - ${off%:*})))'"
+        run lbctl doctor --json
+        finding "${off#*:}" clock etl1
+    done
+    lbctl servers --json | python "$BATS_TEST_DIRNAME/schema.py" server 1
+    halt etl1
+    start_server etl1
+}
+
 @test "a caller's doctor finds what a caller may see, and says that there is more" {
     run as anna lbctl doctor --json
     [ "$status" -eq 0 ]

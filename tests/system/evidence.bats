@@ -75,6 +75,16 @@ end_false_broker() {
     assert_has "): good"
 }
 
+@test "lbctl show says in JSON, too, what the proof is worth" {
+    lbctl show "$(last_run package:say)" --json >"$demo/shown"
+    holds run <"$demo/shown"
+    jq -e '.proof.state == "good" and (.proof.text | test("^signed by etl1 .*: good$"))' \
+        "$demo/shown"
+    lbsubmit --package say --server nowhere -p text=never --start-within 1s --quiet || true
+    lbctl show last --json | jq -e '.status == "unreachable" and .proof.state == "broker"'
+    lbctl history -n 1 --json | jq -e 'has("proof") | not'
+}
+
 @test "evidence follows its schema, and whoever may not see the run gets none" {
     jq -c . "$demo/say.evidence" | holds evidence
     lbctl evidence verify "$demo/say.evidence" --json | holds evidence-check
@@ -119,6 +129,31 @@ end_false_broker() {
     run lbctl evidence verify "$demo/listless"
     [ "$status" -eq 0 ]
     assert_has "no list of revoked certificates is in"
+}
+
+@test "evidence is judged by the newest list, not by the one that the broker has chosen" {
+    local keys=$demo/admin/etc/trust/administrators list=$demo/admin/etc/trust/revocations
+    join_principal gone 'call package:fail@etl' 'watch *@all'
+    as gone lbsubmit --package fail --pool etl --quiet || true
+    lbctl evidence "$(last_run package:fail)" -o "$demo/gone.evidence"
+    lbctl evidence verify "$demo/gone.evidence"
+    lbctl certificates revoke gone --reason 'left'
+    lbctl show "$(last_run package:fail)" --json |
+        jq -e '.proof.state == "bad" and (.proof.text | contains("is revoked"))'
+    run lbctl evidence verify "$demo/gone.evidence"
+    [ "$status" -eq 1 ]
+    assert_has "good  revocations         list 1, from $list"
+    assert_has "BAD   revocations"
+    assert_has "'gone'"
+    run as watcher lbctl evidence verify "$demo/gone.evidence" --administrators "$keys"
+    [ "$status" -eq 0 ]
+    run as watcher lbctl evidence verify "$demo/gone.evidence" --administrators "$keys" \
+        --revocations "$list"
+    [ "$status" -eq 1 ]
+    assert_has "'gone'"
+    run lbctl evidence verify "$demo/gone.evidence" --revocations "$demo/none"
+    [ "$status" -eq 2 ]
+    assert_has "$demo/none"
 }
 
 @test "the checkpoint in the evidence is one of the audit trail's" {

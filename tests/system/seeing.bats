@@ -94,6 +94,9 @@ setup() { enter; }
     run lbctl runs --state runing
     [ "$status" -eq 2 ]
     assert_has "unknown state 'runing' (did you mean 'running'?)"
+    run lbctl runs --state nonsense
+    [ "$status" -eq 2 ]
+    assert_has "(waiting, parked, handed_over, running, out_of_contact, cancelling, held, ended)"
     run lbctl servers --pool elt
     [ "$status" -eq 3 ]
     assert_has "no server of pool 'elt'"
