@@ -526,7 +526,7 @@
 #define S_RECORDED(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS)
 /* worker: RETURNED was decided */
 #define S_GIVEN_BACK(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS)
-/* keeper, before the child starts. identity, expires: of the call. job_hash: see runner/attempts.h */
+/* keeper, before a child starts. identity, expires: of the call. job_hash: see runner/attempts.h */
 #define S_LAUNCHED(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
     X(u64, try_no, LIMIT_TRIES) X(i64, at, 0) X(u64, pid, ANY) X(hash, identity, 0) \
