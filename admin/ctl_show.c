@@ -167,15 +167,27 @@ static void show_usage(struct show *s, json_t *step)
     buf_free(&text);
 }
 
+/* A step that the runner refused has a reason, and so has one that could not be started. */
+static void show_step_state(struct show *s, json_t *step)
+{
+    const char *state = ctl_text(json_object_get(step, "package"), "state");
+    const char *reason = ctl_text(step, "reason");
+    bool idle = strcmp(state, "not_executed") == 0;
+    bool refused = idle && *reason && strcmp(reason, "start_failed") != 0;
+    term_paint(&s->out, &s->term, ctl_mood(refused ? "refused" : state),
+               refused ? "refused"
+               : idle  ? "not executed"
+                       : state);
+    if (*reason)
+        buf_printf(&s->out, " (%s)", reason);
+}
+
 /* "step extract, try 2: failed, exit code 1; then quit-failure" */
 static void show_step_head(struct show *s, json_t *step, bool ran)
 {
     static const char *const flags[] = {"timed_out", "cancelled", "out_of_memory"};
-    json_t *package = json_object_get(step, "package");
-    const char *state = ctl_text(package, "state");
     buf_printf(&s->out, "\nstep %s, try %s: ", ctl_text(step, "name"), ctl_text(step, "tries"));
-    term_paint(&s->out, &s->term, ctl_mood(state),
-               strcmp(state, "not_executed") == 0 ? "not executed" : state);
+    show_step_state(s, step);
     if (ran && *ctl_text(step, "signal"))
         buf_printf(&s->out, ", signal %s", ctl_text(step, "signal"));
     else if (ran && *ctl_text(step, "exit_code"))

@@ -117,16 +117,19 @@ static void parts_free(struct line_parts *p)
         buf_free(bufs[i]);
 }
 
-/* The message of the package that did not succeed, else the run's own. */
+/* The run's own message is that of the step that decided; without one, that of the newest package
+ * that did not succeed. */
 static const char *why(const json_t *event)
 {
+    if (*text(event, "message"))
+        return text(event, "message");
     const json_t *steps = json_object_get(json_object_get(event, "job_outcome"), "steps");
     for (size_t i = json_array_size(steps); i-- > 0;) {
         const json_t *package = json_object_get(json_array_get(steps, i), "package");
         if (strcmp(text(package, "state"), "succeeded") != 0 && *text(package, "message"))
             return text(package, "message");
     }
-    return text(event, "message");
+    return "";
 }
 
 /* Tries and attempts after the first are mentioned. */

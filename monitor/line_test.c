@@ -84,12 +84,18 @@ static void short_parameters_come_first_and_numbers_stay_as_written(void **state
         "  c=1 d=no b=3.48\n");
 }
 
-static void a_line_says_why_a_package_failed(void **state)
+static void a_line_says_why_a_run_failed_and_not_what_its_always_step_said(void **state)
 {
     (void)state;
     has(0,
-        "{\"event\":\"result\",\"job\":\"load\",\"status\":\"failed\",\"message\":\"of the "
-        "run\",\"job_outcome\":{\"steps\":["
+        "{\"event\":\"result\",\"job\":\"load\",\"status\":\"timed_out\",\"message\":"
+        "\"timed out\",\"job_outcome\":{\"steps\":["
+        "{\"package\":{\"state\":\"failed\",\"message\":\"timed out\"}},"
+        "{\"package\":{\"state\":\"failed\",\"message\":\"exit 1\"}}]}}",
+        "  load  timed_out  timed out\n");
+    has(0,
+        "{\"event\":\"result\",\"job\":\"load\",\"status\":\"failed\","
+        "\"job_outcome\":{\"steps\":["
         "{\"package\":{\"state\":\"failed\",\"message\":\"no such table\"}},"
         "{\"package\":{\"state\":\"succeeded\",\"message\":\"cleaned\"}}]}}",
         "  load  failed  no such table\n");
@@ -131,7 +137,7 @@ int main(void)
         cmocka_unit_test(on_a_narrow_page_the_whole_message_goes_below_its_line),
         cmocka_unit_test(a_line_mentions_retries),
         cmocka_unit_test(short_parameters_come_first_and_numbers_stay_as_written),
-        cmocka_unit_test(a_line_says_why_a_package_failed),
+        cmocka_unit_test(a_line_says_why_a_run_failed_and_not_what_its_always_step_said),
         cmocka_unit_test(other_events_say_what_they_are_about),
         cmocka_unit_test(each_day_is_announced_once),
     };

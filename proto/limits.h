@@ -70,6 +70,9 @@ enum {
     LIMIT_EVENTS = 500,    /* events in one message */
     LIMIT_SLOTS = 4096,    /* children at a time on one server */
     LIMIT_PREFETCH = 64,   /* attempts that wait at a server beyond its slots */
+    /* attempts for each slot that wait for their next try and take none; more of them count as if
+       they ran, so that no server can gather runs by saying that they wait */
+    LIMIT_WAITS = 16,
     LIMIT_SERVERS = 2000,  /* servers in one listing */
     LIMIT_TASKS = 100000,  /* tasks of a parent */
     LIMIT_PLAN = 16 << 20, /* a plan's bytes (sent in chunks) */

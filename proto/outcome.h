@@ -85,7 +85,8 @@ int step_action_parse(struct span word);
  * leaves it at that. */
 enum status outcome_status(enum delivery d, enum job_outcome j, enum package_outcome p);
 
-/* The package layer of a run from its steps': any failed -> failed; else any unknown -> unknown;
+/* The package layer of a run from its steps', without failures that the job has handled (steps.h)
+ * and without `always` steps: any failed -> failed; else any unknown -> unknown;
  * none ran -> not_executed; any cancelled and none succeeded -> cancelled; else succeeded. Feed
  * steps one by one from PACKAGE_NOT_EXECUTED on. */
 enum package_outcome package_outcome_fold(enum package_outcome so_far, enum package_outcome step);

@@ -115,8 +115,10 @@
     X(u64, lost_after_ms, ANY)
 #define M_STARTED(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) X(i64, at, 0)
+/* waits: the step that waits for its next try; meanwhile the attempt takes no slot; empty: none */
 #define M_PROGRESS(X) \
-    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(u64, percent, 100) X(str, text, LIMIT_TEXT)
+    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(u64, percent, 100) \
+    X(str, text, LIMIT_TEXT) X(added_str, waits, LIMIT_NAME)
 /* signature: a signed of kind "result" without its body, which is a result with these fields. */
 #define M_RESULT(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, outcome, LIMIT_OUTCOME) \
@@ -527,21 +529,22 @@
 #define S_RECORDED(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS)
 /* worker: RETURNED was decided */
 #define S_GIVEN_BACK(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS)
-/* keeper, before the child starts. identity, expires: of the call, see runner/seen.h */
+/* keeper, before a child starts. identity, expires: of the call. job_hash: see runner/attempts.h */
 #define S_LAUNCHED(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
     X(u64, try_no, LIMIT_TRIES) X(i64, at, 0) X(u64, pid, ANY) X(hash, identity, 0) \
-    X(i64, expires, 0)
+    X(i64, expires, 0) X(added_bin, job_hash, 32)
 #define S_OUTPUT(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
     X(u64, try_no, LIMIT_TRIES) X(u64, stream, 2) X(u64, offset, ANY) X(i64, at, 0) \
     X(bin, data, LIMIT_LOG_CHUNK) X(u64, cut, ANY)
 #define S_PROGRESS(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(u64, percent, 100) X(str, text, LIMIT_TEXT)
-/* keeper or runner: d_step_outcome. execution: d_execution; empty: it was not started */
+/* keeper or runner: d_step_outcome. execution: d_execution; empty: it was not started. job_hash: as
+   in LAUNCHED; empty also for a refusal that ends no try */
 #define S_ENDED(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, outcome, LIMIT_OUTCOME) \
-    X(added_bin, execution, LIMIT_EXECUTION)
+    X(added_bin, execution, LIMIT_EXECUTION) X(added_bin, job_hash, 32)
 /* runner, first in its table of calls and again after each boot (runner/replay.h): what follows is
    of this boot. floor: calls issued before it may be missing; 0: none is */
 #define S_REPLAY(X) X(id, boot, 0) X(i64, floor, 0)
@@ -550,8 +553,8 @@
 #define S_SEEN(X) \
     X(u64, state, 15) X(hash, identity, 0) X(u64, caller, ANY) X(id, run, 0) \
     X(u64, attempt, LIMIT_ATTEMPTS) X(hash, turn, 0) X(i64, at, 0) X(i64, expires, 0)
-/* worker -> runner: run this step. The runner verifies all of it. outputs: of earlier steps,
-   d_outputs. deadline: CLOCK_BOOTTIME. lost_after: this attempt's, never 0 for `rerun` */
+/* worker -> runner: run this step. The runner verifies all of it. outputs: for runners before 0.2
+   alone. deadline: CLOCK_BOOTTIME. lost_after: this attempt's, never 0 for `rerun` */
 #define S_STEP(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, call, LIMIT_CALL) \
     X(bin, certificate, LIMIT_CERTIFICATE) X(bin, job, LIMIT_JOB_BODY) X(str, step, LIMIT_NAME) \
@@ -578,7 +581,8 @@
 /* all keepers have been heard */
 #define S_KEPT_END(X) X(u64, count, ANY)
 /* runner -> keeper: verified, run it. parameters: bound and typed; outputs, exit_codes: as in
-   D_RUNNABLE; context: a context; fingerprint: hash of the one with which files are compared */
+   D_RUNNABLE; context: a context; fingerprint: hash of the one with which files are compared;
+   job_hash: as in LAUNCHED: the runner is then told S_ENDED, too */
 #define S_LAUNCH(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
     X(u64, try_no, LIMIT_TRIES) X(hash, identity, 0) X(i64, expires, 0) X(u64, on_lost, 15) \
@@ -588,7 +592,7 @@
     X(hash, package, 0) X(str, package_name, LIMIT_NAME) X(str, package_version, LIMIT_SHORT) \
     X(str, entry, LIMIT_PATH) X(bins, outputs, LIMIT_VALUES) X(bins, exit_codes, 256) \
     X(map, parameters, LIMIT_PARAMETERS) X(strs, sensitive, LIMIT_VALUES) \
-    X(added_bin, context, LIMIT_CONTEXT) X(added_bin, fingerprint, 32)
+    X(added_bin, context, LIMIT_CONTEXT) X(added_bin, fingerprint, 32) X(added_bin, job_hash, 32)
 
 #define SPOOLS(M) \
     M(TAKEN, taken, 300) M(STEPPED, stepped, 301) M(FINISHED, finished, 302) \

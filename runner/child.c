@@ -56,6 +56,7 @@ struct child {
     bool switched; /* it becomes this user */
     struct command command;
     pid_t pid;
+    bool launched; /* its S_LAUNCHED is in the spool, or will be before its S_ENDED */
     bool exited;
     int status;
     struct rusage usage;
@@ -157,10 +158,12 @@ static int say_launched(struct child *c, struct error *err)
                            .at = c->started_at,
                            .pid = (uint64_t)getpid(),
                            .identity = c->launch.identity,
-                           .expires = c->launch.expires};
+                           .expires = c->launch.expires,
+                           .job_hash = c->launch.job_hash};
     buf_clear(&c->entry);
     s_launched_encode(&l, &c->entry);
     report_add(c->report, buf_span(&c->entry));
+    c->launched = true;
     return report_flush(c->report, err);
 }
 
@@ -259,7 +262,7 @@ static void over(struct child *c)
     c->context = (struct d_context){0};
     c->phase = PHASE_NONE;
     command_free(&c->command);
-    c->ended(c->self);
+    c->ended(c->self, buf_span(&c->entry), c->launched);
 }
 
 /* Before its end is said: who hears of it may rely on them being gone. */
@@ -431,8 +434,7 @@ static void not_started(struct child *c, enum refusal code, const struct error *
     struct error err = {0};
     drop_credentials(c);
     buf_clear(&c->entry);
-    ended_refused(c->launch.run, c->launch.attempt, c->launch.step, c->launch.try_no, code, false,
-                  why->text, clock_wall_ms(), &c->entry);
+    ended_refused(&c->launch, code, false, why->text, clock_wall_ms(), &c->entry);
     report_add(c->report, buf_span(&c->entry));
     c->phase = PHASE_SAYING;
     if (report_flush(c->report, &err) == 0)
@@ -539,9 +541,10 @@ void child_start(struct child *c, struct span launch)
         (c->launch.context.n &&
          wire_decode(&d_context_schema, c->launch.context, true, &c->context, &err) < 0)) {
         log_error("slot %u: the runner sent a malformed step: %s", c->slot, err.text);
-        c->ended(c->self);
+        c->ended(c->self, SPAN_NONE, false);
         return;
     }
+    c->launched = false;
     c->started_at = clock_wall_ms();
     c->stop = STOP_NONE;
     c->exited = false;

@@ -19,7 +19,9 @@ enum {
 };
 
 struct child;
-typedef void child_ended_fn(void *self);
+/* ended: the S_ENDED, valid during the call; none: the launch was malformed. launched: an
+ * S_LAUNCHED precedes it in the spool. */
+typedef void child_ended_fn(void *self, struct span ended, bool launched);
 
 /* `paths`, `report` and `loop` are lent. Makes the slot's folders. */
 int child_new(const struct runner_paths *paths, unsigned slot, bool shielded, struct loop *loop,

@@ -104,11 +104,12 @@ static void make_message(const struct ending *e, const struct judgement *j, stru
     }
 }
 
-static void encode(struct id run, uint64_t attempt, const struct d_step_outcome *o, struct buf *out)
+static void encode(const struct s_launch *l, const struct d_step_outcome *o, struct buf *out)
 {
     struct buf body = {0};
     d_step_outcome_encode(o, &body);
-    struct s_ended ended = {.run = run, .attempt = attempt, .outcome = buf_span(&body)};
+    struct s_ended ended = {
+        .run = l->run, .attempt = l->attempt, .outcome = buf_span(&body), .job_hash = l->job_hash};
     s_ended_encode(&ended, out);
     buf_free(&body);
 }
@@ -160,41 +161,39 @@ void ended_encode(const struct ending *e, struct buf *out)
                                .user = span_str(e->user),
                                .argv = list_of(e->argv, e->n_argv, &argv),
                                .off = list_of((char *const *)e->off, e->n_off, &off)};
-    encode(l->run, l->attempt, &o, out);
+    encode(l, &o, out);
     buf_free(&message);
     buf_free(&argv);
     buf_free(&off);
 }
 
 /* Our sentence; a path in it may not be text. */
-static void encode_ours(struct id run, uint64_t attempt, struct d_step_outcome *o,
-                        const char *sentence, struct buf *out)
+static void encode_ours(const struct s_launch *l, struct d_step_outcome *o, const char *sentence,
+                        struct buf *out)
 {
     struct buf message = {0};
     outputs_clean_text(span_str(sentence), LIMIT_TEXT, &message);
     o->message = buf_span(&message);
-    encode(run, attempt, o, out);
+    encode(l, o, out);
     buf_free(&message);
 }
 
-void ended_refused(struct id run, uint64_t attempt, struct span step, uint64_t try_no,
-                   enum refusal code, bool cancelled, const char *sentence, int64_t now,
-                   struct buf *out)
+void ended_refused(const struct s_launch *l, enum refusal code, bool cancelled,
+                   const char *sentence, int64_t now, struct buf *out)
 {
-    struct d_step_outcome o = {.name = step,
-                               .try_no = try_no,
+    struct d_step_outcome o = {.name = l->step,
+                               .try_no = l->try_no,
                                .package = PACKAGE_NOT_EXECUTED,
                                .cancelled = cancelled,
                                .started_at = now,
                                .ended_at = now,
                                .code = code};
-    encode_ours(run, attempt, &o, sentence, out);
+    encode_ours(l, &o, sentence, out);
 }
 
-void ended_unknown(struct id run, uint64_t attempt, struct span step, uint64_t try_no,
-                   const char *sentence, int64_t now, struct buf *out)
+void ended_unknown(const struct s_launch *l, const char *sentence, int64_t now, struct buf *out)
 {
     struct d_step_outcome o = {
-        .name = step, .try_no = try_no, .package = PACKAGE_UNKNOWN, .ended_at = now};
-    encode_ours(run, attempt, &o, sentence, out);
+        .name = l->step, .try_no = l->try_no, .package = PACKAGE_UNKNOWN, .ended_at = now};
+    encode_ours(l, &o, sentence, out);
 }

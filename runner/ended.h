@@ -39,14 +39,12 @@ struct ending {
 /* Appends an S_ENDED. */
 void ended_encode(const struct ending *e, struct buf *out);
 
-/* A step that was never started: `code` and the message give the reason. cancelled: it was
- * waiting. Appends an S_ENDED. */
-void ended_refused(struct id run, uint64_t attempt, struct span step, uint64_t try_no,
-                   enum refusal code, bool cancelled, const char *sentence, int64_t now,
-                   struct buf *out);
+/* A step that was never started: `code` and the message give the reason. Of the launch its names
+ * and job_hash count. cancelled: it was waiting. Appends an S_ENDED. */
+void ended_refused(const struct s_launch *l, enum refusal code, bool cancelled,
+                   const char *sentence, int64_t now, struct buf *out);
 
 /* A step that has begun and of which nobody can say how it ended. Appends an S_ENDED. */
-void ended_unknown(struct id run, uint64_t attempt, struct span step, uint64_t try_no,
-                   const char *sentence, int64_t now, struct buf *out);
+void ended_unknown(const struct s_launch *l, const char *sentence, int64_t now, struct buf *out);
 
 #endif

@@ -161,7 +161,8 @@ static void a_refusal_carries_its_code_and_message(void **state)
     struct d_step_outcome o;
     struct id run = {{1}};
     buf_clear(&entry);
-    ended_refused(run, 3, span_str("run"), 2, REFUSAL_DENIED, false, "no grant", 5, &entry);
+    const struct s_launch l = {.run = run, .attempt = 3, .step = span_str("run"), .try_no = 2};
+    ended_refused(&l, REFUSAL_DENIED, false, "no grant", 5, &entry);
     assert_int_equal(s_ended_decode(buf_span(&entry), &s, NULL), 0);
     assert_int_equal(d_step_outcome_decode(s.outcome, &o, NULL), 0);
     assert_true(id_eq(s.run, run) && s.attempt == 3 && o.try_no == 2);
@@ -177,8 +178,9 @@ static void a_refusal_can_be_decoded_whatever_its_message(void **state)
     struct s_ended s;
     struct d_step_outcome o;
     buf_clear(&entry);
-    ended_refused((struct id){{1}}, 1, span_str("run"), 1, REFUSAL_START_FAILED, false,
-                  "cannot execute '/a\xff/b'", 5, &entry);
+    const struct s_launch l = {
+        .run = (struct id){{1}}, .attempt = 1, .step = span_str("run"), .try_no = 1};
+    ended_refused(&l, REFUSAL_START_FAILED, false, "cannot execute '/a\xff/b'", 5, &entry);
     assert_int_equal(s_ended_decode(buf_span(&entry), &s, NULL), 0);
     assert_int_equal(d_step_outcome_decode(s.outcome, &o, NULL), 0);
     assert_true(span_eq_str(o.message, "cannot execute '/a\xef\xbf\xbd/b'"));

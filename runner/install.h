@@ -2,9 +2,8 @@
  * nothing else.
  *
  * Each request is checked first: its deployment must be signed by a principal who may deploy
- * this package to this server. A package installed by hand has no deployment; then the builder's
- * signature alone decides, and it must be valid in any case: lbunpack verifies hash and signer
- * against trust/signers. */
+ * this package to this server; without one nothing is installed. The builder's signature must be
+ * valid in any case: lbunpack verifies hash and signer against trust/signers. */
 #ifndef LB_RUNNER_INSTALL_H
 #define LB_RUNNER_INSTALL_H
 

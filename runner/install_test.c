@@ -170,6 +170,17 @@ static void packages_are_unpacked_one_after_the_other(void **state)
     }
 }
 
+static void a_package_that_no_deployment_names_is_refused(void **state)
+{
+    struct install_fixture *f = *state;
+    struct s_install r = request(f);
+    unpacker_is(f, "#!/bin/sh\nexit 0\n");
+    r.deployment = SPAN_NONE;
+    take(f, &r);
+    assert_int_equal(f->code, REFUSAL_DENIED);
+    assert_contains(f->sentence, "no deployment");
+}
+
 static void a_deployment_without_a_grant_is_refused(void **state)
 {
     struct install_fixture *f = *state;
@@ -232,6 +243,7 @@ int main(void)
         here(lbunpack_gets_archive_hash_store_signers_and_signature),
         here(a_failing_or_missing_lbunpack_is_reported),
         here(packages_are_unpacked_one_after_the_other),
+        here(a_package_that_no_deployment_names_is_refused),
         here(a_deployment_without_a_grant_is_refused),
         here(an_archive_without_an_absolute_path_is_refused),
     };

@@ -144,13 +144,15 @@ static void say_dropped(struct keeper *k, const struct s_launch *l, bool timed_o
 {
     struct error err = {0};
     buf_clear(&k->scratch);
-    ended_refused(l->run, l->attempt, l->step, l->try_no, REFUSAL_NONE, true,
+    ended_refused(l, REFUSAL_NONE, true,
                   timed_out ? "its time ran out before it could start"
                             : "cancelled before it could start",
                   loop_now_wall(k->loop), &k->scratch);
     report_add(k->report, buf_span(&k->scratch));
     if (report_flush(k->report, &err) < 0)
         log_error("slot %u: %s", k->slot, err.text);
+    if (l->job_hash.n)
+        tell(k, buf_span(&k->scratch));
 }
 
 static void take_halt(struct keeper *k, const struct s_halt *h)
@@ -312,12 +314,21 @@ static void on_listening(struct loop *l, int fd, uint32_t events, void *arg)
 
 /* ---- Steps */
 
-static void on_ended(void *self)
+/* The runner learns of the start before it learns of the end. It waits for the end of a step that
+ * others may follow. */
+static void on_ended(void *self, struct span ended, bool launched)
 {
     struct keeper *k = self;
     struct s_launch l;
-    if (launch_of(&k->started, &l))
+    if (launch_of(&k->started, &l)) {
+        if (launched && l.job_hash.n)
+            tell_kept(k, &l, KEPT_RUNS);
+        if (ended.n && l.job_hash.n)
+            tell(k, ended);
         tell_kept(k, &l, KEPT_GONE);
+        if (l.job_hash.n)
+            flush_runner(k);
+    }
     report_roll(k->report);
 }
 

@@ -21,6 +21,7 @@
  * The keeper answers S_ATTACH, an S_KEPT for each step it holds, S_KEPT_END, and then sends
  *
  *     S_KEPT, KEPT_RUNS    it has started
+ *     S_ENDED              how it has ended, if the runner has asked for that (S_LAUNCH.job_hash)
  *     S_KEPT, KEPT_GONE    it has ended: its outcome is in the spool
  *     S_LAUNCH             given back; also unasked, when the fence forbids its start (fence.h), or
  *                          when it has waited here for KEEPER_STALE_MS
@@ -38,8 +39,8 @@
 #include "runner/runnerpaths.h"
 
 enum {
-    KEEPER_WAITING = 64,     /* steps that may wait at one keeper */
-    KEEPER_STALE_MS = 1000,  /* a step that waited for so long is judged again before it starts */
+    KEEPER_WAITING = 64,    /* steps that may wait at one keeper */
+    KEEPER_STALE_MS = 1000, /* a step that waited for so long is judged again before it starts */
     KEEPER_ALONE_MS = 60000 /* a killed runner is back within seconds */
 };
 

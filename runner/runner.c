@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "proto/attach.h"
+#include "runner/early.h"
 #include "runner/ended.h"
 #include "runner/install.h"
 #include "runner/jobfiles.h"
@@ -34,9 +35,10 @@ struct runner {
     struct channel *worker; /* NULL: none */
     bool attached, written;
     struct loop_timer retry; /* of a spool that could not be written */
+    struct early *early;
+    struct buf scratch, again;
     struct loop_timer notes; /* what has begun is in the table of calls by then */
-    struct buf scratch;
-    struct buf accepted; /* the S_LAUNCHes that wait for the table of calls */
+    struct buf accepted;     /* the S_LAUNCHes that wait for the table of calls */
 };
 
 /* ---- To the worker */
@@ -46,6 +48,7 @@ static void drop_worker(struct runner *r)
     if (!r->worker)
         return;
     channelloop_close(&r->worker, r->loop);
+    early_clear(r->early); /* the next worker asks again */
     r->attached = r->written = false;
 }
 
@@ -79,10 +82,23 @@ static void tell_kept(void *self, const struct s_kept *kept)
 static void on_gone(void *self, const struct s_kept *kept, bool launched)
 {
     struct runner *r = self;
-    if (!launched)
-        verifier_forget(r->verifier, kept, loop_now_wall(r->loop));
+    verifier_lost(r->verifier, kept, launched, loop_now_wall(r->loop));
     if (r->attached)
         tell_kept(r, kept);
+    early_wake(r->early, kept->run);
+}
+
+static void on_outcome(void *self, const struct s_ended *e, bool launched)
+{
+    struct runner *r = self;
+    verifier_ended(r->verifier, e, launched);
+}
+
+static void on_over(void *self, const struct s_kept *kept)
+{
+    struct runner *r = self;
+    verifier_lost(r->verifier, kept, true, loop_now_wall(r->loop)); /* no effect if it was told */
+    early_wake(r->early, kept->run);
 }
 
 static int on_again(void *self, struct buf *launch, enum refusal *ret_code, struct error *err)
@@ -144,15 +160,33 @@ static void take_attach(struct runner *r, const struct s_attach *a)
     log_info("worker attached: %u slots, %u steps held", (unsigned)a->slots, (unsigned)end.count);
 }
 
-static void refuse(struct runner *r, const struct s_step *step, enum refusal code,
-                   const char *check, const char *why)
+/* The names of a step that will not run. job_hash: if this ends the try, else none. */
+static struct s_launch named(const struct s_step *step, struct span job_hash)
+{
+    return (struct s_launch){.run = step->run,
+                             .attempt = step->attempt,
+                             .step = step->step,
+                             .try_no = step->try_no,
+                             .job_hash = job_hash};
+}
+
+static void refuse(struct runner *r, const struct s_launch *l, enum refusal code, const char *check,
+                   const char *why)
 {
     char run[ID_TEXT];
-    log_warn("run %s refused (%s): %s", id_format(step->run, run), check, why);
+    log_warn("run %s refused (%s): %s", id_format(l->run, run), check, why);
     buf_clear(&r->scratch);
-    ended_refused(step->run, step->attempt, step->step, step->try_no, code, false, why,
-                  loop_now_wall(r->loop), &r->scratch);
+    ended_refused(l, code, false, why, loop_now_wall(r->loop), &r->scratch);
     report_add(r->report, buf_span(&r->scratch));
+}
+
+/* It was accepted, and the table of calls cannot be written. */
+static void refuse_accepted(struct runner *r, const struct s_launch *l, const char *why)
+{
+    struct s_ended e;
+    refuse(r, l, REFUSAL_BUSY, "table", why);
+    if (l->job_hash.n && s_ended_decode(buf_span(&r->scratch), &e, NULL) == 0)
+        verifier_ended(r->verifier, &e, false);
 }
 
 /* Before a step is launched, the table of calls has it. One write does for all that have come
@@ -173,10 +207,7 @@ static void launch_accepted(struct runner *r)
         if (rc == 0)
             slots_take(r->slots, launch);
         else if (s_launch_decode(launch, &l, NULL) == 0)
-            refuse(r,
-                   &(struct s_step){
-                       .run = l.run, .attempt = l.attempt, .step = l.step, .try_no = l.try_no},
-                   REFUSAL_BUSY, "table", err.text);
+            refuse_accepted(r, &l, err.text);
     }
     buf_clear(&r->accepted);
 }
@@ -191,13 +222,18 @@ static void asked_again(struct runner *r, const struct s_step *step)
     if (slots_hold(r->slots, step))
         return;
     buf_clear(&r->scratch);
-    ended_unknown(step->run, step->attempt, step->step, step->try_no,
-                  "this step began here before; how it ended is not known", loop_now_wall(r->loop),
-                  &r->scratch);
+    const struct s_launch l = named(step, verifier_ends(r->verifier));
+    ended_unknown(&l, "this step began here before; how it ended is not known",
+                  loop_now_wall(r->loop), &r->scratch);
     report_add(r->report, buf_span(&r->scratch));
+    verifier_lost(
+        r->verifier,
+        &(struct s_kept){
+            .run = step->run, .attempt = step->attempt, .step = step->step, .try_no = step->try_no},
+        true, loop_now_wall(r->loop));
 }
 
-static void take_step(struct runner *r, const struct s_step *step)
+static void take_step(struct runner *r, const struct s_step *step, struct span message)
 {
     struct error err = {0};
     enum refusal code = REFUSAL_NONE;
@@ -209,9 +245,42 @@ static void take_step(struct runner *r, const struct s_step *step)
     case VERDICT_SAME:
         asked_again(r, step);
         return;
+    case VERDICT_EARLY:
+        if (early_put(r->early, step->run, message))
+            return;
+        code = REFUSAL_BUSY;
+        error_set(&err, -EBUSY, "the step before has not ended, and too many steps wait for that");
+        break;
     case VERDICT_REFUSED:
-        refuse(r, step, code, check, err.text);
+        break;
     }
+    const struct s_launch l = named(step, verifier_ends(r->verifier));
+    refuse(r, &l, code, check, err.text);
+}
+
+/* What came too early, and now may come. */
+static void take_early(struct runner *r)
+{
+    struct s_step step;
+    while (early_take_ready(r->early, &r->again))
+        if (s_step_decode(buf_span(&r->again), &step, NULL) == 0)
+            take_step(r, &step, buf_span(&r->again));
+    launch_accepted(r);
+}
+
+static void take_halt(struct runner *r, const struct s_halt *h)
+{
+    struct s_step step;
+    verifier_halted(r->verifier, h);
+    while (early_take(r->early, h->run, &r->again))
+        if (s_step_decode(buf_span(&r->again), &step, NULL) == 0) {
+            const struct s_launch l = named(&step, SPAN_NONE);
+            buf_clear(&r->scratch);
+            ended_refused(&l, REFUSAL_NONE, true, "cancelled before it could start",
+                          loop_now_wall(r->loop), &r->scratch);
+            report_add(r->report, buf_span(&r->scratch));
+        }
+    slots_halt(r->slots, h);
 }
 
 #define DECODE(row, into) ((rc = s_##row##_decode(message, &(into), &err)) == 0)
@@ -238,10 +307,10 @@ static void take_message(struct runner *r, struct span message)
         rc = error_set(&err, -EPROTO, "expected S_ATTACH as the first message");
     else if (kind == KIND_S_STEP) {
         if (DECODE(step, step))
-            take_step(r, &step);
+            take_step(r, &step, message);
     } else if (kind == KIND_S_HALT) {
         if (DECODE(halt, halt))
-            slots_halt(r->slots, &halt);
+            take_halt(r, &halt);
     } else if (kind == KIND_S_SHIPPED && r->paths->separated) {
         if (DECODE(shipped, shipped) && shipped_remove(r->paths->spool, shipped.name, &err) < 0)
             log_warn("from the worker: %s", err.text);
@@ -314,6 +383,7 @@ static void on_turn_end(struct loop *l, void *arg)
 {
     struct runner *r = arg;
     struct error err = {0};
+    take_early(r);
     if (report_waits(r->report) && !loop_timer_is_set(&r->retry)) {
         if (report_flush(r->report, &err) < 0) {
             log_error("cannot write refusals yet: %s", err.text);
@@ -342,6 +412,12 @@ static int let_worker_connect(const struct runner_paths *paths, const char *path
     return 0;
 }
 
+static bool holds(void *self, struct id run)
+{
+    const struct runner *r = self;
+    return slots_hold_any(r->slots, run);
+}
+
 int runner_new(const struct runner_paths *paths, struct loop *loop, struct runner **ret,
                struct error *err)
 {
@@ -350,13 +426,19 @@ int runner_new(const struct runner_paths *paths, struct loop *loop, struct runne
     r->paths = paths;
     r->loop = loop;
     r->listening = -1;
-    const struct slots_events events = {
-        .gone = on_gone, .again = on_again, .begun = on_begun, .self = r};
+    r->early = early_new();
+    const struct slots_events events = {.gone = on_gone,
+                                        .again = on_again,
+                                        .outcome = on_outcome,
+                                        .over = on_over,
+                                        .begun = on_begun,
+                                        .self = r};
     int rc = report_open(paths, "runner", &r->report, err);
     if (rc == 0)
         rc = verifier_new(paths, &r->verifier, err);
     if (rc == 0) {
         r->slots = slots_new(paths, loop, r->report, &events);
+        verifier_ask_of_slots(r->verifier, holds, r);
         r->installer = installer_new(paths, verifier_policy(r->verifier), loop, on_installed, r);
         rc = slots_adopt(r->slots, err);
     }
@@ -401,6 +483,8 @@ void runner_free(struct runner **ps)
     report_close(&r->report);
     buf_free(&r->scratch);
     buf_free(&r->accepted);
+    buf_free(&r->again);
+    early_free(&r->early);
     mem_free(ps);
 }
 

@@ -100,19 +100,25 @@ void slot_flush(struct slot *t)
         slot_lost(t);
 }
 
+static void end(struct slot *t, struct slot_step *h)
+{
+    struct slot_step gone = *h;
+    if (h->runs) {
+        t->events->ended(t->events->self, loop_now(t->loop) - t->since);
+        t->since = loop_now(t->loop);
+    }
+    let_go(t, h);
+    t->events->over(t->events->self, t, &gone);
+}
+
 void slot_take_kept(struct slot *t, const struct s_kept *k, bool told)
 {
     struct slot_step *h = find(t, k);
     if (h && !h->runs && k->state != KEPT_WAITS) /* what ends without a word has begun, too */
         t->events->begun(t->events->self, t, h);
     if (k->state == KEPT_GONE) {
-        if (h) {
-            if (h->runs) {
-                t->events->ended(t->events->self, loop_now(t->loop) - t->since);
-                t->since = loop_now(t->loop);
-            }
-            let_go(t, h);
-        }
+        if (h)
+            end(t, h);
         return;
     }
     if (!h) { /* of an earlier runner */
@@ -180,11 +186,23 @@ static void take_version(struct slot *t, uint64_t version)
             t->number, (unsigned long long)version, (int)KEEPER_PROTOCOL_MIN, (int)KEEPER_PROTOCOL);
 }
 
+static void take_ended(struct slot *t, const struct s_ended *e)
+{
+    struct d_step_outcome o;
+    if (wire_decode(&d_step_outcome_schema, e->outcome, true, &o, NULL) < 0)
+        return;
+    struct s_kept k = {.run = e->run, .attempt = e->attempt, .step = o.name, .try_no = o.try_no};
+    struct slot_step *h = find(t, &k);
+    if (h)
+        t->events->outcome(t->events->self, e, h->runs);
+}
+
 static void take_message(struct slot *t, struct span message)
 {
     struct error err = {0};
     struct s_kept kept;
     struct s_launch l;
+    struct s_ended e;
     uint64_t kind = 0;
     size_t size;
     struct s_attach a;
@@ -194,6 +212,9 @@ static void take_message(struct slot *t, struct span message)
         take_version(t, a.version);
     else if (rc == 0 && !slot_speaks(t))
         return; /* what it says may mean something else */
+    else if (rc == 0 && kind == KIND_S_ENDED &&
+             (rc = wire_decode(&s_ended_schema, message, true, &e, &err)) == 0)
+        take_ended(t, &e);
     else if (rc == 0 && kind == KIND_S_KEPT &&
              (rc = wire_decode(&s_kept_schema, message, true, &kept, &err)) == 0)
         slot_take_kept(t, &kept, true);

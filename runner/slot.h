@@ -31,6 +31,10 @@ struct slot_events {
     /* a step has ended, after about this many ms */
     void (*ended)(void *self, int64_t ms);
     void (*given_back)(void *self, struct span launch);
+    /* the keeper says how a step has ended. launched: it had started */
+    void (*outcome)(void *self, const struct s_ended *e, bool launched);
+    /* it no longer holds the step */
+    void (*over)(void *self, struct slot *t, const struct slot_step *h);
     void (*turn)(void *self); /* a keeper has spoken or has died */
     void *self;
 };

@@ -220,9 +220,11 @@ static void refuse(struct slots *s, const struct s_launch *l, enum refusal code,
                    const char *sentence)
 {
     buf_clear(&s->scratch);
-    ended_refused(l->run, l->attempt, l->step, l->try_no, code, cancelled, sentence,
-                  loop_now_wall(s->loop), &s->scratch);
+    ended_refused(l, code, cancelled, sentence, loop_now_wall(s->loop), &s->scratch);
     report_add(s->report, buf_span(&s->scratch));
+    struct s_ended ended;
+    if (l->job_hash.n && s_ended_decode(buf_span(&s->scratch), &ended, NULL) == 0)
+        s->events.outcome(s->events.self, &ended, false);
 }
 
 /* It was allowed when it came; what has waited is asked for again. */
@@ -337,6 +339,20 @@ static void retire(struct slot *t)
         log_warn("slot %u: its keeper cannot be ended: %s", t->number, strerror(errno));
 }
 
+static void on_outcome(void *self, const struct s_ended *e, bool launched)
+{
+    struct slots *s = self;
+    s->events.outcome(s->events.self, e, launched);
+}
+
+static void on_over(void *self, struct slot *t, const struct slot_step *h)
+{
+    struct slots *s = self;
+    struct s_kept k;
+    slot_step_kept(h, t->number, KEPT_GONE, &k);
+    s->events.over(s->events.self, &k);
+}
+
 static void on_turn(void *self)
 {
     struct slots *s = self;
@@ -355,7 +371,8 @@ struct slots *slots_new(const struct runner_paths *paths, struct loop *loop, str
     s->loop = loop;
     s->report = report;
     s->events = *events;
-    s->slot_events = (struct slot_events){on_gone, on_begun, on_ended, on_given_back, on_turn, s};
+    s->slot_events = (struct slot_events){on_gone,    on_begun, on_ended, on_given_back,
+                                          on_outcome, on_over,  on_turn,  s};
     s->last = &s->first;
     s->average_ms = AHEAD_MS;
     return s;
@@ -447,6 +464,19 @@ unsigned slots_list(struct slots *s, slots_kept_fn *fn, void *self)
             n++;
         }
     return n;
+}
+
+bool slots_hold_any(const struct slots *s, struct id run)
+{
+    struct s_launch l;
+    for (unsigned i = 0; i < s->n; i++)
+        for (unsigned j = 0; j < s->slot[i]->n; j++)
+            if (id_eq(s->slot[i]->held[j].run, run))
+                return true;
+    for (const struct slots_waiting *w = s->first; w; w = w->next)
+        if (launch_of(w, &l) && id_eq(l.run, run))
+            return true;
+    return false;
 }
 
 bool slots_hold(const struct slots *s, const struct s_step *step)

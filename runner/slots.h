@@ -31,6 +31,10 @@ struct slots_events {
     /* It has waited for SLOTS_STALE_MS, or at a keeper, and goes to a keeper now: may it still run,
      * and as what? May write its S_LAUNCH anew. Negative: refused, with a code and a sentence. */
     int (*again)(void *self, struct buf *launch, enum refusal *ret_code, struct error *err);
+    /* How a step has ended whose attempt is remembered (S_LAUNCH.job_hash). */
+    void (*outcome)(void *self, const struct s_ended *e, bool launched);
+    /* A keeper no longer holds this step (KEPT_GONE); its outcome, if any, was told before. */
+    void (*over)(void *self, const struct s_kept *kept);
     /* Its keeper has begun this step. */
     void (*begun)(void *self, const struct s_kept *kept);
     void *self;
@@ -54,6 +58,8 @@ void slots_halt(struct slots *s, const struct s_halt *h);
  * many. */
 typedef void slots_kept_fn(void *self, const struct s_kept *kept);
 unsigned slots_list(struct slots *s, slots_kept_fn *fn, void *self);
+/* True if a step of the run waits or runs here. */
+bool slots_hold_any(const struct slots *s, struct id run);
 /* Is this step here: in our queue or with a keeper? */
 bool slots_hold(const struct slots *s, const struct s_step *step);
 /* Sends what was queued in this turn. */

@@ -23,6 +23,10 @@ struct verifier {
     struct replay *replay;
     bool doubt; /* the keepers' files have lost entries */
     struct intact *intact;
+    struct attempts *attempts;
+    attempts_holds_fn *holds; /* NULL: nothing is held */
+    void *holds_self;
+    struct hash ends; /* of the last verify_step; zero: it ends no try */
     struct verified_roots roots;
 };
 
@@ -34,8 +38,11 @@ struct inquiry {
     int64_t begun; /* when the first step of this attempt was taken; 0: this is the first */
     const struct certificate *caller;
     struct d_call call;
-    struct d_job job;
+    struct steps_job job;
     struct d_step step;
+    struct attempts_step turn;
+    bool has_turn; /* `turn` is known, and it is this try's */
+    bool early;
     struct installed package;
     struct hash fingerprint; /* of the package; zero: it has none */
     bool has_package;
@@ -82,7 +89,7 @@ static int check_form(struct inquiry *q, struct error *err)
     struct error ignored;
     q->code = REFUSAL_MALFORMED;
     if (d_signed_decode(q->request->call, &s, err) < 0 || d_call_decode(s.body, &c, err) < 0 ||
-        d_job_decode(q->request->job, &q->job, err) < 0)
+        steps_job_read(q->request->job, &q->job, err) < 0)
         return -EPROTO;
     q->seen = (struct seen_step){.run = q->request->run,
                                  .attempt = q->request->attempt,
@@ -93,13 +100,13 @@ static int check_form(struct inquiry *q, struct error *err)
                                  .expires = c.expires,
                                  .caller = seen_caller(c.caller)};
     seen_identity(c.caller, c.key, &q->seen.identity);
-    replay_ask(q->v->replay, &q->seen, q->now, &q->begun, &ignored);
+    q->answer = replay_ask(q->v->replay, &q->seen, q->now, &q->begun, &ignored);
     return 0;
 }
 
-/* Signature (for batches, verified roots are remembered), cluster, caller's name, form, expiry,
- * grant `call JOB@ADDRESS`. A call must start before it expires; later steps of its attempt are
- * judged as of that start. */
+/* Signature (for batches, verified roots are remembered), cluster, caller's name and role, form,
+ * expiry, grant `call JOB@ADDRESS`. A call must start before it expires; later steps of its attempt
+ * are judged as of that start. */
 static int check_call(struct inquiry *q, struct error *err)
 {
     const struct certificate *self = policy_self(q->v->policy);
@@ -129,60 +136,55 @@ static int check_address(struct inquiry *q, struct error *err)
 
 static int check_job_hash(struct inquiry *q, struct error *err)
 {
-    struct hash h;
     q->code = REFUSAL_WRONG_JOB;
-    envelope_hash(q->request->job, &h);
-    if (!span_eq(q->job.name, q->call.job))
+    envelope_hash(q->request->job, &q->turn.job_hash);
+    if (!span_eq(q->job.head.name, q->call.job))
         return error_set(err, -EPERM, "job '" SPAN_FMT "' was called, not '" SPAN_FMT "'",
-                         SPAN_ARG(q->call.job), SPAN_ARG(q->job.name));
-    if (!q->call.pin_latest && !hash_eq(&h, &q->call.job_hash))
+                         SPAN_ARG(q->call.job), SPAN_ARG(q->job.head.name));
+    if (!q->call.pin_latest && !hash_eq(&q->turn.job_hash, &q->call.job_hash))
         return error_set(err, -EPERM,
                          "job '" SPAN_FMT "' is not the version that was called; submit it again",
                          SPAN_ARG(q->call.job));
     return 0;
 }
 
-/* A step may be tried as often as its definition says, unless a goto of the job leads back to
- * it. */
-static int check_turn(struct inquiry *q, bool loops, struct error *err)
-{
-    uint64_t most = q->step.attempts ? q->step.attempts : 1;
-    if (loops || q->request->try_no <= most)
-        return 0;
-    q->code = REFUSAL_REPLAYED;
-    return error_set(err, -EPERM, "step '" SPAN_FMT "' may be tried %llu times; this is try %llu",
-                     SPAN_ARG(q->step.name), (unsigned long long)most,
-                     (unsigned long long)q->request->try_no);
-}
-
-static bool leads_back(const struct d_step *s)
-{
-    return (s->on_success.n > 5 && memcmp(s->on_success.p, "goto ", 5) == 0) ||
-           (s->on_failure.n > 5 && memcmp(s->on_failure.p, "goto ", 5) == 0);
-}
-
 static int check_step(struct inquiry *q, struct error *err)
 {
-    struct wire_iter it = wire_iter(&q->job.steps);
-    struct span item;
-    int found = 0;
-    bool loops = false;
+    int at = steps_find(&q->job, q->request->step);
     q->code = REFUSAL_WRONG_JOB;
-    while (wire_next(&it, &item)) {
-        struct d_step s;
-        if (d_step_decode(item, &s, err) < 0)
-            return -EPROTO;
-        loops |= leads_back(&s);
-        if (span_eq(s.name, q->request->step)) {
-            q->step = s;
-            found++;
-        }
+    if (at < 0)
+        return error_set(err, -EPERM, "job '" SPAN_FMT "' has no step '" SPAN_FMT "'",
+                         SPAN_ARG(q->job.head.name), SPAN_ARG(q->request->step));
+    q->turn.step = (unsigned)at;
+    q->step = q->job.steps[at];
+    return 0;
+}
+
+/* May exactly this try come now? The worker is not asked: our keepers have said how the earlier
+ * ones ended. From here on a refusal ends the try, for what is asked for is what the caller has
+ * signed. */
+static int check_turn(struct inquiry *q, struct error *err)
+{
+    const struct s_step *r = q->request;
+    q->code = REFUSAL_REPLAYED;
+    if (q->answer == SEEN_SAME)
+        return error_set(err, -EALREADY, "this try was accepted before");
+    q->turn.identity = q->seen.identity;
+    q->turn.run = r->run;
+    q->turn.attempt = r->attempt;
+    q->turn.begun = q->begun != 0;
+    q->turn.job = &q->job;
+    q->turn.try_no = r->try_no;
+    if (steps_is_single(&q->job)) {
+        if (r->try_no == 1)
+            return 0;
+        return error_set(err, -EPERM, "step '" SPAN_FMT "' may be tried once; this is try %llu",
+                         SPAN_ARG(q->step.name), (unsigned long long)r->try_no);
     }
-    if (found != 1)
-        return error_set(err, -EPERM, "job '" SPAN_FMT "' has %s step '" SPAN_FMT "'",
-                         SPAN_ARG(q->job.name), found ? "more than one" : "no",
-                         SPAN_ARG(q->request->step));
-    return check_turn(q, loops, err);
+    enum attempts_answer answer = attempts_ask(q->v->attempts, &q->turn, q->now, err);
+    q->has_turn = answer == ATTEMPTS_NOW;
+    q->early = answer == ATTEMPTS_BUSY;
+    return q->has_turn ? 0 : -EPERM;
 }
 
 static int check_proxy(struct inquiry *q, struct error *err)
@@ -251,42 +253,57 @@ static int check_package(struct inquiry *q, struct error *err)
 static int check_job_allowed(struct inquiry *q, struct error *err)
 {
     q->code = REFUSAL_WRONG_JOB;
-    if (is_package_job(q->job.name)) {
+    if (is_package_job(q->job.head.name)) {
         struct buf made = {0};
         int rc = -EPERM;
         if (!q->has_package)
-            error_set(err, rc, "job '" SPAN_FMT "' has no package", SPAN_ARG(q->job.name));
+            error_set(err, rc, "job '" SPAN_FMT "' has no package", SPAN_ARG(q->job.head.name));
         else if ((rc = packagejob_compile(&q->package.runnable, &made, err)) == 0 &&
                  !span_eq(buf_span(&made), q->request->job))
             rc = error_set(err, -EPERM, "job '" SPAN_FMT "' is not the job that this package makes",
-                           SPAN_ARG(q->job.name));
+                           SPAN_ARG(q->job.head.name));
         buf_free(&made);
         return rc;
     }
-    struct hash h;
     const uid_t owner = q->v->paths->separated ? 0 : q->v->paths->worker.uid;
-    envelope_hash(q->request->job, &h);
-    char *path = runner_paths_of_hash(q->v->paths->jobs, &h);
+    char *path = runner_paths_of_hash(q->v->paths->jobs, &q->turn.job_hash);
     int rc = installed_trust_path(q->v->paths->jobs, S_IFDIR, owner, err);
     if (rc == 0)
         rc = installed_trust_path(path, S_IFREG, owner, err);
     if (rc == -ENOENT)
         error_set(err, rc, "this version of job '" SPAN_FMT "' is not accepted by this server",
-                  SPAN_ARG(q->job.name));
+                  SPAN_ARG(q->job.head.name));
     mem_free(&path);
     return rc;
 }
 
+static bool binds_outputs(const struct d_step *s)
+{
+    struct wire_iter it = wire_iter(&s->bindings);
+    struct span item;
+    struct d_binding b;
+    while (wire_next(&it, &item))
+        if (d_binding_decode(item, &b, NULL) == 0 && b.from == BINDING_OUTPUT)
+            return true;
+    return false;
+}
+
 static int check_parameters(struct inquiry *q, struct error *err)
 {
-    const struct bind_scope scope = {.call = &q->call,
-                                     .server = span_str(policy_self(q->v->policy)->name),
-                                     .outputs = &q->request->outputs};
+    struct buf items = {0};
+    uint32_t count = 0;
+    if (q->has_turn && binds_outputs(&q->step))
+        attempts_outputs(q->v->attempts, &q->turn, &items, &count);
+    const struct wire_list outputs = wire_list_from(&items, count);
+    const struct bind_scope scope = {
+        .call = &q->call, .server = span_str(policy_self(q->v->policy)->name), .outputs = &outputs};
     q->code = REFUSAL_BAD_PARAMETERS;
-    int rc = bind_check_call(&q->job, &q->call, err);
-    return rc < 0 ? rc
-                  : bind_step(&q->step, q->has_package ? &q->package.runnable : NULL, &scope,
-                              &q->bound, err);
+    int rc = bind_check_call(&q->job.head, &q->call, err);
+    if (rc == 0)
+        rc = bind_step(&q->step, q->has_package ? &q->package.runnable : NULL, &scope, &q->bound,
+                       err);
+    buf_free(&items);
+    return rc;
 }
 
 /* Made here and not with the rest of the launch, since it may turn out to be too large. */
@@ -328,6 +345,7 @@ static const struct verify_check {
     {"address", check_address},         /* it is for this server */
     {"job hash", check_job_hash},       /* it is the job that was signed */
     {"step", check_step},               /* the step is in the job */
+    {"turn", check_turn},               /* the steps before it have ended so that it comes now */
     {"proxy", check_proxy},             /* there now, and it allows principal and subsystem */
     {"package", check_package},         /* installed, unaltered, its signer trusted */
     {"job", check_job_allowed},         /* this server accepts the job */
@@ -387,6 +405,11 @@ static uint64_t lost_after_of(const struct inquiry *q)
     return ms > LOST_AFTER_MIN_MS ? ms : LOST_AFTER_MIN_MS;
 }
 
+static struct span hash_span(const struct hash *h)
+{
+    return span_of(h->b, sizeof h->b);
+}
+
 static void make_launch(const struct inquiry *q, struct buf *out)
 {
     struct buf codes = {0};
@@ -412,6 +435,7 @@ static void make_launch(const struct inquiry *q, struct buf *out)
                          .package = q->step.package,
                          .package_name = q->step.package_name,
                          .exit_codes = exit_codes_of(q, &codes),
+                         .job_hash = q->has_turn ? hash_span(&q->turn.job_hash) : SPAN_NONE,
                          .parameters = wire_list_from(&q->bound.items, q->bound.count),
                          .sensitive = wire_list_from(&q->bound.sensitive, q->bound.n_sensitive),
                          .context = buf_span(&q->context)};
@@ -428,28 +452,56 @@ static void make_launch(const struct inquiry *q, struct buf *out)
     buf_free(&codes);
 }
 
+/* The refusal of a try whose turn it was ends it. */
+static void refuse(const struct inquiry *q)
+{
+    if (q->has_turn && attempts_refuse(q->v->attempts, &q->turn, q->code, q->now))
+        q->v->ends = q->turn.job_hash;
+}
+
+static void accept_step(const struct inquiry *q, struct buf *out)
+{
+    make_launch(q, out);
+    replay_accept(q->v->replay, &q->seen, q->now);
+    if (q->has_turn)
+        attempts_take(q->v->attempts, &q->turn);
+}
+
 enum verify_verdict verify_step(struct verifier *v, const struct s_step *request, int64_t now,
                                 struct buf *out, enum refusal *ret_code, const char **ret_check,
                                 struct error *err)
 {
     struct inquiry q = {.v = v, .request = request, .now = now, .answer = SEEN_NEW};
     enum verify_verdict verdict = VERDICT_RUN;
+    v->ends = (struct hash){{0}};
     for (size_t i = 0; verdict == VERDICT_RUN && i < sizeof checks / sizeof *checks; i++) {
         q.code = REFUSAL_INTERNAL;
         if (checks[i].judge(&q, err) == 0)
             continue;
-        verdict = q.answer == SEEN_SAME ? VERDICT_SAME : VERDICT_REFUSED;
+        bool reached = checks[i].judge == check_turn || checks[i].judge == check_new;
+        verdict = q.early                            ? VERDICT_EARLY
+                  : reached && q.answer == SEEN_SAME ? VERDICT_SAME
+                                                     : VERDICT_REFUSED;
         *ret_code = q.code;
         *ret_check = checks[i].name;
     }
-    if (verdict == VERDICT_RUN) {
-        make_launch(&q, out);
-        replay_accept(v->replay, &q.seen, now);
-    }
+    if (verdict == VERDICT_RUN)
+        accept_step(&q, out);
+    else if (verdict == VERDICT_REFUSED)
+        refuse(&q);
+    else if (verdict == VERDICT_SAME && !steps_is_single(&q.job))
+        v->ends = q.turn.job_hash;
     installed_free(&q.package);
     bound_free(&q.bound);
+    steps_job_free(&q.job);
     buf_free(&q.context);
     return verdict;
+}
+
+static bool is_held(void *self, struct id run)
+{
+    struct verifier *v = self;
+    return v->holds && v->holds(v->holds_self, run);
 }
 
 int verifier_new(const struct runner_paths *paths, struct verifier **ret, struct error *err)
@@ -460,6 +512,7 @@ int verifier_new(const struct runner_paths *paths, struct verifier **ret, struct
     v->policy = policy_new(paths);
     v->proxies = proxies_new(paths);
     v->intact = intact_new();
+    v->attempts = attempts_new(paths->spool, is_held, v);
     int rc = clock_boot_id(&o.boot, err);
     if (rc == 0)
         rc = replay_open(&v->replay, &o, clock_wall_ms(), err);
@@ -480,6 +533,7 @@ void verifier_free(struct verifier **v)
     proxies_free(&(*v)->proxies);
     replay_close(&(*v)->replay);
     intact_free(&(*v)->intact);
+    attempts_free(&(*v)->attempts);
     mem_free(v);
 }
 
@@ -491,6 +545,12 @@ int verifier_again(struct verifier *v, struct buf *launch, int64_t now, enum ref
         return rc;
     *ret_code = REFUSAL_NO_PROXY;
     return proxies_again(v->proxies, v->policy, launch, now, err);
+}
+
+void verifier_ask_of_slots(struct verifier *v, attempts_holds_fn *holds, void *self)
+{
+    v->holds = holds;
+    v->holds_self = self;
 }
 
 struct policy *verifier_policy(struct verifier *v)
@@ -534,14 +594,31 @@ void verifier_begun(struct verifier *v, const struct s_kept *kept, int64_t now)
         replay_begun(v->replay, &step, now);
 }
 
-void verifier_forget(struct verifier *v, const struct s_kept *kept, int64_t now)
-{
-    struct seen_step step;
-    step_of_kept(kept, &step);
-    replay_forget(v->replay, &step, now);
-}
-
 int verifier_commit(struct verifier *v, int64_t now, struct error *err)
 {
     return replay_commit(v->replay, now, err);
+}
+
+void verifier_lost(struct verifier *v, const struct s_kept *kept, bool launched, int64_t now)
+{
+    struct seen_step step;
+    step_of_kept(kept, &step);
+    if (!launched)
+        replay_forget(v->replay, &step, now);
+    attempts_lose(v->attempts, kept, launched, now);
+}
+
+struct span verifier_ends(const struct verifier *v)
+{
+    return hash_is_zero(&v->ends) ? SPAN_NONE : hash_span(&v->ends);
+}
+
+void verifier_ended(struct verifier *v, const struct s_ended *e, bool launched)
+{
+    attempts_end(v->attempts, e, launched);
+}
+
+void verifier_halted(struct verifier *v, const struct s_halt *h)
+{
+    attempts_halt(v->attempts, h);
 }

@@ -242,7 +242,7 @@ static void an_expired_call_is_refused_but_not_in_the_middle_of_its_job(void **s
     s.try_no = 2; /* refused for another reason: its time is fine */
     assert_int_equal(verify_step(f->v, &s, late, &f->launch, &f->code, &f->check, &f->err),
                      VERDICT_REFUSED);
-    assert_string_equal(f->check, "step");
+    assert_string_equal(f->check, "turn");
 }
 
 static void a_call_without_a_grant_is_refused(void **state)
@@ -254,6 +254,20 @@ static void a_call_without_a_grant_is_refused(void **state)
                     &f->rig.caller_certificate);
     struct s_step s = good(f, &c, 1);
     refused(f, &s, "call", REFUSAL_DENIED, "anna");
+}
+
+static void a_server_or_a_monitor_may_not_call_whatever_its_certificate_grants(void **state)
+{
+    struct verify_fixture *f = *state;
+    struct rig_call c = rig_call();
+    static const enum role roles[] = {ROLE_SERVER, ROLE_MONITOR};
+    for (unsigned i = 0; i < 2; i++) {
+        buf_clear(&f->rig.caller_certificate);
+        rig_certificate(&f->rig, "anna", roles[i], 3, &f->rig.caller, "call *@etl", 0,
+                        &f->rig.caller_certificate);
+        struct s_step s = good(f, &c, 1);
+        refused(f, &s, "call", REFUSAL_DENIED, "only callers and administrators may call");
+    }
 }
 
 static void a_grant_on_the_pool_covers_a_call_to_the_server_by_name(void **state)
@@ -310,7 +324,7 @@ static void a_try_beyond_the_jobs_limit_is_refused(void **state)
     struct rig_call c = rig_call();
     struct s_step s = good(f, &c, 1);
     s.try_no = 2;
-    refused(f, &s, "step", REFUSAL_REPLAYED, "may be tried 1 times");
+    refused(f, &s, "turn", REFUSAL_REPLAYED, "may be tried once");
 }
 
 /* A job of one step, as a definer might write it. */
@@ -601,7 +615,7 @@ static void steps_launched_before_a_restart_are_known_after_it(void **state)
     restart(f); /* it has begun, and nobody else knows of it any more */
     assert_int_equal(verifier_settle(f->v, clock_wall_ms(), &f->err), 0);
     assert_int_equal(ask(f, &s), VERDICT_SAME);
-    verifier_forget(f->v, &k, clock_wall_ms());
+    verifier_lost(f->v, &k, false, clock_wall_ms());
     assert_int_equal(ask(f, &s), VERDICT_RUN);
 }
 
@@ -621,9 +635,9 @@ static void what_was_accepted_and_reached_no_keeper_may_be_asked_for_again(void 
 static void the_checks_run_in_the_documented_order(void **state)
 {
     (void)state;
-    static const char *const order[] = {"origin",  "server",     "certificate", "form",  "call",
-                                        "address", "job hash",   "step",        "proxy", "package",
-                                        "job",     "parameters", "context",     "new",   NULL};
+    static const char *const order[] = {
+        "origin", "server", "certificate", "form", "call",       "address", "job hash", "step",
+        "turn",   "proxy",  "package",     "job",  "parameters", "context", "new",      NULL};
     for (unsigned i = 0; i < sizeof order / sizeof *order; i++)
         if (order[i])
             assert_string_equal(verify_check_name(i), order[i]);
@@ -648,6 +662,7 @@ int main(void)
         here(a_call_signed_by_another_caller_is_refused),
         here(an_expired_call_is_refused_but_not_in_the_middle_of_its_job),
         here(a_call_without_a_grant_is_refused),
+        here(a_server_or_a_monitor_may_not_call_whatever_its_certificate_grants),
         here(a_grant_on_the_pool_covers_a_call_to_the_server_by_name),
         here(a_call_for_other_servers_is_refused),
         here(another_job_version_is_refused_unless_the_call_wants_the_latest),

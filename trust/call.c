@@ -111,6 +111,16 @@ static int check_caller(const struct d_call *c, const struct certificate *caller
     return 0;
 }
 
+/* Others may hold a key that has grants by mistake; what they are for does not include calls. */
+static int check_role(const struct certificate *caller, enum refusal *ret_code, struct error *err)
+{
+    if (caller->role == ROLE_CALLER || caller->role == ROLE_ADMINISTRATOR)
+        return 0;
+    return refuse(ret_code, REFUSAL_DENIED, err,
+                  "'%s' is a %s; only callers and administrators may call", caller->name,
+                  role_word(caller->role));
+}
+
 static int check_time(const struct d_call *c, const struct certificate *caller,
                       const struct call_scope *scope, enum refusal *ret_code, struct error *err)
 {
@@ -141,6 +151,7 @@ int call_verify(struct span bytes, const struct certificate *caller, const struc
         return refuse_as(ret_code, rc);
     if ((rc = check_form(&c, ret_code, err)) < 0 ||
         (rc = check_caller(&c, caller, scope, ret_code, err)) < 0 ||
+        (rc = check_role(caller, ret_code, err)) < 0 ||
         (rc = check_time(&c, caller, scope, ret_code, err)) < 0)
         return rc;
     char job[LIMIT_JOB + 1], address[LIMIT_ADDRESS + 1];

@@ -28,9 +28,9 @@ struct call_scope {
 };
 
 /* Verifies a call against the certificate of its caller, which must already be verified and not
- * revoked: signature, cluster, caller, form, expiry of call and certificate, grant. *ret points
- * into `bytes`; ret_digest may be NULL. On failure only *ret_code (may be NULL) is written:
- * MALFORMED, TOO_LARGE, BAD_SIGNATURE, UNKNOWN_PRINCIPAL, EXPIRED, EXPIRED_CERTIFICATE or
+ * revoked: signature, cluster, caller and their role, form, expiry of call and certificate, grant.
+ * *ret points into `bytes`; ret_digest may be NULL. On failure only *ret_code (may be NULL) is
+ * written: MALFORMED, TOO_LARGE, BAD_SIGNATURE, UNKNOWN_PRINCIPAL, EXPIRED, EXPIRED_CERTIFICATE or
  * DENIED. */
 int call_verify(struct span bytes, const struct certificate *caller, const struct call_scope *scope,
                 struct d_call *ret, struct hash *ret_digest, enum refusal *ret_code,

@@ -68,6 +68,7 @@ struct attempt {
     uint8_t percent;
     uint16_t steps;             /* records of it */
     bool ahead, recalled, seen; /* seen: listed by HAVE in this session */
+    bool waits;                 /* for its next try: it takes no slot */
     bool lasting; /* at hand-over its job took PREFETCH_NONE_MS or more, or was not measured */
 };
 
@@ -242,7 +243,8 @@ struct server {
     struct rate sessions, evidence;
     uint64_t forged, unkept;      /* as in bcore_counts; the first of each is noted */
     struct heap_node lease, rest; /* timers */
-    uint64_t haves, slots, n_live, n_long, n_started, ended, last_used;
+    /* n_waits: of n_live; n_long: without those that wait */
+    uint64_t haves, slots, n_live, n_waits, n_long, n_started, ended, last_used;
     struct buf attest; /* the last m_attest as received; jobs, packages, needs point into it */
     struct job_version *jobs; /* by name, the current version of each first */
     struct span *packages, *needs;
@@ -473,6 +475,8 @@ void queue_refresh_seats(struct bcore *c, struct server *s);
 unsigned seat_judge(const struct server *s, const struct class *cl, struct job_version **ret_job);
 
 /* ---- placement.c */
+/* The attempt begins or ceases to wait for its next try. */
+void attempt_waits(struct bcore *c, struct attempt *a, bool waits);
 uint64_t placement_credit(const struct server *s, const struct job_version *j);
 void class_pump(struct bcore *c, struct class *cl);
 void server_pump(struct bcore *c, struct server *s);      /* call when it may have more room */

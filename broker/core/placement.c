@@ -29,9 +29,16 @@ static uint64_t prefetch(const struct server *s, const struct job_version *j)
     return n < LIMIT_PREFETCH ? n : LIMIT_PREFETCH;
 }
 
+/* The attempts that take a place there. */
+static uint64_t taken(const struct server *s)
+{
+    uint64_t most = s->slots * LIMIT_WAITS;
+    return s->n_live - (s->n_waits < most ? s->n_waits : most);
+}
+
 static uint64_t room(const struct server *s, const struct job_version *j, uint64_t places)
 {
-    uint64_t n = places > s->n_live ? places - s->n_live : 0;
+    uint64_t busy = taken(s), n = places > busy ? places - busy : 0;
     if (j && j->concurrency) {
         uint64_t of_job = j->concurrency > j->live ? j->concurrency - j->live : 0;
         n = of_job < n ? of_job : n;
@@ -101,6 +108,22 @@ void attempt_settled(struct bcore *c, struct attempt *a)
         bcore_timer_clear(c, &cl->recall);
 }
 
+void attempt_waits(struct bcore *c, struct attempt *a, bool waits)
+{
+    struct server *s = a->server;
+    if (a->waits == waits)
+        return;
+    a->waits = waits;
+    if (waits) {
+        s->n_waits++;
+        s->n_long -= a->lasting;
+        server_pump(c, s);
+    } else {
+        s->n_waits--;
+        s->n_long += a->lasting;
+    }
+}
+
 static uint64_t on_lost_of(const struct run *r, const struct job_version *j)
 {
     if (r->on_lost != ON_LOST_DEFAULT)
@@ -129,7 +152,7 @@ static void hand_over(struct bcore *c, struct run *r, struct seat *seat)
     struct server *s = seat->server;
     struct job_version *job = seat->job;
     struct attempt *a;
-    bool ahead = s->n_live >= s->slots;
+    bool ahead = taken(s) >= s->slots;
     queue_serve(c, r);
     bcore_timer_clear(c, &r->timer);
     s->last_used = ++c->counts.decisions;

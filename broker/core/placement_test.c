@@ -31,6 +31,58 @@ static void a_free_server_gets_the_call_at_once_with_its_bytes(void **state)
     assert_int_equal(v.state, RUN_HANDED_OVER);
 }
 
+static const struct world_attested load[] = {{.job = "load", .hash = 1}, {0}};
+
+static void an_attempt_that_waits_for_its_next_try_takes_no_slot(void **state)
+{
+    struct core_world *w = *state;
+    uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
+    world_attest(w, wh1, "wh1", 1, load, NULL, false);
+    struct id first = world_call(w, anna, "a"), second = world_call(w, anna, "b");
+    assert_int_equal(executed(w, wh1), 1);
+    SAY(w, wh1, "wh1", progress, .run = first, .attempt = 1, .waits = span_str("run"));
+    assert_int_equal(world_state_of(w, second), RUN_HANDED_OVER);
+    assert_int_equal(executed(w, wh1), 2);
+    struct id third = world_call(w, anna, "c");
+    SAY(w, wh1, "wh1", progress, .run = first, .attempt = 1); /* both have work now */
+    world_succeed(w, wh1, "wh1", second, 1, 5000);
+    assert_int_equal(world_state_of(w, third), RUN_WAITING);
+    world_succeed(w, wh1, "wh1", first, 1, 5000);
+    assert_int_equal(world_state_of(w, third), RUN_HANDED_OVER);
+}
+
+static void what_a_new_session_does_not_say_to_wait_takes_a_slot(void **state)
+{
+    struct core_world *w = *state;
+    uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
+    world_attest(w, wh1, "wh1", 1, load, NULL, false);
+    struct id first = world_call(w, anna, "a");
+    SAY(w, wh1, "wh1", progress, .run = first, .attempt = 1, .waits = span_str("run"));
+    world_down(w, wh1);
+    wh1 = world_worker_hello(w, "wh1", 1);
+    world_attest(w, wh1, "wh1", 1, load, NULL, false);
+    SAY(w, wh1, "wh1", have, .run = first, .attempt = 1, .state = RUN_RUNNING);
+    SAY(w, wh1, "wh1", have_end, .count = 1);
+    struct id second = world_call(w, anna, "b");
+    assert_int_equal(world_state_of(w, second), RUN_WAITING);
+    SAY(w, wh1, "wh1", progress, .run = first, .attempt = 1, .waits = span_str("run"));
+    assert_int_equal(world_state_of(w, second), RUN_HANDED_OVER);
+}
+
+static void a_server_cannot_gather_runs_by_saying_that_they_wait(void **state)
+{
+    struct core_world *w = *state;
+    uint64_t wh1 = world_worker_up(w, "wh1", 1), anna = world_caller_up(w, "anna");
+    world_attest(w, wh1, "wh1", 1, load, NULL, false);
+    for (unsigned i = 0; i < LIMIT_WAITS + 5; i++) {
+        char key[20];
+        snprintf(key, sizeof key, "k%u", i);
+        struct id run = world_call(w, anna, key);
+        SAY(w, wh1, "wh1", progress, .run = run, .attempt = 1, .waits = span_str("run"));
+    }
+    assert_int_equal(executed(w, wh1), LIMIT_WAITS + 1);
+}
+
 static void a_lost_after_that_is_too_short_is_raised(void **state)
 {
     struct core_world *w = *state;
@@ -516,6 +568,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_world(a_free_server_gets_the_call_at_once_with_its_bytes),
+        in_world(an_attempt_that_waits_for_its_next_try_takes_no_slot),
+        in_world(what_a_new_session_does_not_say_to_wait_takes_a_slot),
+        in_world(a_server_cannot_gather_runs_by_saying_that_they_wait),
         in_world(a_lost_after_that_is_too_short_is_raised),
         in_world(a_default_on_lost_follows_the_package),
         in_world(each_condition_of_eligibility_counts),

@@ -59,6 +59,7 @@ void bcore_on_progress(struct bcore *c, struct peer_state *p)
     mem_free(&r->at->progress);
     r->at->progress = m.text.n ? span_dup_str(m.text) : NULL;
     r->at->percent = (uint8_t)m.percent;
+    attempt_waits(c, r->at, m.waits.n > 0);
     follow_progress(c, r);
 }
 

@@ -144,7 +144,8 @@ void attempt_free(struct bcore *c, struct run *r)
     if (a->next)
         a->next->prev = a->prev;
     s->n_live--;
-    s->n_long -= a->lasting;
+    s->n_waits -= a->waits;
+    s->n_long -= a->lasting && !a->waits;
     s->n_started -= a->started_at != 0;
     if (a->job)
         a->job->live--;

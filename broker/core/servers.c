@@ -271,6 +271,7 @@ static void reattach(struct bcore *c, struct run *r, uint64_t state)
 {
     struct error err = {0};
     r->at->seen = true;
+    attempt_waits(c, r->at, false); /* if it does, PROGRESS follows */
     if (state == RUN_RUNNING && !r->at->started_at) {
         attempt_settled(c, r->at);
         r->lsn = EMIT(c, started, .at = c->wall, .run = r->id, .attempt = r->attempt);

@@ -208,6 +208,8 @@ static json_t *step_json(const struct d_step_outcome *s)
     else
         json_object_set_new(o, "exit_code", json_integer((json_int_t)s->exit_code));
     set_flags(o, s);
+    if (s->code)
+        json_set_word(o, "reason", refusal_word(s->code));
     json_set_time(o, "started_at", s->started_at);
     json_set_time(o, "ended_at", s->ended_at);
     json_set_number(o, "user_us", s->user_us);

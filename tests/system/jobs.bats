@@ -98,6 +98,28 @@ END
         jq -e '[.job_outcome.steps[].tries] == [1, 2, 3]'
 }
 
+@test "a step that waits for its next try takes no slot" {
+    local runs=() n i
+    n=$(lbctl servers etl1 --json | jq .slots)
+    job_file <<END
+  - name: waits
+    subsystem: shell
+    run: 'echo x >>$trace; exit 1'
+    retry: {attempts: 2, interval: 1h}
+END
+    for ((i = 0; i < n; i++)); do runs+=("$(call "$job" etl1)"); done
+    await "all have failed once" sh -c "[ \$(wc -l <$trace) -eq $n ]"
+    job=$job-quick
+    job_file <<END
+  - {name: quick, subsystem: shell, run: 'true'}
+END
+    run timeout 60 lbsubmit --job "$job" --server etl1
+    [ "$status" -eq 0 ]
+    for i in "${runs[@]}"; do lbctl cancel "$i" --reason test; done
+    for i in "${runs[@]}"; do await "it has ended" ended "$i"; done
+    [ "$(wc -l <"$trace")" -eq "$n" ]
+}
+
 @test "tries are for the exit codes that are named, and end at their number" {
     job_file <<END
   - name: other
@@ -113,6 +135,26 @@ END
     run_job
     field .status failed
     traced "a b b b"
+}
+
+@test "a failure that the job handles is no failure of the run, and its step says failed" {
+    job_file <<END
+  - name: one
+    package: step
+    parameters: {name: one, trace: "$trace", text: 'exit 4'}
+    on_failure: next
+  - name: two
+    package: step
+    parameters: {name: two, trace: "$trace", text: 'exit 5'}
+    on_failure: quit-success
+  - {name: three, package: step, parameters: {name: three, trace: "$trace"}}
+END
+    run_job
+    [ "$status" -eq 0 ]
+    field .status succeeded
+    field .package succeeded
+    field '[.steps[].package] | join(" ")' "failed failed"
+    traced "one two"
 }
 
 @test "a failure ends the job, and later steps do not run" {

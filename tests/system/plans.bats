@@ -94,20 +94,21 @@ tasks:
     task_is both skipped
 }
 
-@test "layers: a package that fails in a job that goes on: the job succeeded, the package failed" {
+@test "layers: a job that ends by quit-failure: the package succeeded, the job failed" {
     for s in etl1 etl2; do
-        printf '%s\n' 'job: handled' 'steps:' \
+        printf '%s\n' 'job: judged' 'steps:' \
             '  - {name: one, package: do, parameters: {text: "exit 4"}, on_failure: next}' \
-            '  - {name: two, package: do}' >"$demo/$s/etc/jobs/handled.yaml"
-        await "$s offers the job" sh -c "lbctl servers $s --json | grep -q handled"
+            '  - {name: two, package: do, on_success: quit-failure}' \
+            >"$demo/$s/etc/jobs/judged.yaml"
+        await "$s offers the job" sh -c "lbctl servers $s --json | grep -q judged"
     done
     overview 'parent: layers
 tasks:
-  handled: {job: handled, pool: etl, may_fail: true}
-  by_job: {package: do, pool: etl, after: [{task: handled, is: success, layer: job}]}
-  by_package: {package: do, pool: etl, after: [{task: handled, is: failure}]}
-  by_delivery: {package: do, pool: etl, after: [{task: handled, is: success, layer: delivery}]}
-  not_this: {package: do, pool: etl, after: [{task: handled, is: success}]}'
+  judged: {job: judged, pool: etl, may_fail: true}
+  by_job: {package: do, pool: etl, after: [{task: judged, is: failure, layer: job}]}
+  by_package: {package: do, pool: etl, after: [{task: judged, is: success}]}
+  by_delivery: {package: do, pool: etl, after: [{task: judged, is: success, layer: delivery}]}
+  not_this: {package: do, pool: etl, after: [{task: judged, is: success, layer: job}]}'
     [ "$status" -eq 0 ]
     for t in by_job by_package by_delivery; do task_is $t '1 of 1 succeeded'; done
     task_is not_this skipped

@@ -52,7 +52,7 @@ struct wattempt *attempt_add(struct wcore *c, struct id run, uint64_t attempt)
 static void drop_work(struct wcore *c, struct wattempt *a)
 {
     for (unsigned i = 0; i < a->n_tries; i++) {
-        c->open -= !a->tries[i].ended;
+        c->open -= !a->tries[i].t.ended;
         buf_free(&a->tries[i].outcome);
     }
     mem_free(&a->tries);
@@ -122,9 +122,9 @@ enum refusal attempt_fill(struct wattempt *a, struct span execute, struct error 
 
 struct wtry *attempt_try(struct wattempt *a, struct span step, uint64_t try_no)
 {
-    int at = a->job ? wjob_step(a->job, step) : -1;
+    int at = a->job ? steps_find(&a->job->def, step) : STEPS_NONE;
     for (unsigned i = a->n_tries; at >= 0 && i-- > 0;)
-        if (a->tries[i].step == (unsigned)at && a->tries[i].try_no == try_no)
+        if (a->tries[i].t.step == (unsigned)at && a->tries[i].t.try_no == try_no)
             return &a->tries[i];
     return NULL;
 }
@@ -132,20 +132,33 @@ struct wtry *attempt_try(struct wattempt *a, struct span step, uint64_t try_no)
 struct wtry *attempt_open_try(struct wattempt *a)
 {
     struct wtry *last = a->n_tries ? &a->tries[a->n_tries - 1] : NULL;
-    return last && !last->ended ? last : NULL;
+    return last && !last->t.ended ? last : NULL;
 }
 
 bool attempt_launched(const struct wattempt *a)
 {
     for (unsigned i = 0; i < a->n_tries; i++)
-        if (a->tries[i].launched)
+        if (a->tries[i].t.launched)
             return true;
     return false;
 }
 
 bool attempt_stops(const struct wattempt *a, const struct wtry *t)
 {
-    return a->stopped && (a->force || !a->job->steps[t->step].always);
+    return a->stopped && (a->force || !a->job->def.steps[t->t.step].always);
+}
+
+void attempt_next(struct wattempt *a, struct steps_next *ret)
+{
+    const struct steps_scope scope = {.rerun = a->x.on_lost == ON_LOST_RERUN,
+                                      .stopped = a->stopped,
+                                      .force = a->force,
+                                      .stopped_as = a->stopped_as};
+    struct steps s;
+    steps_begin(&s, &a->job->def, &scope);
+    for (unsigned i = 0; i < a->n_tries; i++)
+        steps_add(&s, &a->tries[i].t);
+    steps_next(&s, ret);
 }
 
 /* ---- What each entry does */
@@ -179,7 +192,7 @@ static int apply_taken(struct wcore *c, const struct s_taken *s, struct error *e
 static struct wtry *add_try(struct wcore *c, struct wattempt *a, struct span step, uint64_t try_no,
                             int64_t at)
 {
-    int i = a && a->state == ATTEMPT_LIVE ? wjob_step(a->job, step) : -1;
+    int i = a && a->state == ATTEMPT_LIVE ? steps_find(&a->job->def, step) : STEPS_NONE;
     struct wtry *t = i < 0 ? NULL : attempt_try(a, step, try_no);
     if (i < 0 || t)
         return t;
@@ -188,7 +201,7 @@ static struct wtry *add_try(struct wcore *c, struct wattempt *a, struct span ste
         a->tries = mem_realloc(a->tries, a->cap_tries, sizeof *a->tries);
     }
     t = &a->tries[a->n_tries++];
-    *t = (struct wtry){.step = (unsigned)i, .try_no = try_no, .asked_at = at};
+    *t = (struct wtry){.t = {.step = (unsigned)i, .try_no = try_no}, .asked_at = at};
     c->open++;
     return t;
 }
@@ -219,20 +232,21 @@ static int apply_ended(struct wcore *c, const struct s_ended *s, struct error *e
         return rc;
     struct wattempt *a = attempt_find(c, s->run, s->attempt);
     struct wtry *t = patch_try(c, a, o.name, o.try_no, o.started_at);
-    if (!t || t->ended)
+    if (!t || t->t.ended)
         return 0;
-    t->ended = true;
     buf_add(&t->outcome, s->outcome.p, s->outcome.n);
     c->open--;
-    return d_step_outcome_decode(buf_span(&t->outcome), &t->o, err);
+    rc = d_step_outcome_decode(buf_span(&t->outcome), &t->o, err);
+    steps_take_end(&t->t, &t->o);
+    return rc;
 }
 
 static int apply_launched(struct wcore *c, const struct s_launched *s)
 {
     struct wattempt *a = attempt_find(c, s->run, s->attempt);
     struct wtry *t = patch_try(c, a, s->step, s->try_no, s->at);
-    if (t && !t->launched) {
-        t->launched = true;
+    if (t && !t->t.launched) {
+        t->t.launched = true;
         t->launched_at = s->at;
     }
     return 0;
@@ -340,8 +354,8 @@ static void digest_attempt(const struct wattempt *a, struct buf *b)
     }
     for (unsigned i = 0; i < a->n_tries; i++) {
         const struct wtry *t = &a->tries[i];
-        buf_printf(b, "%u.%" PRIu64 " %" PRId64 " %" PRId64 " %d %d %zu:", t->step, t->try_no,
-                   t->asked_at, t->launched_at, t->launched, t->ended, t->outcome.n);
+        buf_printf(b, "%u.%" PRIu64 " %" PRId64 " %" PRId64 " %d %d %zu:", t->t.step, t->t.try_no,
+                   t->asked_at, t->launched_at, t->t.launched, t->t.ended, t->outcome.n);
         buf_add(b, t->outcome.p, t->outcome.n);
     }
 }

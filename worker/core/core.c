@@ -98,6 +98,14 @@ static uint64_t newest(const struct wrun *r)
     return most;
 }
 
+/* What waits for its next try takes no place, as at the broker. */
+static bool is_full(const struct wcore *c)
+{
+    unsigned most = c->config.slots * LIMIT_WAITS, waits = c->n_waits < most ? c->n_waits : most;
+    return c->n_unfinished - waits >= c->config.slots + LIMIT_PREFETCH ||
+           c->finished_bytes > FINISHED_BYTES;
+}
+
 static void on_execute(struct wcore *c, struct span message, const struct m_execute *x)
 {
     struct error err = {0};
@@ -113,7 +121,7 @@ static void on_execute(struct wcore *c, struct span message, const struct m_exec
         outbox_returned(c, x->run, x->attempt, "superseded");
         return;
     }
-    if (c->n_unfinished >= c->config.slots + LIMIT_PREFETCH || c->finished_bytes > FINISHED_BYTES) {
+    if (is_full(c)) {
         outbox_returned(c, x->run, x->attempt, "this server is full");
         return;
     }
@@ -145,10 +153,10 @@ static void say_started(struct wcore *c, struct wattempt *a)
     a->say_started = false;
     for (unsigned i = a->n_tries; i-- > 0;) {
         const struct wtry *t = &a->tries[i];
-        if (!t->launched)
+        if (!t->t.launched)
             continue;
         EMIT(c, SEND, a, m_started, .run = a->run->id, .attempt = a->attempt,
-             .step = a->job->steps[t->step].name, .at = t->launched_at);
+             .step = a->job->def.steps[t->t.step].name, .at = t->launched_at);
         return;
     }
 }
@@ -291,8 +299,10 @@ static void say(struct wcore *c, struct wattempt *a)
         return;
     a->say_progress = false;
     a->said_at = c->ev->now;
+    const struct wtry *last = a->n_tries ? &a->tries[a->n_tries - 1] : NULL;
     EMIT(c, SEND, a, m_progress, .run = a->run->id, .attempt = a->attempt, .percent = a->percent,
-         .text = buf_span(&a->text));
+         .text = buf_span(&a->text),
+         .waits = a->waits && last ? a->job->def.steps[last->t.step].name : SPAN_NONE);
 }
 
 static struct heap_node *due(struct wcore *c, struct heap *h)
@@ -444,7 +454,7 @@ bool wcore_holds_fence(const struct wcore *c)
             struct wtry *t = a->state == ATTEMPT_LIVE && a->x.on_lost == ON_LOST_RERUN
                                  ? attempt_open_try(a)
                                  : NULL;
-            if (t && !t->launched && attempt_stops(a, t))
+            if (t && !t->t.launched && attempt_stops(a, t))
                 return true;
         }
     }

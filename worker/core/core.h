@@ -7,8 +7,8 @@
  * (wcore_replay), hears from the runner what each keeper holds (KEPT ... KEPT_END), and goes on. A
  * step that was asked for but is in no spool and with no keeper is asked for again. A step that was
  * launched, has not ended and is with no keeper is `unknown`. How far an attempt is in its job is
- * never stored: it follows from the steps that were asked for and how they ended (steps.c), so the
- * order in which the files are replayed does not matter.
+ * never stored: it follows from the steps that were asked for and how they ended (proto/steps.h),
+ * so the order in which the files are replayed does not matter.
  *
  * After another boot, or if the spool has lost entries (config.gap), an attempt of which more may
  * have happened than the spool says is not gone on with: it ends as `unknown`, or as `lost` where

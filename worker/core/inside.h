@@ -8,18 +8,17 @@
 #include "common/hashtable.h"
 #include "common/heap.h"
 #include "common/mem.h"
+#include "proto/steps.h"
 #include "worker/core/core.h"
 
 enum {
-    /* tries of all steps of one attempt: a goto that loops for ever ends here */
-    STEP_STARTS_MAX = 1000,
     STARTED_DELAY_MS =
         20,            /* STARTED is sent after this delay; a job that is over by then needs none */
     PROGRESS_MS = 200, /* between two PROGRESS of one attempt; the newest wins */
+    WAIT_SAID_MS = 500, /* the broker is told of waits for the next try from this length on */
     /* RESULTs sent and not yet RECORDED; more follow as RECORDEDs arrive */
     OUTBOX_BYTES = 1 << 20,
     FINISHED_BYTES = 64 << 20, /* outcomes not RECORDED; beyond this nothing new is taken */
-    RETRY_WAIT_MAX = 86400000, /* between two tries, whatever interval and backoff say */
     STOP_GRACE_MS = KILL_GRACE_MS
 };
 
@@ -28,27 +27,18 @@ struct wjob {
     struct hash hash;
     unsigned refs;
     struct buf bytes; /* d_job */
-    struct d_job head;
-    struct d_step *steps;
-    unsigned n;
+    struct steps_job def;
     UT_hash_handle hh;
 };
 
 /* ---- One try of one step */
 struct wtry {
-    unsigned step; /* index in the job */
-    /* 1, 2, ...: counts the starts of this step in this attempt, retries and loops alike */
-    uint64_t try_no;
+    struct steps_try t;            /* for the step machine */
     int64_t asked_at, launched_at; /* wall */
-    bool launched, ended;
-    struct buf outcome; /* d_step_outcome once ended; `o` points into it */
+    struct buf outcome;            /* d_step_outcome once ended; `o` points into it */
     struct d_step_outcome o;
-    /* not durable */
-    bool kept, halted;
-    bool doubtful; /* it may have begun or ended though the spool does not say so */
-    bool handled;  /* its failure led to a goto; set by steps_fold, like the two below */
-    enum step_action action;
-    unsigned target;
+    bool kept;     /* not durable */
+    bool doubtful; /* it may have begun or ended though the spool does not say so; not durable */
 };
 
 enum attempt_state {
@@ -80,6 +70,7 @@ struct wattempt {
     int64_t retry_due; /* boot ms; 0: no retry is due */
     int64_t deadline;  /* boot; 0: none */
     bool say_started, say_progress;
+    bool waits; /* for its next try, for so long that the broker may use its slot */
     uint64_t percent;
     struct buf text; /* of the newest progress */
     int64_t said_at; /* boot: the last PROGRESS */
@@ -106,7 +97,8 @@ struct wcore {
     struct wrun *runs;
     struct wjob *jobs;
     unsigned n_attempts, n_unfinished;
-    unsigned open; /* steps asked for and not ended */
+    unsigned open;    /* steps asked for and not ended */
+    unsigned n_waits; /* attempts with `waits` */
     size_t finished_bytes;
     struct wattempt *fresh, *going; /* wait for a slot: not started; between two steps */
     struct wattempt *outbox;        /* finished, oldest first */
@@ -163,35 +155,20 @@ bool attempt_stops(const struct wattempt *a, const struct wtry *t);
 int attempts_apply(struct wcore *c, struct span entry, struct error *err);
 void attempts_free(struct wcore *c);
 
-/* ---- steps.c: the step machine, a fold over the tries of an attempt */
-enum machine_next { MACHINE_BUSY, MACHINE_RUN, MACHINE_OVER };
-struct machine {
-    enum machine_next next;
-    unsigned step; /* RUN: start this step, its try `try_no` */
-    uint64_t try_no;
-    bool always; /* the outcome is decided; what runs now are `always` steps */
-    /* RUN: a retry: this long after the end of the last try */
-    uint64_t wait_ms;
-    int64_t failed_at;        /* wall */
-    enum job_outcome verdict; /* once decided */
-    /* the runner refused the call before anything was launched; else REFUSAL_NONE */
-    enum refusal refused;
-    bool torn;           /* more may have happened than we know */
-    struct span message; /* of the step that decided */
-    const char *text;    /* the machine's own, when no step did */
-};
-void steps_fold(struct wattempt *a, struct machine *ret);
-/* Decodes and checks a compiled job. */
-int wjob_read(struct wjob *j, struct error *err);
+/* Where the attempt is: what its tries tell the step machine. */
+void attempt_next(struct wattempt *a, struct steps_next *ret);
+
+/* ---- jobs.c */
 struct wjob *wjob_hold(struct wcore *c, const struct hash *hash, struct span bytes,
                        struct error *err);
 void wjob_drop(struct wcore *c, struct wjob **j);
-int wjob_step(const struct wjob *j, struct span name); /* index, -1: none */
 
 /* ---- slots.c */
 void slots_go(struct wcore *c, struct wattempt *a);    /* fold, then queue, wait, or finish */
 void slots_fill(struct wcore *c);                      /* start what there is room for */
 void slots_leave(struct wcore *c, struct wattempt *a); /* out of queue and timers */
+/* The broker is told whether it waits. */
+void slots_say_wait(struct wcore *c, struct wattempt *a);
 void slots_arm(struct wcore *c, struct heap *h, struct heap_node *node, int64_t at);
 void slots_stop(struct wcore *c, struct wattempt *a, enum job_outcome as, bool force,
                 struct span why);
@@ -206,7 +183,7 @@ void slots_resume(struct wcore *c, struct wattempt *a);
 void slots_doubt(struct wcore *c); /* what is open may have ended without our knowledge */
 
 /* ---- outcome.c */
-void outcome_of_attempt(struct wcore *c, struct wattempt *a, const struct machine *m,
+void outcome_of_attempt(struct wcore *c, struct wattempt *a, const struct steps_next *n,
                         struct buf *out);
 void outcome_of_refusal(struct wcore *c, const struct wattempt *a, enum refusal code,
                         const char *text, struct buf *out);

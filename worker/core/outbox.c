@@ -87,6 +87,8 @@ void outbox_session(struct wcore *c)
             a->sent = false;
             EMIT(c, SEND, a, m_have, .run = r->id, .attempt = a->attempt, .state = state_of(a));
             count++;
+            if (a->waits)
+                slots_say_wait(c, a); /* after HAVE_END */
         }
     }
     EMIT(c, SEND, NULL, m_have_end, .count = count);

@@ -2,7 +2,7 @@
  * record (proto/outcome.h).
  *
  * The package layer looks at the last try of each step in the main part of the job. Failures
- * that a goto has handled and `always` steps do not count. The record lists all tries. It must
+ * that the job has handled and `always` steps do not count. The record lists all tries. It must
  * fit into one message: if it would not, older tries lose their outputs, messages and command
  * lines first. */
 #include "worker/core/inside.h"
@@ -16,12 +16,12 @@ enum {
     BARE_MAX = 1024 /* one such try: names, a hash, numbers */
 };
 
-static void add_try(const struct wjob *j, const struct wtry *t, bool full, struct buf *items)
+static void add_try(const struct steps_job *j, const struct wtry *t, bool full, struct buf *items)
 {
     struct d_step_outcome o = t->o;
     struct buf one = {0};
-    o.action = t->action;
-    o.target = t->action == ACTION_GOTO ? j->steps[t->target].name : SPAN_NONE;
+    o.action = t->t.action;
+    o.target = t->t.action == ACTION_GOTO ? j->steps[t->t.target].name : SPAN_NONE;
     if (!full) {
         o.message = SPAN_NONE;
         o.outputs = o.argv = o.off = (struct wire_list){.count = 0};
@@ -41,8 +41,8 @@ static uint32_t add_tries(const struct wattempt *a, struct buf *items)
         bare += BARE_MAX;
     uint32_t count = 0;
     for (unsigned i = first; i < a->n_tries; i++)
-        if (a->tries[i].ended) {
-            add_try(a->job, &a->tries[i], i >= first_full, items);
+        if (a->tries[i].t.ended) {
+            add_try(&a->job->def, &a->tries[i], i >= first_full, items);
             count++;
         }
     return count;
@@ -50,7 +50,7 @@ static uint32_t add_tries(const struct wattempt *a, struct buf *items)
 
 static bool counts(const struct wattempt *a, const struct wtry *t)
 {
-    return t->ended && t->action != ACTION_RETRY && !a->job->steps[t->step].always;
+    return t->t.ended && t->t.action != ACTION_RETRY && !a->job->def.steps[t->t.step].always;
 }
 
 /* The outputs of the run: those of its steps; of two with the same name, that of the later step. */
@@ -94,35 +94,60 @@ static struct span text_of(const char *text)
     return s;
 }
 
-void outcome_of_attempt(struct wcore *c, struct wattempt *a, const struct machine *m,
+/* If all that ran are failures that were handled, the job's verdict says what came of that. */
+static enum package_outcome package_layer(const struct wattempt *a, enum job_outcome verdict)
+{
+    enum package_outcome all = PACKAGE_NOT_EXECUTED;
+    bool handled = false;
+    for (unsigned i = 0; i < a->n_tries; i++) {
+        const struct wtry *t = &a->tries[i];
+        if (!counts(a, t) || t->o.package >= PACKAGE_COUNT)
+            continue;
+        if (t->t.handled)
+            handled |= t->o.package != PACKAGE_NOT_EXECUTED;
+        else
+            all = package_outcome_fold(all, (enum package_outcome)t->o.package);
+    }
+    if (all == PACKAGE_NOT_EXECUTED && handled)
+        return verdict == JOB_SUCCEEDED ? PACKAGE_SUCCEEDED : PACKAGE_FAILED;
+    return all;
+}
+
+static struct span message_of(const struct wattempt *a, const struct steps_next *n)
+{
+    bool ours = n->verdict == JOB_CANCELLED || n->verdict == JOB_TIMED_OUT;
+    if (n->text)
+        return text_of(n->text);
+    if (n->by_stop && (n->by < 0 || (ours && a->stopped_why.n)))
+        return buf_span(&a->stopped_why);
+    return n->by < 0 ? SPAN_NONE : a->tries[n->by].o.message;
+}
+
+void outcome_of_attempt(struct wcore *c, struct wattempt *a, const struct steps_next *n,
                         struct buf *out)
 {
     struct buf items = {0}, outputs = {0};
     struct d_outcome o = {.delivery = DELIVERY_CALLED,
-                          .job = m->verdict,
-                          .package = PACKAGE_NOT_EXECUTED,
-                          .message = m->text ? text_of(m->text) : m->message,
+                          .job = n->verdict,
+                          .message = message_of(a, n),
                           .server = span_str(c->config.server),
-                          .job_name = a->job->head.name,
+                          .job_name = a->job->def.head.name,
                           .job_hash = a->x.job_hash,
                           .called_at = a->taken_at,
                           .ended_at = c->ev->wall};
-    if (m->refused) {
+    if (n->refused) {
         o.delivery = DELIVERY_REFUSED;
-        o.code = m->refused;
+        o.code = n->refused;
     }
+    o.package = package_layer(a, n->verdict);
     for (unsigned i = 0; i < a->n_tries; i++) {
         const struct wtry *t = &a->tries[i];
-        if (t->launched && !o.started_at)
+        if (t->t.launched && !o.started_at)
             o.started_at = t->launched_at;
-        if (!counts(a, t))
-            continue;
-        o.off = t->o.off;
-        if (!t->handled && t->o.package < PACKAGE_COUNT)
-            o.package = package_outcome_fold((enum package_outcome)o.package,
-                                             (enum package_outcome)t->o.package);
+        if (counts(a, t))
+            o.off = t->o.off;
     }
-    if (m->torn)
+    if (n->torn)
         o.package = package_outcome_fold((enum package_outcome)o.package, PACKAGE_UNKNOWN);
     uint32_t count = add_tries(a, &items);
     o.steps = wire_list_from(&items, count);

@@ -37,12 +37,35 @@ void slots_leave(struct wcore *c, struct wattempt *a)
     heap_remove(&c->retries, &a->retry);
     heap_remove(&c->timers, &a->timer);
     heap_remove(&c->says, &a->say);
+    c->n_waits -= a->waits;
+    a->waits = false;
 }
 
 void slots_arm(struct wcore *c, struct heap *h, struct heap_node *node, int64_t at)
 {
     if (!heap_holds(node))
         heap_insert(h, node, at, c->tie++);
+}
+
+void slots_say_wait(struct wcore *c, struct wattempt *a)
+{
+    a->say_progress = true;
+    if (!c->up)
+        return;
+    heap_remove(&c->says, &a->say); /* sooner than what else there is to say */
+    slots_arm(c, &c->says, &a->say, c->ev->now);
+}
+
+static void set_wait(struct wcore *c, struct wattempt *a, bool waits)
+{
+    if (a->waits == waits)
+        return;
+    a->waits = waits;
+    if (waits)
+        c->n_waits++;
+    else
+        c->n_waits--;
+    slots_say_wait(c, a);
 }
 
 /* What is left of `ms` from wall time `since` on; a wall clock that has jumped makes it neither
@@ -54,31 +77,32 @@ static int64_t left_of(const struct wcore *c, int64_t since, uint64_t ms)
     return left < 0 ? 0 : left > most ? most : left;
 }
 
-static void finish(struct wcore *c, struct wattempt *a, const struct machine *m)
+static void finish(struct wcore *c, struct wattempt *a, const struct steps_next *n)
 {
     struct buf outcome = {0};
-    outcome_of_attempt(c, a, m, &outcome);
+    outcome_of_attempt(c, a, n, &outcome);
     outbox_finish(c, a, buf_span(&outcome));
     buf_free(&outcome);
 }
 
 void slots_go(struct wcore *c, struct wattempt *a)
 {
-    struct machine m;
+    struct steps_next n;
     if (a->state != ATTEMPT_LIVE)
         return;
-    steps_fold(a, &m);
-    if (m.always)
+    attempt_next(a, &n);
+    if (n.always)
         heap_remove(&c->timers, &a->timer);
     else if (a->n_tries && a->call.timeout_ms && !heap_holds(&a->timer))
         slots_arm(c, &c->timers, &a->timer,
                   c->ev->now + left_of(c, a->tries[0].asked_at, a->call.timeout_ms));
-    if (m.next == MACHINE_OVER) {
-        finish(c, a, &m);
-    } else if (m.next == MACHINE_RUN && a->queued == NOT_QUEUED && !is_blocked(a)) {
-        if (m.wait_ms && !a->retry_due) {
-            a->retry_due = c->ev->now + left_of(c, m.failed_at, m.wait_ms);
+    if (n.what == STEPS_OVER) {
+        finish(c, a, &n);
+    } else if (n.what == STEPS_RUN && a->queued == NOT_QUEUED && !is_blocked(a)) {
+        if (n.wait_ms && !a->retry_due) {
+            a->retry_due = c->ev->now + left_of(c, n.failed_at, n.wait_ms);
             slots_arm(c, &c->retries, &a->retry, a->retry_due);
+            set_wait(c, a, a->retry_due - c->ev->now >= WAIT_SAID_MS);
         } else if (!heap_holds(&a->retry)) {
             enqueue(c, a);
         }
@@ -90,12 +114,12 @@ void slots_go(struct wcore *c, struct wattempt *a)
 static void collect_outputs(const struct wattempt *a, struct buf *items, uint32_t *count)
 {
     struct buf one = {0};
-    for (unsigned s = 0; s < a->job->n; s++)
+    for (unsigned s = 0; s < a->job->def.n; s++)
         for (unsigned i = a->n_tries; i-- > 0;) {
             const struct wtry *t = &a->tries[i];
-            if (t->step != s || !t->ended || t->o.outputs.count == 0)
+            if (t->t.step != s || !t->t.ended || t->o.outputs.count == 0)
                 continue;
-            struct s_outputs o = {.step = a->job->steps[s].name, .outputs = t->o.outputs};
+            struct s_outputs o = {.step = a->job->def.steps[s].name, .outputs = t->o.outputs};
             buf_clear(&one);
             s_outputs_encode(&o, &one);
             wire_add_bin(items, buf_span(&one));
@@ -107,14 +131,14 @@ static void collect_outputs(const struct wattempt *a, struct buf *items, uint32_
 
 static void send_step(struct wcore *c, struct wattempt *a, struct wtry *t)
 {
-    const struct d_step *step = &a->job->steps[t->step];
+    const struct d_step *step = &a->job->def.steps[t->t.step];
     struct buf items = {0};
     uint32_t count = 0;
     if (a->n_tries > 1)
         collect_outputs(a, &items, &count);
     EMIT(c, RUNNER, a, s_step, .run = a->run->id, .attempt = a->attempt, .call = a->x.call,
          .certificate = a->x.certificate, .job = buf_span(&a->job->bytes), .step = step->name,
-         .try_no = t->try_no, .outputs = wire_list_from(&items, count), .on_lost = a->x.on_lost,
+         .try_no = t->t.try_no, .outputs = wire_list_from(&items, count), .on_lost = a->x.on_lost,
          .deadline = !step->always && heap_holds(&a->timer) ? a->timer.key : 0,
          .lost_after_ms = a->x.lost_after_ms ? a->x.lost_after_ms : c->lost_after_ms);
     buf_free(&items);
@@ -122,12 +146,13 @@ static void send_step(struct wcore *c, struct wattempt *a, struct wtry *t)
 
 static void ask(struct wcore *c, struct wattempt *a)
 {
-    struct machine m;
-    steps_fold(a, &m);
+    struct steps_next n;
+    attempt_next(a, &n);
     SPOOL(c, a, s_stepped, .run = a->run->id, .attempt = a->attempt,
-          .step = a->job->steps[m.step].name, .try_no = m.try_no, .at = c->ev->wall);
+          .step = a->job->def.steps[n.step].name, .try_no = n.try_no, .at = c->ev->wall);
     a->retry_due = 0;
-    if (!m.always && a->call.timeout_ms)
+    set_wait(c, a, false);
+    if (!n.always && a->call.timeout_ms)
         slots_arm(c, &c->timers, &a->timer,
                   c->ev->now + left_of(c, a->tries[0].asked_at, a->call.timeout_ms));
     send_step(c, a, &a->tries[a->n_tries - 1]);
@@ -160,14 +185,14 @@ static void halt(struct wcore *c, struct wattempt *a, struct wtry *t, bool force
 void slots_stop(struct wcore *c, struct wattempt *a, enum job_outcome as, bool force,
                 struct span why)
 {
-    struct machine m;
+    struct steps_next n;
     if (a->state != ATTEMPT_LIVE || (a->stopped && (!force || a->force)))
         return;
-    steps_fold(a, &m);
-    if (m.always && !force)
+    attempt_next(a, &n);
+    if (n.always && !force)
         return; /* the outcome is decided; `always` steps have their own time */
     SPOOL(c, a, s_stopped, .run = a->run->id, .attempt = a->attempt, .at = c->ev->wall,
-          .job = m.always ? m.verdict : as, .force = force, .reason = why);
+          .job = n.always ? n.verdict : as, .force = force, .reason = why);
     dequeue(c, a);
     heap_remove(&c->retries, &a->retry);
     a->retry_due = 0;
@@ -193,10 +218,10 @@ void slots_runner_up(struct wcore *c)
 static void write_end(struct wcore *c, struct wattempt *a, struct wtry *t,
                       enum package_outcome package, const char *why)
 {
-    const struct d_step *step = &a->job->steps[t->step];
+    const struct d_step *step = &a->job->def.steps[t->t.step];
     struct buf bytes = {0};
     struct d_step_outcome o = {.name = step->name,
-                               .try_no = t->try_no,
+                               .try_no = t->t.try_no,
                                .package = package,
                                .package_name = step->package_name,
                                .package_hash = step->package,
@@ -219,7 +244,7 @@ static void end_step(struct wcore *c, struct wattempt *a, struct wtry *t,
 
 static void not_kept(struct wcore *c, struct wattempt *a, struct wtry *t)
 {
-    if (t->launched)
+    if (t->t.launched)
         end_step(c, a, t, PACKAGE_UNKNOWN,
                  "the keeper of this step died without saying how the step ended");
     else if (t->doubtful)
@@ -259,7 +284,7 @@ void slots_kept(struct wcore *c, const struct s_kept *k)
         return;
     struct wattempt *a = attempt_find(c, k->run, k->attempt);
     struct wtry *t = a && a->state == ATTEMPT_LIVE ? attempt_try(a, k->step, k->try_no) : NULL;
-    if (t && !t->ended && k->state == KEPT_GONE) {
+    if (t && !t->t.ended && k->state == KEPT_GONE) {
         t->kept = false;
         if (c->runner)
             not_kept(c, a, t);
@@ -310,7 +335,7 @@ static bool may_be_decided(const struct wattempt *a)
 }
 
 /* Ends the attempt with what is known of it. What has decided its outcome still counts. */
-static void give_up(struct wcore *c, struct wattempt *a, struct machine *m)
+static void give_up(struct wcore *c, struct wattempt *a, struct steps_next *m)
 {
     static const char why[] =
         "the server was restarted, or its spool was damaged, while this attempt was there; whether "
@@ -319,7 +344,7 @@ static void give_up(struct wcore *c, struct wattempt *a, struct machine *m)
     bool decided = m->always && !a->patched;
     if (open)
         write_end(c, a, open, PACKAGE_UNKNOWN, why);
-    steps_fold(a, m);
+    attempt_next(a, m);
     if (!decided) {
         m->verdict = may_be_decided(a) ? JOB_LOST : JOB_UNKNOWN;
         m->refused = REFUSAL_NONE;
@@ -333,17 +358,17 @@ static void give_up(struct wcore *c, struct wattempt *a, struct machine *m)
  * unknown, and `always` steps clean up. In the same boot its keeper may still have it. */
 void slots_resume(struct wcore *c, struct wattempt *a)
 {
-    struct machine m;
+    struct steps_next m;
     if (a->state != ATTEMPT_LIVE)
         return;
     struct wtry *open = attempt_open_try(a);
     const bool gap = c->config.gap, rebooted = c->config.rebooted;
-    steps_fold(a, &m);
+    attempt_next(a, &m);
     if (open)
         open->doubtful = gap || rebooted;
     const bool lost = open ? rebooted && (gap || may_be_decided(a)) : gap;
     /* the end of a job counts if all that led to it is known */
-    if ((lost && m.next != MACHINE_OVER) || (gap && a->patched))
+    if ((lost && m.what != STEPS_OVER) || (gap && a->patched))
         give_up(c, a, &m);
     else
         slots_go(c, a);

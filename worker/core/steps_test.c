@@ -51,18 +51,20 @@ static void a_success_may_quit_with_failure(void **state)
     wtest_execute(w, 1, 1);
     wtest_ran(w, 1, "extract", 1, PACKAGE_SUCCEEDED);
     wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_FAILED, PACKAGE_SUCCEEDED);
+    wtest_assert_has(wtest_result(w, 0).message, "quit-failure");
 }
 
-static void a_failure_may_quit_with_success_but_its_package_still_failed(void **state)
+static void a_failure_that_quits_with_success_is_handled(void **state)
 {
     struct wtest *w = *state;
     JOB(w, {.name = "extract", .on_failure = "quit-success"}, {.name = "load"});
     wtest_execute(w, 1, 1);
     wtest_ran(w, 1, "extract", 1, PACKAGE_FAILED);
-    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_FAILED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
+    assert_int_equal(wtest_step_result(w, 0, 0).package, PACKAGE_FAILED);
 }
 
-static void a_failure_may_lead_to_the_next_step(void **state)
+static void a_failure_may_lead_to_the_next_step_and_is_handled(void **state)
 {
     struct wtest *w = *state;
     JOB(w, {.name = "extract", .on_failure = "next"}, {.name = "load"});
@@ -70,7 +72,9 @@ static void a_failure_may_lead_to_the_next_step(void **state)
     wtest_ran(w, 1, "extract", 1, PACKAGE_FAILED);
     wtest_assert_asked(w, 1, "load", 1);
     wtest_ran(w, 1, "load", 1, PACKAGE_SUCCEEDED);
-    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_FAILED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
+    assert_int_equal(wtest_step_result(w, 0, 0).package, PACKAGE_FAILED);
+    assert_int_equal(wtest_step_result(w, 0, 0).exit_code, 4);
 }
 
 static void a_last_step_that_fails_with_next_lets_the_job_succeed(void **state)
@@ -79,7 +83,17 @@ static void a_last_step_that_fails_with_next_lets_the_job_succeed(void **state)
     JOB(w, {.name = "extract", .on_failure = "next"});
     wtest_execute(w, 1, 1);
     wtest_ran(w, 1, "extract", 1, PACKAGE_FAILED);
-    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_FAILED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
+}
+
+static void a_failure_that_nothing_handles_fails_the_package_layer_after_one_that_is(void **state)
+{
+    struct wtest *w = *state;
+    JOB(w, {.name = "extract", .on_failure = "next"}, {.name = "load"});
+    wtest_execute(w, 1, 1);
+    wtest_ran(w, 1, "extract", 1, PACKAGE_FAILED);
+    wtest_ran(w, 1, "load", 1, PACKAGE_FAILED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_FAILED, PACKAGE_FAILED);
 }
 
 static void a_goto_from_a_failure_handles_it(void **state)
@@ -160,6 +174,60 @@ static void a_retry_waits_for_its_interval_and_frees_its_slot_meanwhile(void **s
     wtest_assert_result(w, 1, DELIVERY_CALLED, JOB_FAILED, PACKAGE_FAILED);
     assert_int_equal(wtest_step_result(w, 1, 0).action, ACTION_RETRY);
     assert_int_equal(wtest_step_result(w, 1, 2).action, ACTION_QUIT_FAILURE);
+}
+
+static struct m_progress progress_at(const struct wtest *w, unsigned index)
+{
+    struct m_progress m;
+    struct error err = {0};
+    struct span s = wtest_seen_at(w, WCORE_FX_SEND, KIND_M_PROGRESS, index);
+    assert_int_equal(m_progress_decode(s, &m, &err), 0);
+    return m;
+}
+
+static void the_broker_is_told_of_a_wait_of_its_end_and_again_in_a_new_session(void **state)
+{
+    struct wtest *w = *state;
+    JOB(w, {.name = "run", .attempts = 2, .interval_ms = 5000});
+    wtest_execute(w, 1, 1);
+    wtest_ran(w, 1, "run", 1, PACKAGE_FAILED);
+    assert_int_equal(sent(w, PROGRESS), 1);
+    wtest_assert_text(progress_at(w, 0).waits, "run");
+    wtest_event(w, WCORE_SESSION_DOWN);
+    wtest_up(w);
+    assert_int_equal(sent(w, PROGRESS), 2);
+    wtest_assert_text(progress_at(w, 1).waits, "run");
+    wtest_pass(w, 5000);
+    wtest_assert_asked(w, 1, "run", 2);
+    wtest_pass(w, 1);
+    assert_int_equal(sent(w, PROGRESS), 3);
+    assert_int_equal(progress_at(w, 2).waits.n, 0);
+}
+
+static void a_short_wait_is_not_worth_a_message(void **state)
+{
+    struct wtest *w = *state;
+    JOB(w, {.name = "run", .attempts = 2, .interval_ms = 499});
+    wtest_execute(w, 1, 1);
+    wtest_ran(w, 1, "run", 1, PACKAGE_FAILED);
+    wtest_pass(w, 499);
+    wtest_assert_asked(w, 1, "run", 2);
+    wtest_pass(w, 1);
+    assert_int_equal(sent(w, PROGRESS), 0);
+}
+
+static void what_waits_for_its_next_try_takes_no_place_from_new_attempts(void **state)
+{
+    struct wtest *w = *state;
+    JOB(w, {.name = "run", .attempts = 2, .interval_ms = 5000});
+    for (unsigned i = 1; i <= LIMIT_PREFETCH + WTEST_SLOTS; i++)
+        wtest_execute(w, i, 1);
+    assert_int_equal(sent(w, RETURNED), 0);
+    wtest_execute(w, 500, 1);
+    assert_int_equal(sent(w, RETURNED), 1); /* it is full */
+    wtest_ran(w, 1, "run", 1, PACKAGE_FAILED);
+    wtest_execute(w, 501, 1);
+    assert_int_equal(sent(w, RETURNED), 1);
 }
 
 static void a_success_after_a_retry_leaves_no_failure_behind(void **state)
@@ -395,13 +463,17 @@ int main(void)
         in_world(a_failed_step_fails_the_job_and_skips_the_rest),
         in_world(quit_success_ends_the_job_early),
         in_world(a_success_may_quit_with_failure),
-        in_world(a_failure_may_quit_with_success_but_its_package_still_failed),
-        in_world(a_failure_may_lead_to_the_next_step),
+        in_world(a_failure_that_quits_with_success_is_handled),
+        in_world(a_failure_may_lead_to_the_next_step_and_is_handled),
         in_world(a_last_step_that_fails_with_next_lets_the_job_succeed),
+        in_world(a_failure_that_nothing_handles_fails_the_package_layer_after_one_that_is),
         in_world(a_goto_from_a_failure_handles_it),
         in_world(a_goto_may_go_back_and_the_step_gets_a_new_try),
         in_world(the_guard_ends_a_goto_loop),
         in_world(a_retry_waits_for_its_interval_and_frees_its_slot_meanwhile),
+        in_world(the_broker_is_told_of_a_wait_of_its_end_and_again_in_a_new_session),
+        in_world(a_short_wait_is_not_worth_a_message),
+        in_world(what_waits_for_its_next_try_takes_no_place_from_new_attempts),
         in_world(a_success_after_a_retry_leaves_no_failure_behind),
         in_world(only_the_listed_exit_codes_are_retried),
         in_world(a_wait_for_the_next_try_survives_a_restart),

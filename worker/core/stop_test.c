@@ -188,6 +188,49 @@ static void the_calls_timeout_counts_from_the_first_step_and_halts(void **state)
     wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_TIMED_OUT, PACKAGE_FAILED);
 }
 
+static void what_the_calls_timeout_has_ended_is_not_handled(void **state)
+{
+    struct wtest *w = *state;
+    struct d_call call = call_of();
+    call.timeout_ms = 10000;
+    JOB(w, {.name = "a", .on_failure = "quit-success"});
+    wtest_execute_call(w, 1, 1, &call);
+    wtest_launched(w, 1, 1, "a", 1);
+    wtest_pass(w, 10000);
+    wtest_ended_as(
+        w, 1, 1,
+        (struct d_step_outcome){
+            .name = span_str("a"), .try_no = 1, .package = PACKAGE_FAILED, .timed_out = true});
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_TIMED_OUT, PACKAGE_FAILED);
+}
+
+static void a_stop_does_not_touch_what_was_handled_before_it(void **state)
+{
+    struct wtest *w = *state;
+    struct d_call call = call_of();
+    call.timeout_ms = 10000;
+    JOB(w, {.name = "first", .always = true}, {.name = "a", .on_failure = "next"}, {.name = "b"},
+        {.name = "second", .always = true});
+    wtest_execute_call(w, 1, 1, &call);
+    wtest_launched(w, 1, 1, "a", 1);
+    wtest_ended_as(
+        w, 1, 1,
+        (struct d_step_outcome){
+            .name = span_str("a"), .try_no = 1, .package = PACKAGE_FAILED, .timed_out = true});
+    wtest_launched(w, 1, 1, "b", 1);
+    wtest_pass(w, 10000);
+    wtest_ended_as(
+        w, 1, 1,
+        (struct d_step_outcome){
+            .name = span_str("b"), .try_no = 1, .package = PACKAGE_FAILED, .timed_out = true});
+    wtest_assert_asked(w, 2, "first", 1);
+    wtest_ran(w, 1, "first", 1, PACKAGE_SUCCEEDED);
+    wtest_assert_asked(w, 3, "second", 1);
+    wtest_ran(w, 1, "second", 1, PACKAGE_SUCCEEDED);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_TIMED_OUT, PACKAGE_FAILED);
+    assert_int_equal(wtest_step_result(w, 0, 0).action, ACTION_NEXT);
+}
+
 static void the_calls_timeout_keeps_counting_across_a_restart(void **state)
 {
     struct wtest *w = *state;
@@ -341,6 +384,8 @@ int main(void)
         in_world(a_cancel_between_two_steps_keeps_the_second_from_starting),
         in_world(a_steps_own_timeout_times_out_the_job),
         in_world(the_calls_timeout_counts_from_the_first_step_and_halts),
+        in_world(what_the_calls_timeout_has_ended_is_not_handled),
+        in_world(a_stop_does_not_touch_what_was_handled_before_it),
         in_world(the_calls_timeout_keeps_counting_across_a_restart),
         in_world(a_stop_while_always_steps_run_changes_nothing),
         in_world(a_step_that_fails_while_being_stopped_counts_as_stopped),
