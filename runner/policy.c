@@ -131,6 +131,19 @@ static int check_name(struct policy *p, const struct certificate *self, struct e
     return rc;
 }
 
+/* What the worker writes is read with its rights: it may be closed to others, or a link to what is
+ * none of its business. */
+static int as_worker(const struct policy *p, struct error *err)
+{
+    return p->paths->separated ? privilege_files_as(&p->paths->worker, err) : 0;
+}
+
+static int as_ourselves(const struct policy *p, int rc, struct error *err)
+{
+    int back = p->paths->separated ? privilege_files_as(NULL, rc < 0 ? NULL : err) : 0;
+    return rc < 0 ? rc : back;
+}
+
 static int load_self(struct policy *p, int64_t now, enum refusal *code, struct error *err)
 {
     struct buf bytes = {0};
@@ -139,7 +152,9 @@ static int load_self(struct policy *p, int64_t now, enum refusal *code, struct e
     char cluster[LIMIT_NAME + 1];
     *code = REFUSAL_UNKNOWN_PRINCIPAL;
     struct error why = {0};
-    int rc = file_read(p->self_file.path, LIMIT_CERTIFICATE, &bytes, err);
+    int rc = as_worker(p, err);
+    if (rc == 0)
+        rc = as_ourselves(p, file_read(p->self_file.path, LIMIT_CERTIFICATE, &bytes, err), err);
     if (rc == 0 && (rc = read_cluster(buf_span(&bytes), cluster, &why)) < 0)
         error_set(err, rc,
                   "'%s' is empty or damaged (%s): join the cluster again with a new token "
@@ -219,7 +234,10 @@ int policy_refresh(struct policy *p, int64_t now, enum refusal *code, struct err
     p->signers_file.known = true;
     p->revocations_file.known &= !changed(&p->revocations_file);
     if (!p->revocations_file.known) {
-        rc = revocations_load(&p->revocations, p->revocations_file.path, &p->anchors, err);
+        if ((rc = as_worker(p, err)) == 0)
+            rc = as_ourselves(
+                p, revocations_load(&p->revocations, p->revocations_file.path, &p->anchors, err),
+                err);
         if (rc < 0) {
             *code = REFUSAL_REVOKED;
             return error_prefix(

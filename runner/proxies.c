@@ -48,8 +48,10 @@ static int find_account(void *self, struct span document, struct proxy_found *f,
 {
     struct proxies *p = self;
     struct proxies_account fresh = {.until = p->now + ACCOUNT_MS};
-    look_at("/etc/passwd", &fresh.users);
-    look_at("/etc/group", &fresh.groups);
+    if (p->server.separated) { /* else it can be but one */
+        look_at("/etc/passwd", &fresh.users);
+        look_at("/etc/group", &fresh.groups);
+    }
     envelope_hash(document, &fresh.proxy);
     for (unsigned i = 0; i < ACCOUNTS; i++) {
         const struct proxies_account *a = &p->account[i];
