@@ -53,7 +53,7 @@ static void make_spool(void **state)
     struct spoolfile *f = NULL;
     struct buf b = {0}, outcome = {0};
     struct spool *s = NULL;
-    assert_int_equal(spool_open(&s, testing_path(state, "spool"), NULL), 0);
+    assert_int_equal(spool_open(&s, testing_path(state, "spool"), NULL, NULL), 0);
     assert_int_equal(spool_begun(s, NULL), 0);
     spool_close(&s);
     assert_int_equal(
@@ -133,7 +133,7 @@ static void start(void **state, struct damage_seen *ret, bool *ret_another)
     const struct wcore_config config = {.server = "etl1", .slots = 4};
     struct wcore *c = wcore_new(&config);
     *ret = (struct damage_seen){0};
-    if (spool_open(&s, testing_path(state, "spool"), &err) < 0 ||
+    if (spool_open(&s, testing_path(state, "spool"), NULL, &err) < 0 ||
         spool_replay(s, replay, c, &err) < 0)
         fail_msg("%s", err.text);
     wcore_set_gap(c, spool_rebooted(s), spool_has_gap(s));

@@ -321,7 +321,7 @@ static void a_file_of_a_newer_version_is_refused_by_name(void **state)
     assert_int_equal(file_write_atomic(testing_path(state, "spool/worker.log"),
                                        span_str("LBSPOOL2"), 0600, &err),
                      0);
-    assert_int_equal(spool_open(&s, folder_of(state), &err), -EPROTONOSUPPORT);
+    assert_int_equal(spool_open(&s, folder_of(state), NULL, &err), -EPROTONOSUPPORT);
     assert_contains(err.text, "worker.log");
 }
 
