@@ -178,7 +178,7 @@ static void a_package_that_no_deployment_names_is_refused(void **state)
     r.deployment = SPAN_NONE;
     take(f, &r);
     assert_int_equal(f->code, REFUSAL_DENIED);
-    assert_contains(f->sentence, "no deployment");
+    assert_contains(f->sentence, "nobody has signed a deployment");
 }
 
 static void a_deployment_without_a_grant_is_refused(void **state)

@@ -266,7 +266,7 @@ static void a_server_or_a_monitor_may_not_call_whatever_its_certificate_grants(v
         rig_certificate(&f->rig, "anna", roles[i], 3, &f->rig.caller, "call *@etl", 0,
                         &f->rig.caller_certificate);
         struct s_step s = good(f, &c, 1);
-        refused(f, &s, "call", REFUSAL_DENIED, "only callers and administrators may call");
+        refused(f, &s, "certificate", REFUSAL_WRONG_ROLE, "only callers and administrators");
     }
 }
 

@@ -156,8 +156,13 @@ void attempt_next(struct wattempt *a, struct steps_next *ret)
                                       .stopped_as = a->stopped_as};
     struct steps s;
     steps_begin(&s, &a->job->def, &scope);
-    for (unsigned i = 0; i < a->n_tries; i++)
+    /* One that is open ends the list for the machine, even if a damaged spool says how a later one
+     * has ended. */
+    bool open = false;
+    for (unsigned i = 0; i < a->n_tries && !open; i++) {
         steps_add(&s, &a->tries[i].t);
+        open = !a->tries[i].t.ended;
+    }
     steps_next(&s, ret);
 }
 
