@@ -357,7 +357,7 @@ install: all $(B)/liblongboat.a
 	install -D -m 644 -t "$(ROOT)/share/longboat/python" client/python/longboat*.py
 	install -D -m 644 -t "$(ROOT)/share/longboat/schema" docs/schema/*.json
 	ln -sfn ../../../longboat/schema "$(ROOT)/share/doc/longboat/docs/schema"
-	for unit in lbbroker lbworker; do \
+	for unit in lbbroker lbworker lbrunner lbworker-separated; do \
 	  to="$(ROOT)/lib/systemd/system/$$unit.service" && \
 	  sed 's|/usr/local/|$(PREFIX)/|g; s|/srv/longboat/|$(HOMES)/|g' \
 	    deploy/systemd/$$unit.service >"$$to" && \

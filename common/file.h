@@ -47,6 +47,9 @@ int file_lock_is_held(const char *path, struct error *err);
  * missing path is success. */
 int file_remove_tree(const char *path, struct error *err);
 
+/* Removes all that is below the open folder, which stays; `path` is for sentences. */
+int file_empty_folder(int folder, const char *path, struct error *err);
+
 /* read() and write() that continue until all n bytes are done, also after EINTR. Writing returns
  * 0 or -errno; reading the number of bytes, less than n only at the end of the file, or -errno. */
 int file_write_all(int fd, const void *p, size_t n);

@@ -1,6 +1,7 @@
-/* filetree.c - file_remove_tree of file.h. A hostile child may have made the tree: every step is
- * taken relative to an open folder, no link is followed, and a folder too deep for our stack and
- * descriptors is first moved up to the top, so the depth is bounded whatever was built. */
+/* filetree.c - file_remove_tree and file_empty_folder of file.h. A hostile child may have made the
+ * tree: every step is taken relative to an open folder, no link is followed, and a folder too deep
+ * for our stack and descriptors is first moved up to the top, so the depth is bounded whatever was
+ * built. */
 #include "common/file.h"
 
 #include <dirent.h>
@@ -133,4 +134,18 @@ int file_remove_tree(const char *path, struct error *err)
     if (rc == 0 && rmdir(path) < 0 && errno != ENOENT)
         rc = error_errno(err, errno, "cannot remove the folder '%s'", path);
     return rc;
+}
+
+int file_empty_folder(int folder, const char *path, struct error *err)
+{
+    struct stat st;
+    int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        int why = errno;
+        if (fd >= 0)
+            close(fd);
+        return error_errno(err, why, "cannot open the folder '%s'", path);
+    }
+    struct removal r = {.path = path, .top = folder, .device = st.st_dev, .err = err};
+    return remove_below(&r, fd, 0);
 }

@@ -3,15 +3,18 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/file.h"
 #include "common/id.h"
 #include "common/mem.h"
 #include "common/suggest.h"
 #include "package/unpack.h"
+#include "trust/fingerprint.h"
 
 enum { RUNNABLE_MAX = 4 << 20 };
 
@@ -118,6 +121,42 @@ int installed_open(const char *folder, struct installed_store **ret, struct erro
         qsort(s->v, s->n, sizeof *s->v, by_name_and_time);
     *ret = s;
     return 0;
+}
+
+/* A package that was altered would be refused at each step, so it counts as missing and is fetched
+ * again. One that an older version has installed has no fingerprint and cannot be judged. */
+static int check_whole(const char *folder, struct error *err)
+{
+    struct fingerprint *f = NULL;
+    struct buf bytes = {0};
+    char *path = mem_printf("%s/" FINGERPRINT_NAME, folder);
+    int rc = file_read(path, FINGERPRINT_MAX, &bytes, err);
+    bool missing = rc == -ENOENT;
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (rc == 0)
+        rc = fingerprint_parse(buf_span(&bytes), &f, err);
+    if (rc == 0)
+        rc = fingerprint_check(f, fd, UNPACK_RUNNABLE, SIZE_MAX, err);
+    if (fd >= 0)
+        close(fd);
+    fingerprint_free(&f);
+    buf_free(&bytes);
+    mem_free(&path);
+    return missing ? 0 : rc;
+}
+
+void installed_check_files(struct installed_store *s)
+{
+    struct error why;
+    for (size_t i = 0; i < s->n; i++) {
+        struct installed_package *p = &s->v[i];
+        if (p->trouble || check_whole(p->folder, &why) == 0)
+            continue;
+        p->trouble = mem_strdup(why.text);
+        p->runnable = (struct d_runnable){0};
+    }
+    if (s->n)
+        qsort(s->v, s->n, sizeof *s->v, by_name_and_time);
 }
 
 const struct installed_package *installed_at(const struct installed_store *s, size_t i)

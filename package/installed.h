@@ -24,6 +24,8 @@ struct installed_store;
 
 /* Reads the folder; a missing one is empty. Release *ret with installed_close. */
 int installed_open(const char *folder, struct installed_store **ret, struct error *err);
+/* A package whose files were altered since (trust/fingerprint.h) becomes unusable. */
+void installed_check_files(struct installed_store *s);
 void installed_close(struct installed_store **s); /* sets *s to NULL; NULL is fine */
 
 /* The packages by name, the last installed first, and the unusable ones at the end. NULL: `i` is

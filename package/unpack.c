@@ -15,6 +15,7 @@
 #include "common/mem.h"
 #include "package/signature.h"
 #include "package/unpack_inner.h"
+#include "trust/fingerprint.h"
 
 #define UNPACK_TEMP ".unpack-"
 enum { NAME_TEXT = 64 + 1 };
@@ -28,7 +29,8 @@ struct unpack_job {
     struct minisign_public *keys;
     size_t n_keys, signer;
     char name[NAME_TEXT];
-    char *temp; /* path of the folder that is being made */
+    char *temp;    /* path of the folder that is being made */
+    bool replaces; /* one that was altered */
 };
 
 static int place(struct unpack_job *j, struct error *err)
@@ -201,6 +203,17 @@ static int fill(struct unpack_job *j, int folder, struct error *err)
     return rc;
 }
 
+/* After all else is in its last state. */
+static int put_fingerprint(int folder, struct error *err)
+{
+    struct buf print = {0};
+    int rc = fingerprint_make(folder, &print, err);
+    if (rc == 0)
+        rc = unpack_put_file(folder, FINGERPRINT_NAME, buf_span(&print), err);
+    buf_free(&print);
+    return rc;
+}
+
 static int make(struct unpack_job *j, int64_t newest_ms, struct error *err)
 {
     if (mkdir(j->temp, 0700) < 0)
@@ -213,16 +226,36 @@ static int make(struct unpack_job *j, int64_t newest_ms, struct error *err)
         rc = error_errno(err, errno, "cannot open what was unpacked");
     if (rc == 0)
         rc = seal_folder(below, 0555, err);
+    if (rc == 0)
+        rc = put_fingerprint(folder, err);
     if (rc == 0 && fchmod(folder, 0555) < 0)
         rc = error_errno(err, errno, "cannot make '%s' read-only", j->temp);
     if (rc == 0)
         rc = stamp(folder, newest_ms, err);
-    if (rc == 0 && renameat(j->store, strrchr(j->temp, '/') + 1, j->store, j->name) < 0)
+    /* what was installed and altered changes places with it, and is then removed */
+    if (rc == 0 && renameat2(j->store, strrchr(j->temp, '/') + 1, j->store, j->name,
+                             j->replaces ? RENAME_EXCHANGE : 0) < 0)
         rc = error_errno(err, errno, "cannot put the package into '%s'", j->u->store);
     if (rc == 0 && fsync(j->store) < 0)
         rc = error_errno(err, errno, "cannot sync the package in '%s'", j->u->store);
     close(folder);
     return rc;
+}
+
+/* An installed package is as it was left. One of an older version, without a fingerprint, is taken
+ * for altered: it is cheap to make it again. */
+static bool is_whole(const struct unpack_job *j, int folder)
+{
+    struct fingerprint *f = NULL;
+    struct buf bytes = {0};
+    char *path = mem_printf("%s/%s/" FINGERPRINT_NAME, j->u->store, j->name);
+    bool whole = file_read(path, FINGERPRINT_MAX, &bytes, NULL) == 0 &&
+                 fingerprint_parse(buf_span(&bytes), &f, NULL) == 0 &&
+                 fingerprint_check(f, folder, UNPACK_RUNNABLE, SIZE_MAX, NULL) == 0;
+    fingerprint_free(&f);
+    buf_free(&bytes);
+    mem_free(&path);
+    return whole;
 }
 
 static int install(struct unpack_job *j, struct error *err)
@@ -238,15 +271,17 @@ static int install(struct unpack_job *j, struct error *err)
     if (rc < 0)
         return rc;
     int there = openat(j->store, j->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (there >= 0) {
+    j->replaces = there >= 0 && !is_whole(j, there);
+    if (there >= 0 && !j->replaces)
         rc = stamp(there, newest, err);
+    if (there >= 0)
         close(there);
+    if (there >= 0 && !j->replaces)
         return rc;
-    }
-    if ((rc = make(j, newest, err)) < 0) {
+    if ((rc = make(j, newest, err)) < 0)
         place(j, err);
-        file_remove_tree(j->temp, NULL); /* if that fails too, the next call sweeps */
-    }
+    if (rc < 0 || j->replaces)
+        file_remove_tree(j->temp, NULL); /* if that fails, the next call sweeps */
     return rc;
 }
 

@@ -7,6 +7,7 @@
  *     signature       the minisign signature file
  *     runnable        the d_runnable for the runner
  *     files/          the package's own files
+ *     fingerprint     how all of this was left (trust/fingerprint.h)
  * The newest change time (mtime) of such a folder tells which package was installed last; it only
  * ever grows.
  *
@@ -31,8 +32,10 @@ struct unpack {
 };
 
 /* Installs the package. If it is already installed, that is success and makes it the last
- * installed. -EBADMSG: wrong hash, no trusted signature, or an archive that no trusted builder
- * made; *err says which. Other codes: trouble on the server, such as no space or no rights. */
+ * installed; unless it was altered since, or an older version installed it without a fingerprint:
+ * then it is made anew and takes the place of what is there. -EBADMSG: wrong hash, no trusted
+ * signature, or an archive that no trusted builder made; *err says which. Other codes: trouble on
+ * the server, such as no space or no rights. */
 int unpack_install(const struct unpack *u, struct error *err);
 
 #endif

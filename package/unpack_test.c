@@ -58,6 +58,7 @@ static void a_package_is_installed_whole_and_read_only(void **state)
                {"manifest.json", 0444},
                {"signature", 0444},
                {"runnable", 0444},
+               {"fingerprint", 0444},
                {"files", 0555},
                {"files/bin", 0555},
                {"files/bin/extract", 0555},

@@ -46,7 +46,8 @@ enum {
     LIMIT_GROUPS = 64,            /* supplementary groups of a child */
     LIMIT_CONTEXT = 128 << 10,    /* what a proxy gives a step: above all its environment */
     LIMIT_PROXY = 96 << 10,       /* a compiled proxy or subsystem: a context holds what it gives */
-    LIMIT_EXECUTION = 64 << 10,   /* what is on record of how a step was run */
+    LIMIT_FINGERPRINTED = 1 << 17, /* files and folders of an installed package */
+    LIMIT_EXECUTION = 64 << 10,    /* what is on record of how a step was run */
     /* a server's signature of a result: names, key and the longest proof fit */
     LIMIT_RESULT_SIGNATURE = 2048,
     /* attempts of one run; far above what lost_after allows in a year */

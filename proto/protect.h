@@ -10,7 +10,8 @@
     X(LANDLOCK, "landlock", "a list of the files that it may reach") \
     X(SECCOMP, "seccomp", "a list of the system calls that it may make") \
     X(PRIVATE_TMP, "private_tmp", "a /tmp of its own") \
-    X(MEMORY_FILES, "memory_files", "parameters and results in memory")
+    X(MEMORY_FILES, "memory_files", "parameters and results in memory") \
+    X(PACKAGE_FILES, "package_files", "a package that is certainly as it was installed")
 
 #define X(n, w, t) PROTECT_AT_##n,
 enum protect_at { PROTECTIONS(X) PROTECT_COUNT };

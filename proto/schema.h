@@ -3,10 +3,8 @@
  * A row: X(type, field, most). Types and their meaning are in wire.h; `most` is a number of
  * limits.h: the greatest value of a u64, the bytes of a str, bin or map, the entries of strs and
  * bins. Kinds are numbers that never change meaning; fields are only appended, and one
- * of type added_ may be missing. Families:
- *   m_ messages of a session (PROTOCOL.md)   d_ signed documents   r_ records of the broker's
- *   journal   s_ spool
- * entries
+ * of type added_ may be missing. Families: m_ messages of a session (PROTOCOL.md),
+ * d_ signed documents, r_ records of the broker's journal, s_ spool entries.
  *
  * Times are milliseconds since 1970 UTC in i64 (`_at`), durations milliseconds in u64 (`_ms`); 0
  * means "not set". */
@@ -15,11 +13,9 @@
 
 #include "proto/limits.h"
 #include "proto/wire.h"
-
 /* Rows are laid out by hand. */
 /* clang-format off */
 #define ANY UINT64_MAX
-
 /* ======== The head of a frame: [0, session, number, ack]; messages follow one after the other. */
 
 /* session: chosen by the client at random with HELLO. number: 1, 2, ... for frames with messages; a
@@ -405,6 +401,12 @@
     X(strs, text_argv, 64) X(map, environment, LIMIT_OUTPUTS) X(strs, needs, LIMIT_NEEDS) \
     X(bins, exit_codes, 256)
 #define D_EXIT_CODE(X) X(u64, code, 255) X(u64, package, 15)
+/* An installed package as it was left: a fingerprinted each. mode: with its type; changed: ctime in
+   ns; hash: of the content, of a link's target, or of a folder's names. */
+#define D_FINGERPRINT(X) X(bins, files, LIMIT_FINGERPRINTED)
+#define D_FINGERPRINTED(X) \
+    X(str, path, LIMIT_PATH) X(u64, mode, ANY) X(u64, size, ANY) X(u64, inode, ANY) \
+    X(i64, changed, 0) X(hash, hash, 0)
 /* An entry of the audit trail; trust/audit.h chains them. principal, role, key (transport), serial,
    address: who asked, and from where. decision: AUDIT_; code: of a denial or refusal. count: how
    often, since the last entry about the same. before, after: what the act has changed. */
@@ -427,9 +429,10 @@
     M(DEPLOYED, deployed, 112) M(JOB, job, 113) M(STEP, step, 114) M(BINDING, binding, 115) \
     M(OUTCOME, outcome, 116) M(STEP_OUTCOME, step_outcome, 117) M(RUNNABLE, runnable, 118) \
     M(PARAMETER, parameter, 119) M(EXIT_CODE, exit_code, 120) M(RESULT, result, 121) \
-    M(CONTEXT, context, 122) M(EXECUTION, execution, 123) \
-    M(ROTATION, rotation, 125) M(PROXY, proxy, 126) M(SUBSYSTEM, subsystem, 127) \
-    M(AUDIT, audit, 130) M(CHECKPOINT, checkpoint, 131)
+    M(CONTEXT, context, 122) M(EXECUTION, execution, 123) M(ROTATION, rotation, 125) \
+    M(PROXY, proxy, 126) M(SUBSYSTEM, subsystem, 127) M(AUDIT, audit, 130) \
+    M(CHECKPOINT, checkpoint, 131) M(FINGERPRINT, fingerprint, 134) \
+    M(FINGERPRINTED, fingerprinted, 135)
 
 /* ======== The broker's journal. Each record has a number (lsn) in the store; it is also the
  * event's `seq`. ======== */
@@ -479,8 +482,7 @@
     X(hash, digest, 0)
 #define R_PARENT_DRIVEN(X) \
     X(i64, at, 0) X(id, run, 0) X(u64, epoch, ANY) X(str, principal, LIMIT_NAME)
-#define R_PARENT_ENDED(X) \
-    X(i64, at, 0) X(id, run, 0) X(u64, status, 15) X(str, report, LIMIT_CALL)
+#define R_PARENT_ENDED(X) X(i64, at, 0) X(id, run, 0) X(u64, status, 15) X(str, report, LIMIT_CALL)
 /* a session came or went */
 #define R_SERVER(X) \
     X(i64, at, 0) X(str, server, LIMIT_NAME) X(id, spool, 0) X(id, boot, 0) \
@@ -513,8 +515,7 @@
 #define S_STEPPED(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
     X(u64, try_no, LIMIT_TRIES) X(i64, at, 0)
-/* worker: it ends as `job` (JOB_CANCELLED, JOB_TIMED_OUT) unless what runs still succeeds.
-   force: no always steps */
+/* worker: it ends as `job` unless what runs still succeeds. force: no always steps */
 #define S_STOPPED(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(i64, at, 0) X(u64, job, 15) X(flag, force, 0) \
     X(str, reason, LIMIT_TEXT)
@@ -535,8 +536,7 @@
     X(bin, data, LIMIT_LOG_CHUNK) X(u64, cut, ANY)
 #define S_PROGRESS(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(u64, percent, 100) X(str, text, LIMIT_TEXT)
-/* keeper or runner: d_step_outcome. execution: d_execution; empty: it was not started, or an older
-   keeper ran it */
+/* keeper or runner: d_step_outcome. execution: d_execution; empty: it was not started */
 #define S_ENDED(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, outcome, LIMIT_OUTCOME) \
     X(added_bin, execution, LIMIT_EXECUTION)
@@ -571,10 +571,12 @@
     X(u64, slot, LIMIT_SLOTS) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) \
     X(str, step, LIMIT_NAME) X(u64, try_no, LIMIT_TRIES) X(u64, state, 15) X(hash, identity, 0) \
     X(i64, expires, 0)
+/* worker -> runner, in separated mode: this file of the spool has been read; it may go */
+#define S_SHIPPED(X) X(str, name, LIMIT_NAME)
 /* all keepers have been heard */
 #define S_KEPT_END(X) X(u64, count, ANY)
 /* runner -> keeper: verified, run it. parameters: bound and typed; outputs, exit_codes: as in
-   D_RUNNABLE; context: a context */
+   D_RUNNABLE; context: a context; fingerprint: hash of the one with which files are compared */
 #define S_LAUNCH(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
     X(u64, try_no, LIMIT_TRIES) X(hash, identity, 0) X(i64, expires, 0) X(u64, on_lost, 15) \
@@ -584,7 +586,7 @@
     X(hash, package, 0) X(str, package_name, LIMIT_NAME) X(str, package_version, LIMIT_SHORT) \
     X(str, entry, LIMIT_PATH) X(bins, outputs, LIMIT_VALUES) X(bins, exit_codes, 256) \
     X(map, parameters, LIMIT_PARAMETERS) X(strs, sensitive, LIMIT_VALUES) \
-    X(added_bin, context, LIMIT_CONTEXT)
+    X(added_bin, context, LIMIT_CONTEXT) X(added_bin, fingerprint, 32)
 
 #define SPOOLS(M) \
     M(TAKEN, taken, 300) M(STEPPED, stepped, 301) M(FINISHED, finished, 302) \
@@ -593,6 +595,6 @@
     M(STOPPED, stopped, 309) M(STEP, step, 320) M(OUTPUTS, outputs, 321) M(HALT, halt, 322) \
     M(INSTALL, install, 323) M(INSTALLED, installed, 324) M(ATTACH, attach, 325) \
     M(KEPT, kept, 326) M(KEPT_END, kept_end, 327) M(LAUNCH, launch, 328) \
-    M(REPLAY, replay, 340) M(SEEN, seen, 341)
+    M(SHIPPED, shipped, 335) M(REPLAY, replay, 340) M(SEEN, seen, 341)
 
 #endif

@@ -11,9 +11,11 @@
 #include "common/mem.h"
 #include "proto/protect.h"
 #include "runner/childfiles.h"
+#include "runner/context.h"
 #include "runner/credentialfiles.h"
 #include "runner/ended.h"
 #include "runner/fence.h"
+#include "runner/intact.h"
 #include "runner/output.h"
 #include "runner/outputs.h"
 #include "runner/spawn.h"
@@ -38,7 +40,7 @@ struct child {
     bool shielded;
     struct childfiles *files;
     struct workfolder *work;
-    char *fence_path;
+    struct intact *intact;
     char *credentials; /* the folder of what a proxy hands out; there only while a step has some */
     int null;
     struct output output;
@@ -50,6 +52,8 @@ struct child {
     struct buf bytes;
     struct s_launch launch;
     struct d_context context; /* what its proxy gives it; points into bytes */
+    struct privilege_user user;
+    bool switched; /* it becomes this user */
     struct command command;
     pid_t pid;
     bool exited;
@@ -82,13 +86,13 @@ int child_new(const struct runner_paths *paths, unsigned slot, bool shielded, st
     c->shielded = shielded;
     c->null = -1;
     c->output.stream[0].fd = c->output.stream[1].fd = -1;
-    c->fence_path = mem_printf("%s/fence", paths->spool);
+    c->intact = intact_new();
     c->credentials = credentialfiles_folder(paths, slot);
     char *memory = mem_printf("%s/%u", paths->memory, slot),
          *work = mem_printf("%s/%u", paths->work, slot);
-    int rc = childfiles_open(memory, &c->files, err);
+    int rc = childfiles_open(memory, paths->separated, &c->files, err);
     if (rc == 0)
-        rc = workfolder_open(work, &c->work, err);
+        rc = workfolder_open(work, paths->separated, &c->work, err);
     if (rc == 0)
         rc = credentialfiles_remove(c->credentials, err); /* of a keeper that was killed */
     mem_free(&memory);
@@ -110,12 +114,12 @@ void child_free(struct child **pc)
     loop_timer_stop(c->loop, &c->timer);
     childfiles_close(&c->files);
     workfolder_close(&c->work);
+    intact_free(&c->intact);
     if (c->null >= 0)
         close(c->null);
     command_free(&c->command);
     buf_free(&c->bytes);
     buf_free(&c->entry);
-    mem_free(&c->fence_path);
     mem_free(&c->credentials);
     mem_free(pc);
 }
@@ -177,11 +181,14 @@ static void say_progress(struct child *c)
     buf_free(&message);
 }
 
-/* Protections that an ordinary user lacks; every outcome names them. */
+/* Protections that are off; every outcome names them. */
 static uint64_t protections_off(const struct child *c)
 {
-    return PROTECT_USER | PROTECT_CGROUP | PROTECT_LANDLOCK | PROTECT_SECCOMP |
-           (c->paths->memory_backed ? 0 : PROTECT_MEMORY_FILES);
+    const bool may_be_altered =
+        !c->paths->separated && !hash_is_zero(&c->launch.package) && !c->launch.fingerprint.n;
+    return PROTECT_CGROUP | PROTECT_LANDLOCK | PROTECT_SECCOMP | (c->switched ? 0 : PROTECT_USER) |
+           (c->paths->memory_backed ? 0 : PROTECT_MEMORY_FILES) |
+           (may_be_altered ? PROTECT_PACKAGE_FILES : 0);
 }
 
 static size_t list_off(const struct child *c, const char *off[PROTECT_COUNT])
@@ -348,7 +355,7 @@ static void look_at_fence(struct child *c, int64_t now)
 {
     if (c->launch.on_lost != ON_LOST_RERUN)
         return;
-    fence_of(&c->launch, fence_read(c->fence_path), &c->fence_term, &c->fence_kill);
+    fence_of(&c->launch, fence_read(c->paths->fence), &c->fence_term, &c->fence_kill);
     c->fence_again =
         loop_earlier(now + FENCE_LOOK_MS, c->fence_term > now ? c->fence_term : c->fence_kill);
     if (c->fence_again <= now)
@@ -455,7 +462,9 @@ static int prepare_files(struct child *c, struct error *err)
     /* if it was removed, it is made and checked again */
     int rc = runner_paths_claim_memory(c->paths, err);
     if (rc == 0)
-        rc = childfiles_prepare(c->files, buf_span(&json), err);
+        rc = childfiles_prepare(c->files, c->switched ? &c->user : NULL, buf_span(&json), err);
+    if (rc == 0)
+        rc = workfolder_give(c->work, c->switched ? &c->user : NULL, err);
     buf_free(&json);
     if (rc == 0 && c->context.credentials.count)
         rc = credentialfiles_put(c->paths, c->credentials, &c->context, err);
@@ -483,6 +492,7 @@ static int begin(struct child *c, struct error *err)
     struct spawn s = {.command = &c->command,
                       .folder = workfolder_fd(c->work),
                       .null = c->null,
+                      .user = c->switched ? &c->user : NULL,
                       .lower = c->shielded};
     int rc = output_begin(&c->output, c->launch.output_cap, say_output, c, ends, err);
     if (rc < 0)
@@ -540,7 +550,13 @@ void child_start(struct child *c, struct span launch)
     if (now >= c->timeout_at) {
         error_set(&err, -ETIME, "its time ran out before it could start");
         not_started(c, REFUSAL_EXPIRED, &err);
-    } else if (say_launched(c, &err) < 0 || prepare(c, &err) < 0 || begin(c, &err) < 0)
+    } else if (context_take(c->paths, &c->context, &c->user, &c->switched, &err) < 0)
+        not_started(c, REFUSAL_NO_PROXY, &err);
+    else if (say_launched(c, &err) < 0 || prepare(c, &err) < 0)
+        not_started(c, REFUSAL_START_FAILED, &err);
+    else if (intact_check(c->intact, c->paths->packages, &c->launch, &err) < 0)
+        not_started(c, REFUSAL_BAD_PACKAGE, &err);
+    else if (begin(c, &err) < 0)
         not_started(c, REFUSAL_START_FAILED, &err);
     else {
         c->phase = PHASE_RUNS;

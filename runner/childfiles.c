@@ -21,6 +21,8 @@ struct childfiles_file {
 struct childfiles {
     char *folder;
     int dir;
+    bool separated;
+    struct privilege_user owner; /* separated: of the folder */
     struct childfiles_file file[CHILDFILE_COUNT];
     struct timespec progress_at; /* its mtime when it was last read */
     off_t progress_size;
@@ -45,33 +47,90 @@ static int make(struct childfiles *f, struct childfiles_file *k, struct error *e
     return 0;
 }
 
+/* What follows a begin is done as the child's user, until the end. */
+static int begin_as_owner(struct childfiles *f, struct error *err)
+{
+    return f->separated ? privilege_files_as(&f->owner, err) : 0;
+}
+
+static int end_as_owner(struct childfiles *f, int rc, struct error *err)
+{
+    int back = f->separated ? privilege_files_as(NULL, rc < 0 ? NULL : err) : 0;
+    return rc < 0 ? rc : back;
+}
+
 static int open_folder(struct childfiles *f, struct error *err)
 {
+    struct stat st;
     int rc = file_make_dirs(f->folder, 0700, err);
     if (rc < 0)
         return rc;
     if (f->dir >= 0)
         close(f->dir);
+    f->dir = -1;
+    if (f->separated && lstat(f->folder, &st) == 0)
+        f->owner = (struct privilege_user){.uid = st.st_uid, .gid = st.st_gid};
+    if ((rc = begin_as_owner(f, err)) < 0)
+        return rc;
     f->dir = open(f->folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    return f->dir < 0 ? error_errno(err, errno, "cannot open the folder '%s'", f->folder) : 0;
+    if (f->dir < 0)
+        rc = error_errno(err, errno, "cannot open the folder '%s'", f->folder);
+    return end_as_owner(f, rc, err);
 }
 
 /* True if the folder is still at its path: a child may remove it, and so may the system when a
  * login session ends. */
-static int mend_folder(struct childfiles *f, struct error *err)
+static bool is_in_place(const struct childfiles *f)
 {
     struct stat kept, there;
-    if (fstat(f->dir, &kept) == 0 && lstat(f->folder, &there) == 0 && kept.st_ino == there.st_ino &&
-        kept.st_dev == there.st_dev && (there.st_mode & 07777) == 0700)
+    return fstat(f->dir, &kept) == 0 && lstat(f->folder, &there) == 0 &&
+           kept.st_ino == there.st_ino && kept.st_dev == there.st_dev &&
+           (there.st_mode & 07777) == 0700;
+}
+
+/* As the owner, who may have changed its mode, but cannot have moved it. */
+static int mend_separated(struct childfiles *f, struct error *err)
+{
+    int rc = begin_as_owner(f, err);
+    if (rc == 0 && fchmod(f->dir, 0700) < 0)
+        rc = error_errno(err, errno, "cannot close the folder '%s' to others", f->folder);
+    if ((rc = end_as_owner(f, rc, err)) < 0 || is_in_place(f))
+        return rc;
+    return open_folder(f, err);
+}
+
+static int mend_folder(struct childfiles *f, struct error *err)
+{
+    if (is_in_place(f))
         return 0;
+    if (f->separated)
+        return mend_separated(f, err);
     int rc = file_remove_tree(f->folder, err);
     return rc < 0 ? rc : open_folder(f, err);
 }
 
-int childfiles_open(const char *folder, struct childfiles **ret, struct error *err)
+/* From the last child's user to the next: nothing of the former stays. */
+static int give(struct childfiles *f, const struct privilege_user *user, struct error *err)
+{
+    if (!f->separated || !user || (user->uid == f->owner.uid && user->gid == f->owner.gid))
+        return 0;
+    int rc = begin_as_owner(f, err);
+    if (rc == 0)
+        rc = file_empty_folder(f->dir, f->folder, err);
+    if ((rc = end_as_owner(f, rc, err)) < 0)
+        return rc;
+    if (fchown(f->dir, user->uid, user->gid) < 0)
+        return error_errno(err, errno, "cannot give the folder '%s' to user %u", f->folder,
+                           (unsigned)user->uid);
+    f->owner = *user;
+    return 0;
+}
+
+int childfiles_open(const char *folder, bool separated, struct childfiles **ret, struct error *err)
 {
     struct childfiles *f = mem_zalloc(1, sizeof *f);
     f->dir = -1;
+    f->separated = separated;
     f->folder = mem_strdup(folder);
 #define X(n, t, m) \
     f->file[CHILDFILE_##n] = \
@@ -79,8 +138,11 @@ int childfiles_open(const char *folder, struct childfiles **ret, struct error *e
     CHILDFILES(X)
 #undef X
     int rc = open_folder(f, err);
-    for (int i = 0; rc == 0 && i < CHILDFILE_COUNT; i++)
-        rc = make(f, &f->file[i], err);
+    if (rc == 0 && (rc = begin_as_owner(f, err)) == 0) {
+        for (int i = 0; rc == 0 && i < CHILDFILE_COUNT; i++)
+            rc = make(f, &f->file[i], err);
+        rc = end_as_owner(f, rc, err);
+    }
     if (rc < 0)
         childfiles_close(&f);
     else
@@ -99,6 +161,9 @@ void childfiles_close(struct childfiles **pf)
         mem_free(&f->file[i].path);
     }
     if (f->dir >= 0) {
+        if (begin_as_owner(f, NULL) == 0 && f->separated)
+            file_empty_folder(f->dir, f->folder, NULL);
+        end_as_owner(f, 0, NULL);
         close(f->dir);
         file_remove_tree(f->folder, NULL);
     }
@@ -139,18 +204,23 @@ static int prepare(struct childfiles *f, struct childfiles_file *k, struct span 
     return rc;
 }
 
-int childfiles_prepare(struct childfiles *f, struct span parameters, struct error *err)
+int childfiles_prepare(struct childfiles *f, const struct privilege_user *user,
+                       struct span parameters, struct error *err)
 {
     int rc = mend_folder(f, err);
+    if (rc == 0)
+        rc = give(f, user, err);
+    if (rc == 0)
+        rc = begin_as_owner(f, err);
     for (int i = 0; rc == 0 && i < CHILDFILE_COUNT; i++)
         rc = prepare(f, &f->file[i], i == CHILDFILE_PARAMETERS ? parameters : SPAN_NONE, err);
     f->progress_size = 0;
     f->progress_at = (struct timespec){0};
-    return rc;
+    return end_as_owner(f, rc, err);
 }
 
 /* *ret_fd: the file as it is now; -1: it is empty or gone. */
-static int open_now(struct childfiles *f, const struct childfiles_file *k, int *ret_fd,
+static int look_now(struct childfiles *f, const struct childfiles_file *k, int *ret_fd,
                     struct stat *ret_st, struct error *err)
 {
     *ret_fd = -1;
@@ -170,6 +240,14 @@ static int open_now(struct childfiles *f, const struct childfiles_file *k, int *
     }
     *ret_fd = fd;
     return 0;
+}
+
+static int open_now(struct childfiles *f, const struct childfiles_file *k, int *ret_fd,
+                    struct stat *ret_st, struct error *err)
+{
+    int rc = begin_as_owner(f, err);
+    *ret_fd = -1;
+    return rc < 0 ? rc : end_as_owner(f, look_now(f, k, ret_fd, ret_st, err), err);
 }
 
 int childfiles_read_start(struct childfiles *f, enum childfile which, size_t most, struct buf *out,

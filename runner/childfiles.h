@@ -10,6 +10,7 @@
 
 #include "common/buf.h"
 #include "common/error.h"
+#include "runner/privilege.h"
 
 #define CHILDFILES(X) \
     X(PARAMETERS, "parameters", 0400) /* all parameters as JSON */ \
@@ -21,14 +22,17 @@ enum childfile { CHILDFILES(X) CHILDFILE_COUNT };
 #undef X
 
 struct childfiles;
-/* Makes the folder if need be. Closing removes it. On success *ret is yours: childfiles_close. */
-int childfiles_open(const char *folder, struct childfiles **ret, struct error *err);
+/* Makes the folder if need be. Closing removes it. separated: folder and files belong to the user
+ * of the last child (runnerpaths.h), and are touched only as that user. On success *ret is yours:
+ * childfiles_close. */
+int childfiles_open(const char *folder, bool separated, struct childfiles **ret, struct error *err);
 void childfiles_close(struct childfiles **f);
 const char *childfiles_path(const struct childfiles *f, enum childfile which);
 
 /* Before a step: removes what an earlier one has left, writes this text into PARAMETERS and empties
- * the others. */
-int childfiles_prepare(struct childfiles *f, struct span parameters, struct error *err);
+ * the others. They belong to `user` from then on; NULL: to us. */
+int childfiles_prepare(struct childfiles *f, const struct privilege_user *user,
+                       struct span parameters, struct error *err);
 /* Appends the file's content. -EFBIG: it is larger than `most` bytes; -EPERM: it is not a plain
  * file. A file that the child has removed counts as empty. */
 int childfiles_read(struct childfiles *f, enum childfile which, size_t most, struct buf *out,

@@ -13,9 +13,9 @@ static struct childfiles *opened(void **state)
 {
     struct childfiles *f;
     struct error err = {0};
-    if (childfiles_open(testing_path(state, "slot"), &f, &err) < 0)
+    if (childfiles_open(testing_path(state, "slot"), false, &f, &err) < 0)
         fail_msg("%s", err.text);
-    assert_int_equal(childfiles_prepare(f, span_str("{}\n"), &err), 0);
+    assert_int_equal(childfiles_prepare(f, NULL, span_str("{}\n"), &err), 0);
     return f;
 }
 
@@ -57,10 +57,10 @@ static void a_step_sees_nothing_of_the_previous_one(void **state)
     const char *outputs = childfiles_path(f, CHILDFILE_OUTPUTS);
     put(outputs, "a=1\n");
     holds(f, CHILDFILE_OUTPUTS, "a=1\n");
-    assert_int_equal(childfiles_prepare(f, span_str("{\"a\":1}\n"), NULL), 0);
+    assert_int_equal(childfiles_prepare(f, NULL, span_str("{\"a\":1}\n"), NULL), 0);
     holds(f, CHILDFILE_OUTPUTS, "");
     holds(f, CHILDFILE_PARAMETERS, "{\"a\":1}\n");
-    assert_int_equal(childfiles_prepare(f, span_str("{}\n"), NULL), 0);
+    assert_int_equal(childfiles_prepare(f, NULL, span_str("{}\n"), NULL), 0);
     holds(f, CHILDFILE_PARAMETERS, "{}\n");
     childfiles_close(&f);
 }
@@ -73,15 +73,15 @@ static void a_replaced_or_removed_file_is_read_and_then_recreated(void **state)
     put(other, "new=1\n");
     assert_int_equal(rename(other, outputs), 0);
     holds(f, CHILDFILE_OUTPUTS, "new=1\n");
-    assert_int_equal(childfiles_prepare(f, span_str("{}\n"), NULL), 0);
+    assert_int_equal(childfiles_prepare(f, NULL, span_str("{}\n"), NULL), 0);
     holds(f, CHILDFILE_OUTPUTS, "");
     assert_int_equal(unlink(outputs), 0);
     holds(f, CHILDFILE_OUTPUTS, "");
-    assert_int_equal(childfiles_prepare(f, span_str("{}\n"), NULL), 0);
+    assert_int_equal(childfiles_prepare(f, NULL, span_str("{}\n"), NULL), 0);
     assert_int_equal(access(outputs, F_OK), 0);
     /* through a second name the next step could be made to write it */
     assert_int_equal(link(outputs, other), 0);
-    assert_int_equal(childfiles_prepare(f, span_str("{}\n"), NULL), 0);
+    assert_int_equal(childfiles_prepare(f, NULL, span_str("{}\n"), NULL), 0);
     put(other, "late=1\n");
     holds(f, CHILDFILE_OUTPUTS, "");
     childfiles_close(&f);
@@ -101,10 +101,10 @@ static void links_folders_and_pipes_are_not_read(void **state)
     assert_int_equal(unlink(result), 0);
     assert_int_equal(mkfifo(result, 0600), 0);
     assert_int_equal(childfiles_read(f, CHILDFILE_RESULT, 100, &b, &err), -EPERM);
-    assert_int_equal(childfiles_prepare(f, span_str("{}\n"), NULL), 0);
+    assert_int_equal(childfiles_prepare(f, NULL, span_str("{}\n"), NULL), 0);
     assert_int_equal(unlink(result), 0);
     assert_int_equal(mkdir(result, 0700), 0);
-    assert_int_equal(childfiles_prepare(f, span_str("{}\n"), NULL), 0);
+    assert_int_equal(childfiles_prepare(f, NULL, span_str("{}\n"), NULL), 0);
     holds(f, CHILDFILE_RESULT, "");
     assert_int_equal(b.n, 0);
     assert_int_equal(access(secret, F_OK), 0);

@@ -129,9 +129,9 @@ static int find_entry(const struct runner_paths *paths, const struct s_launch *l
                       struct error *err)
 {
     struct installed i = {0};
-    int rc = installed_load(paths->packages, &l->package, &i, err);
+    int rc = installed_load(paths, &l->package, &i, err);
     if (rc == 0)
-        rc = installed_entry(paths->packages, &i, span_eq_str(l->subsystem, "exec"), ret, err);
+        rc = installed_entry(paths, &i, span_eq_str(l->subsystem, "exec"), ret, err);
     installed_free(&i);
     return rc;
 }

@@ -30,15 +30,17 @@ struct compiled_file {
 
 struct compiled {
     char *program;
+    const struct privilege_user *user;
     uid_t also;
     struct compiled_file file[FILES];
     uint64_t uses;
 };
 
-struct compiled *compiled_new(const char *program, uid_t also)
+struct compiled *compiled_new(const char *program, const struct privilege_user *user, uid_t also)
 {
     struct compiled *c = mem_zalloc(1, sizeof *c);
     c->program = mem_strdup(program);
+    c->user = user;
     c->also = also;
     return c;
 }
@@ -99,7 +101,8 @@ static int read_again(struct compiled *c, struct compiled_file *f, const char *k
     if (rc < 0)
         return rc;
     buf_clear(&f->document);
-    rc = parsed_run(c->program, kind, shown, fd, COMPILED_WAIT_MS, LIMIT_PROXY, &f->document, err);
+    rc = parsed_run(c->program, c->user, kind, shown, NULL, fd, COMPILED_WAIT_MS, LIMIT_PROXY,
+                    &f->document, err);
     close(fd);
     f->settled = is_settled(&f->st, now);
     if (rc < 0 && rc != -EINVAL) {

@@ -10,6 +10,7 @@
 
 #include "common/buf.h"
 #include "common/error.h"
+#include "runner/privilege.h"
 
 enum {
     COMPILED_WAIT_MS = 2000,  /* an lbparse that takes longer is killed */
@@ -17,8 +18,9 @@ enum {
 };
 
 struct compiled;
-/* program: lbparse; it is copied. also: who besides root may own the files; 0: nobody. */
-struct compiled *compiled_new(const char *program, uid_t also);
+/* program: lbparse; it is copied. user: as whom it runs; lent; NULL: as we. also: who besides root
+ * may own the files; 0: nobody. */
+struct compiled *compiled_new(const char *program, const struct privilege_user *user, uid_t also);
 void compiled_free(struct compiled **c);
 
 /* The document of the file at `path`, which messages call `shown`. `now`: wall ms. Blocks while

@@ -20,7 +20,7 @@ static struct compiled *with_parser(void **state, const char *does)
              testing_path(state, "started"), does);
     const char *program = testing_path(state, "parser");
     assert_int_equal(file_write_atomic(program, span_str(text), 0755, &err), 0);
-    return compiled_new(program, geteuid());
+    return compiled_new(program, NULL, geteuid());
 }
 
 static unsigned starts(void **state)
@@ -143,7 +143,7 @@ static void a_parser_that_fails_or_is_missing_is_named(void **state)
     assert_int_equal(get(c, path, LATER_MS, &doc), -EPROTO);
     assert_contains(err.text, "said too much");
     compiled_free(&c);
-    c = compiled_new(testing_path(state, "none"), geteuid());
+    c = compiled_new(testing_path(state, "none"), NULL, geteuid());
     assert_int_equal(get(c, path, LATER_MS, &doc), -EPROTO);
     assert_contains(err.text, "cannot start");
     compiled_free(&c);
@@ -170,7 +170,7 @@ static void the_files_asked_for_last_are_remembered(void **state)
 static void the_real_parser_compiles_a_proxy(void **state)
 {
     char *program = compiled_program();
-    struct compiled *c = compiled_new(program, geteuid());
+    struct compiled *c = compiled_new(program, NULL, geteuid());
     struct span doc;
     const char *path =
         write_etl(state, "proxy: etl\nuser: etl\nsubsystems: [exec]\nprincipals: [anna]\n");

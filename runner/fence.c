@@ -2,10 +2,10 @@
 #include "runner/fence.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/file.h"
 #include "proto/outcome.h"
 
 int64_t fence_read(const char *path)
@@ -16,11 +16,13 @@ int64_t fence_read(const char *path)
     } at;
     struct id boot;
     int64_t renewed = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    struct stat st;
+    /* the worker's: it may have become a FIFO, a link or shorter, and is therefore not mapped */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
         return 0;
-    if (clock_boot_id(&boot, NULL) == 0 &&
-        file_read_all(fd, &at, sizeof at) == (ssize_t)sizeof at && id_eq(at.boot, boot))
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && clock_boot_id(&boot, NULL) == 0 &&
+        pread(fd, &at, sizeof at, 0) == (ssize_t)sizeof at && id_eq(at.boot, boot))
         renewed = at.renewed;
     close(fd);
     return renewed;

@@ -1,6 +1,6 @@
 /* fence.h - how long an attempt that may run again elsewhere is certain to be ours alone.
  *
- * The worker keeps one number in var/spool/fence: when the last renewal that the broker
+ * The worker keeps one number in the fence file: when the last renewal that the broker
  * acknowledged was sent, as CLOCK_BOOTTIME in ms, 8 bytes in the machine's order, followed by the
  * 16 bytes of the boot id to which that clock belongs. 0: no broker has been heard yet.
  *

@@ -31,7 +31,7 @@ static void kill_leftovers(void)
 
 bool keeper_slot_is_free(const struct runner_paths *paths, unsigned slot)
 {
-    char *path = runner_paths_of_slot(paths->run, "keeper", slot, ".lock");
+    char *path = runner_paths_of_slot(paths->keepers, "keeper", slot, ".lock");
     int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     mem_free(&path);
     if (fd < 0)
@@ -43,7 +43,7 @@ bool keeper_slot_is_free(const struct runner_paths *paths, unsigned slot)
 
 static int take_lock(const struct runner_paths *paths, unsigned slot)
 {
-    char *path = runner_paths_of_slot(paths->run, "keeper", slot, ".lock");
+    char *path = runner_paths_of_slot(paths->keepers, "keeper", slot, ".lock");
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     mem_free(&path);
     while (fd >= 0 && flock(fd, LOCK_EX) < 0)
@@ -66,6 +66,7 @@ static void leave_everything(int *channel)
 static _Noreturn void guard_main(const struct runner_paths *paths, unsigned slot, int channel)
 {
     pid_t keeper, gone;
+    struct error err = {0};
     prctl(PR_SET_NAME, "lbkeeper-guard");
     leave_everything(&channel);
     if (tree_own(NULL) < 0 || take_lock(paths, slot) < 0 || (keeper = fork()) < 0) {
@@ -74,6 +75,8 @@ static _Noreturn void guard_main(const struct runner_paths *paths, unsigned slot
     }
     if (keeper == 0)
         keeper_main(paths, slot, channel);
+    if (paths->separated && privilege_keep(PRIVILEGE_GUARD, &err) < 0)
+        log_error("guard of slot %u: %s", slot, err.text);
     close(channel);
     do
         gone = waitpid(keeper, NULL, 0);

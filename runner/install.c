@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 #include "common/file.h"
 #include "common/mem.h"
 #include "runner/outputs.h"
+#include "runner/spawn.h"
 
 #define UNPACKER "lbunpack"
 
@@ -24,7 +24,7 @@ struct install_order {
     struct hash package;
     char *archive;
     struct buf signature;
-    char *name, *version; /* as deployed; NULL: installed by hand */
+    char *name, *version; /* as deployed */
     struct install_order *next;
 };
 
@@ -94,9 +94,13 @@ static int judge_deployment(struct installer *i, const struct s_install *r, int6
     struct d_deployment d;
     char name[LIMIT_NAME + 1], address[LIMIT_ADDRESS + 1];
     int rc = policy_refresh(i->policy, now, code, err);
-    if (rc < 0 || !r->deployment.n)
+    if (rc < 0)
         return rc;
-    if ((rc = policy_certificate(i->policy, r->certificate, now, &who, code, err)) < 0)
+    if (!r->deployment.n) {
+        *code = REFUSAL_DENIED;
+        return error_set(err, -EPERM, "nobody has signed a deployment of this package");
+    }
+    if ((rc = policy_asker(i->policy, r->certificate, now, &who, code, err)) < 0)
         return rc;
     *code = REFUSAL_BAD_SIGNATURE;
     if ((rc = envelope_open(ENVELOPE_DEPLOYMENT, r->deployment, &who->sign_key, &s, err)) < 0)
@@ -152,29 +156,25 @@ static char *find_unpacker(void)
     return mem_printf("%.*s/" UNPACKER, slash ? (int)(slash - self) : 0, self);
 }
 
-static int spawn_unpacker(const char *program, char *const argv[], int said, pid_t *ret,
-                          struct error *err)
+/* As the unpacker's user, in separated mode. It ends with us: the next runner is asked again. */
+static int spawn_unpacker(struct installer *i, char *argv[], int said, struct error *err)
 {
     static char path[] = "PATH=/usr/bin:/bin", lang[] = "LANG=C.UTF-8";
     char *envp[] = {path, lang, NULL};
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t attr;
-    sigset_t none, usual;
-    sigemptyset(&none);
-    sigemptyset(&usual);
-    sigaddset(&usual, SIGPIPE);
-    posix_spawn_file_actions_init(&files);
-    posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
-    posix_spawn_file_actions_adddup2(&files, said, 2);
-    posix_spawnattr_init(&attr);
-    posix_spawnattr_setsigmask(&attr, &none);
-    posix_spawnattr_setsigdefault(&attr, &usual);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    int why = posix_spawn(ret, program, &files, &attr, argv, envp);
-    posix_spawn_file_actions_destroy(&files);
-    posix_spawnattr_destroy(&attr);
-    return why ? error_errno(err, why, "cannot start '%s'", program) : 0;
+    struct command c = {.argv = argv, .envp = envp};
+    struct spawn s = {.command = &c,
+                      .folder = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC),
+                      .null = open("/dev/null", O_RDWR | O_CLOEXEC),
+                      .err = said,
+                      .user = i->paths->separated ? &i->paths->unpack : NULL};
+    s.out = s.null;
+    int rc = s.folder < 0 || s.null < 0 ? error_errno(err, errno, "cannot start '%s'", argv[0])
+                                        : spawn_child(&s, &i->pid, err);
+    if (s.folder >= 0)
+        close(s.folder);
+    if (s.null >= 0)
+        close(s.null);
+    return rc;
 }
 
 static void on_too_long(struct loop *l, struct loop_timer *t, void *arg)
@@ -193,7 +193,7 @@ static int start(struct installer *i, struct error *err)
     int ends[2];
     hex_format(o->package.b, sizeof o->package.b, digits);
     i->signature_file = mem_printf("%s/install-%s.minisig", i->paths->run, digits);
-    int rc = file_write_atomic(i->signature_file, buf_span(&o->signature), 0600, err);
+    int rc = file_write_atomic(i->signature_file, buf_span(&o->signature), 0644, err);
     if (rc < 0)
         return rc;
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
@@ -203,7 +203,7 @@ static int start(struct installer *i, struct error *err)
          *store = mem_strdup(i->paths->packages);
     char *argv[] = {program,           o->archive, hash,       store, signers,
                     i->signature_file, o->name,    o->version, NULL};
-    rc = spawn_unpacker(program, argv, ends[1], &i->pid, err);
+    rc = spawn_unpacker(i, argv, ends[1], err);
     close(ends[1]);
     i->said = ends[0];
     if (rc == 0)

@@ -10,6 +10,7 @@
 struct install_fixture {
     struct testrig rig;
     struct policy *policy;
+    struct buf deployment, deployer;
     struct installer *installer;
     struct loop *loop;
     char *unpacker;
@@ -67,6 +68,8 @@ static int teardown(void **state)
     policy_free(&f->policy);
     loop_destroy(&f->loop);
     unlink(f->unpacker);
+    buf_free(&f->deployment);
+    buf_free(&f->deployer);
     mem_free(&f->unpacker);
     char *home = mem_strdup(f->rig.home);
     rig_close(&f->rig);
@@ -98,10 +101,19 @@ static void deployment(struct install_fixture *f, const char *address, uint8_t p
     buf_free(&body);
 }
 
-static struct s_install request(void)
+/* One that is permitted. */
+static struct s_install request(struct install_fixture *f)
 {
-    return (struct s_install){
-        .package = {{7}}, .archive = span_str("/tmp/x.lbp"), .signature = span_str("a signature")};
+    buf_clear(&f->deployment);
+    buf_clear(&f->deployer);
+    deployment(f, "etl", 7, &f->deployment);
+    rig_certificate(&f->rig, "anna", ROLE_CALLER, 3, &f->rig.caller, "deploy extract@etl", 0,
+                    &f->deployer);
+    return (struct s_install){.package = {{7}},
+                              .archive = span_str("/tmp/x.lbp"),
+                              .signature = span_str("a signature"),
+                              .deployment = buf_span(&f->deployment),
+                              .certificate = buf_span(&f->deployer)};
 }
 
 static void take(struct install_fixture *f, const struct s_install *r)
@@ -118,7 +130,7 @@ static void take(struct install_fixture *f, const struct s_install *r)
 static void lbunpack_gets_archive_hash_store_signers_and_signature(void **state)
 {
     struct install_fixture *f = *state;
-    struct s_install r = request();
+    struct s_install r = request(f);
     unpacker_is(f, "#!/bin/sh\necho \"$1|${2%0000}|$3|$4|$(cat \"$5\")\" >&2\nexit 3\n");
     take(f, &r);
     assert_int_equal(f->code, REFUSAL_BAD_PACKAGE);
@@ -133,7 +145,7 @@ static void lbunpack_gets_archive_hash_store_signers_and_signature(void **state)
 static void a_failing_or_missing_lbunpack_is_reported(void **state)
 {
     struct install_fixture *f = *state;
-    struct s_install r = request();
+    struct s_install r = request(f);
     unpacker_is(f, "#!/bin/sh\nkill -SEGV $$\n");
     take(f, &r);
     assert_int_equal(f->code, REFUSAL_INTERNAL);
@@ -141,13 +153,13 @@ static void a_failing_or_missing_lbunpack_is_reported(void **state)
     unlink(f->unpacker);
     take(f, &r);
     assert_int_equal(f->code, REFUSAL_INTERNAL);
-    assert_contains(f->sentence, "cannot start");
+    assert_contains(f->sentence, "cannot execute");
 }
 
 static void packages_are_unpacked_one_after_the_other(void **state)
 {
     struct install_fixture *f = *state;
-    struct s_install r = request();
+    struct s_install r = request(f);
     struct error err = {0};
     unpacker_is(f, "#!/bin/sh\nset -C; echo > \"$3/lock\" || exit 1; sleep 0.1; rm \"$3/lock\"\n");
     for (int i = 0; i < 3; i++)
@@ -161,7 +173,7 @@ static void packages_are_unpacked_one_after_the_other(void **state)
 static void a_deployment_without_a_grant_is_refused(void **state)
 {
     struct install_fixture *f = *state;
-    struct s_install r = request();
+    struct s_install r = request(f);
     struct buf d = {0}, own = {0};
     unpacker_is(f, "#!/bin/sh\nexit 0\n");
     deployment(f, "etl", 7, &d);
@@ -169,6 +181,17 @@ static void a_deployment_without_a_grant_is_refused(void **state)
     r.certificate = buf_span(&f->rig.caller_certificate);
     take(f, &r);
     assert_int_equal(f->code, REFUSAL_DENIED); /* anna may call but not deploy */
+    r.deployment = SPAN_NONE;
+    take(f, &r);
+    assert_int_equal(f->code, REFUSAL_DENIED);
+    assert_contains(f->sentence, "nobody has signed a deployment");
+    r.deployment = buf_span(&d);
+    rig_certificate(&f->rig, "anna", ROLE_MONITOR, 3, &f->rig.caller, "deploy extract@etl", 0,
+                    &own);
+    r.certificate = buf_span(&own);
+    take(f, &r);
+    assert_int_equal(f->code, REFUSAL_WRONG_ROLE);
+    buf_clear(&own);
     rig_certificate(&f->rig, "anna", ROLE_CALLER, 3, &f->rig.caller, "deploy extract@etl", 0, &own);
     r.certificate = buf_span(&own);
     take(f, &r);
@@ -196,7 +219,7 @@ static void a_deployment_without_a_grant_is_refused(void **state)
 static void an_archive_without_an_absolute_path_is_refused(void **state)
 {
     struct install_fixture *f = *state;
-    struct s_install r = request();
+    struct s_install r = request(f);
     r.archive = span_str("../x");
     take(f, &r);
     assert_int_equal(f->code, REFUSAL_BAD_ARGUMENT);

@@ -10,7 +10,6 @@
 
 #include "common/file.h"
 #include "common/mem.h"
-#include "runner/runnerpaths.h"
 
 enum { RUNNABLE_MAX = 1 << 20 };
 
@@ -20,7 +19,7 @@ void installed_free(struct installed *i)
     *i = (struct installed){0};
 }
 
-int installed_trust_path(const char *path, mode_t type, struct error *err)
+int installed_trust_path(const char *path, mode_t type, uid_t owner, struct error *err)
 {
     struct stat st;
     if (lstat(path, &st) < 0)
@@ -28,33 +27,33 @@ int installed_trust_path(const char *path, mode_t type, struct error *err)
     if ((st.st_mode & S_IFMT) != type)
         return error_set(err, -EPERM, "'%s' is not a %s", path,
                          type == S_IFDIR ? "folder" : "regular file");
-    if (st.st_uid != 0 && st.st_uid != geteuid())
-        return error_set(err, -EPERM, "'%s' belongs to user %u, not to root or the runner's user",
-                         path, (unsigned)st.st_uid);
+    if (st.st_uid != 0 && st.st_uid != owner)
+        return error_set(err, -EPERM, "'%s' belongs to user %u, not to root or user %u", path,
+                         (unsigned)st.st_uid, (unsigned)owner);
     if (st.st_mode & 022)
         return error_set(err, -EPERM, "'%s' can be written by others (mode %03o)", path,
                          (unsigned)st.st_mode & 0777);
     return 0;
 }
 
-static int read_runnable(const char *folder, struct buf *out, struct error *err)
+static int read_runnable(const char *folder, uid_t owner, struct buf *out, struct error *err)
 {
     char *path = mem_printf("%s/runnable", folder);
-    int rc = installed_trust_path(folder, S_IFDIR, err);
+    int rc = installed_trust_path(folder, S_IFDIR, owner, err);
     if (rc == 0)
-        rc = installed_trust_path(path, S_IFREG, err);
+        rc = installed_trust_path(path, S_IFREG, owner, err);
     if (rc == 0)
         rc = file_read(path, RUNNABLE_MAX, out, err);
     mem_free(&path);
     return rc;
 }
 
-int installed_load(const char *packages, const struct hash *package, struct installed *ret,
-                   struct error *err)
+int installed_load(const struct runner_paths *paths, const struct hash *package,
+                   struct installed *ret, struct error *err)
 {
     struct installed i = {0};
-    char *folder = runner_paths_of_hash(packages, package);
-    int rc = read_runnable(folder, &i.bytes, err);
+    char *folder = runner_paths_of_hash(paths->packages, package);
+    int rc = read_runnable(folder, paths->unpack.uid, &i.bytes, err);
     if (rc == 0 && d_runnable_decode(buf_span(&i.bytes), &i.runnable, err) < 0)
         rc = error_set(err, -EBADMSG, "'%s/runnable' is malformed; install the package again",
                        folder);
@@ -75,10 +74,10 @@ static int open_beneath(int folder, const char *path)
     return (int)syscall(SYS_openat2, folder, path, &how, sizeof how);
 }
 
-int installed_entry(const char *packages, const struct installed *i, bool run, char **ret_path,
-                    struct error *err)
+int installed_entry(const struct runner_paths *paths, const struct installed *i, bool run,
+                    char **ret_path, struct error *err)
 {
-    char *folder = runner_paths_of_hash(packages, &i->runnable.package),
+    char *folder = runner_paths_of_hash(paths->packages, &i->runnable.package),
          *files = mem_printf("%s/files", folder);
     char *entry = span_dup_str(i->runnable.entry);
     struct stat st;

@@ -321,10 +321,7 @@ static bool may_start(const struct keeper *k, const struct buf *launch)
     struct s_launch l;
     if (!launch_of(launch, &l) || l.on_lost != ON_LOST_RERUN)
         return true;
-    char *path = mem_printf("%s/fence", k->paths->spool);
-    bool may = fence_permits(&l, fence_read(path), clock_boot_ms());
-    mem_free(&path);
-    return may;
+    return fence_permits(&l, fence_read(k->paths->fence), clock_boot_ms());
 }
 
 /* After each turn: starts the next step if the slot is free. A step that the fence no longer
@@ -392,14 +389,16 @@ static int keeper_open(struct keeper *k, int channel, bool shielded, struct erro
 {
     struct channel *c;
     char *stem = mem_printf("keeper-%u", k->slot);
-    char *sock = runner_paths_of_slot(k->paths->run, "keeper", k->slot, ".sock");
+    char *sock = runner_paths_of_slot(k->paths->keepers, "keeper", k->slot, ".sock");
     int rc = tree_own(err);
+    if (rc == 0 && k->paths->separated)
+        rc = privilege_keep(PRIVILEGE_KEEPER, err);
     if (rc == 0 && !(k->loop = loop_new(err)))
         rc = -ENOMEM;
     if (rc == 0)
         rc = loop_signals(k->loop, on_signal, k, err);
     if (rc == 0)
-        rc = report_open(k->paths->spool, stem, k->paths->run, &k->report, err);
+        rc = report_open(k->paths, stem, &k->report, err);
     if (rc == 0)
         rc = runner_paths_claim_memory(k->paths, err);
     if (rc == 0)
@@ -430,7 +429,7 @@ _Noreturn void keeper_main(const struct runner_paths *paths, unsigned slot, int 
         log_error("keeper of slot %u: %s", slot, err.text);
         _exit(1);
     }
-    char *sock = runner_paths_of_slot(paths->run, "keeper", slot, ".sock");
+    char *sock = runner_paths_of_slot(paths->keepers, "keeper", slot, ".sock");
     /* a runner that connects now fails and starts another keeper, which waits for our lock */
     unlink(sock);
     mem_free(&sock);

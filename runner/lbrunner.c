@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/file.h"
 #include "common/log.h"
@@ -28,8 +29,15 @@ static const char help[] =
     "\n"
     "Runs the steps of jobs for the worker of this server. It verifies each step first: who\n"
     "called it, that call, job and package are signed, and that this server trusts the\n"
-    "signers. Usually lbworker starts it.\n"
+    "signers.\n"
     "\n"
+    "Started as root (separated mode), worker, runner, unpacker and the children of each proxy\n"
+    "are users of their own, and lbworker is started by itself. Else (user mode) all are one\n"
+    "user, and lbworker starts it.\n"
+    "\n"
+    "  --worker-user USER as root: who lbworker runs as (longboat); a name, or a number, which\n"
+    "                     needs no account\n"
+    "  --unpack-user USER as root: who packages are unpacked as (longboat-unpack)\n"
     "  --home DIR         the same as LONGBOAT_HOME=DIR, but shown by ps\n"
     "  --log-level LEVEL  error, warn, info (default) or debug\n"
     "  -h, --help         show this help\n"
@@ -40,7 +48,7 @@ static const char help[] =
     "Files, below /etc/longboat, /var/lib/longboat and /run/longboat, for an ordinary user in\n"
     "the XDG folders, or all below LONGBOAT_HOME:\n"
     "  trust/administrators, trust/certificate, trust/signers, proxies.d/, subsystems.d/,\n"
-    "  revocations, packages/, jobs/, spool/, runner/, work/, runner.sock\n"
+    "  revocations, packages/, jobs/, spool/ or keepers/, runner/, work/, runner.sock\n"
     "\n"
     "Example:\n"
     "  lbrunner --home $HOME/etl1 --log-level debug\n"
@@ -61,6 +69,19 @@ static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void 
         loop_stop(l, EXIT_DONE);
 }
 
+static void say_mode(const struct runner_paths *p)
+{
+    if (p->separated)
+        log_info("separated mode: the worker is user %u, the unpacker %u, and each step runs as "
+                 "its proxy's user",
+                 (unsigned)p->worker.uid, (unsigned)p->unpack.uid);
+    else
+        log_info(
+            "user mode: worker, runner and children are one user, %s; started as root, lbrunner "
+            "would separate them",
+            p->user);
+}
+
 static int run(const struct runner_paths *paths, struct error *err)
 {
     static struct program p; /* outlives the loop, whose callbacks have it */
@@ -69,7 +90,8 @@ static int run(const struct runner_paths *paths, struct error *err)
     if (rc == 0)
         rc = runner_new(paths, loop, &p.server, err);
     if (rc == 0) {
-        log_info("lbrunner " LB_VERSION " as %s in %s", paths->user, paths->run);
+        log_info("lbrunner " LB_VERSION " in %s", paths->run);
+        say_mode(paths);
         rc = loop_run(loop, err);
     }
     runner_free(&p.server);
@@ -78,12 +100,14 @@ static int run(const struct runner_paths *paths, struct error *err)
 }
 
 /* -1: go on; otherwise the exit code. */
-static int read_options(int argc, char **argv)
+static int read_options(int argc, char **argv, struct runner_users *users)
 {
     static const struct option rows[] = {{"help", no_argument, NULL, 'h'},
                                          {"version", no_argument, NULL, 'v'},
                                          {"home", required_argument, NULL, 'o'},
                                          {"log-level", required_argument, NULL, 'l'},
+                                         {"worker-user", required_argument, NULL, 'w'},
+                                         {"unpack-user", required_argument, NULL, 'u'},
                                          {0}};
     struct error err = {0};
     enum log_level level = LOG_LEVEL_INFO;
@@ -97,6 +121,12 @@ static int read_options(int argc, char **argv)
             return EXIT_DONE;
         case 'o':
             setenv("LONGBOAT_HOME", optarg, 1);
+            break;
+        case 'w':
+            users->worker = optarg;
+            break;
+        case 'u':
+            users->unpack = optarg;
             break;
         case 'l':
             if (log_level_parse(optarg, &level, &err) == 0)
@@ -135,14 +165,18 @@ static int take_lock(const struct runner_paths *paths, struct error *err)
 int main(int argc, char **argv)
 {
     struct runner_paths paths = {0};
+    struct runner_users users = {.worker = "longboat", .unpack = "longboat-unpack"};
     struct error err = {0};
-    int code = read_options(argc, argv);
+    const bool root = geteuid() == 0;
+    int code = read_options(argc, argv, &users);
     if (code >= 0)
         return code;
     secret_begin();
     int rc = trust_init(&err);
+    if (rc == 0 && root)
+        rc = privilege_keep(PRIVILEGE_RUNNER, &err);
     if (rc == 0)
-        rc = runner_paths_open(&paths, &err);
+        rc = runner_paths_open(&paths, root ? &users : NULL, &err);
     if (rc == 0)
         rc = take_lock(&paths, &err);
     if (rc == 0)

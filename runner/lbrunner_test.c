@@ -75,12 +75,14 @@ static void two_runners_cannot_share_a_folder(void **state)
     if (first == 0) {
         prctl(PR_SET_PDEATHSIG, SIGTERM); /* so that it does not outlive a failing test */
         unsetenv("LONGBOAT_HOME");
-        execl(path, "lbrunner", "--home", *state, "--log-level", "error", NULL);
+        execl(path, "lbrunner", "--home", *state, "--log-level", "error", "--worker-user", "7001",
+              "--unpack-user", "7002", NULL);
         _exit(9);
     }
     for (int i = 0; i < 2000 && access(sock, F_OK) < 0; i++)
         poll(NULL, 0, 5);
-    assert_int_equal(run("'%s' 2>&1", path, text, sizeof text), 3);
+    assert_int_equal(
+        run("'%s' --worker-user 7001 --unpack-user 7002 2>&1", path, text, sizeof text), 3);
     int status;
     kill(first, SIGTERM);
     assert_int_equal(waitpid(first, &status, 0), first);

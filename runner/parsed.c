@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -14,6 +13,7 @@
 #include "common/clock.h"
 #include "common/mem.h"
 #include "runner/outputs.h"
+#include "runner/spawn.h"
 
 enum {
     EXIT_PARSE_REFUSED = 3, /* lbparse's: the file is wrong */
@@ -28,35 +28,32 @@ struct parsed {
     size_t most[2];
 };
 
-static int start(const char *program, const char *kind, const char *shown, int fd,
-                 const int pipes[2], pid_t *ret, struct error *err)
+static int start(const char *program, const struct privilege_user *user, const char *kind,
+                 const char *shown, const char *also, int fd, const int pipes[2], pid_t *ret,
+                 struct error *err)
 {
     static char path[] = "PATH=/usr/bin:/bin", lang[] = "LANG=C.UTF-8";
+    struct error why = {0};
     char *what = mem_strdup(kind), *name = mem_strdup(shown), *self = mem_strdup(program);
-    char *envp[] = {path, lang, NULL}, *argv[] = {self, what, name, NULL};
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t attr;
-    sigset_t none, usual;
-    sigemptyset(&none);
-    sigemptyset(&usual);
-    sigaddset(&usual, SIGPIPE);
-    posix_spawn_file_actions_init(&files);
-    posix_spawn_file_actions_adddup2(&files, fd, 0);
-    posix_spawn_file_actions_adddup2(&files, pipes[0], 1);
-    posix_spawn_file_actions_adddup2(&files, pipes[1], 2);
-    posix_spawnattr_init(&attr);
-    posix_spawnattr_setsigmask(&attr, &none);
-    posix_spawnattr_setsigdefault(&attr, &usual);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    int why = posix_spawn(ret, program, &files, &attr, argv, envp);
-    posix_spawn_file_actions_destroy(&files);
-    posix_spawnattr_destroy(&attr);
+    char *third = also ? mem_strdup(also) : NULL;
+    char *envp[] = {path, lang, NULL}, *argv[] = {self, what, name, third, NULL};
+    struct command c = {.argv = argv, .envp = envp};
+    struct spawn s = {.command = &c,
+                      .folder = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC),
+                      .null = fd,
+                      .out = pipes[0],
+                      .err = pipes[1],
+                      .user = user};
+    int rc = s.folder < 0 ? error_errno(&why, errno, "cannot open /") : spawn_child(&s, ret, &why);
+    if (s.folder >= 0)
+        close(s.folder);
     mem_free(&self);
     mem_free(&what);
     mem_free(&name);
-    return why ? error_set(err, -EPROTO,
+    return rc < 0
+               ? error_set(err, -EPROTO,
                            "cannot start '%s', which reads %s for lbrunner: %s; install it again",
-                           program, shown, strerror(why))
+                           program, shown, why.text)
                : 0;
 }
 
@@ -147,8 +144,9 @@ static int run(struct parsed *p, const char *shown, int64_t wait_ms, struct erro
     return explain(p, shown, rc, status, err);
 }
 
-int parsed_run(const char *program, const char *kind, const char *shown, int fd, int64_t wait_ms,
-               size_t most, struct buf *out, struct error *err)
+int parsed_run(const char *program, const struct privilege_user *user, const char *kind,
+               const char *shown, const char *also, int fd, int64_t wait_ms, size_t most,
+               struct buf *out, struct error *err)
 {
     struct parsed p = {.end = {-1, -1}, .most = {most, 4 * SAID_MAX}};
     int theirs[2] = {-1, -1}, rc = 0;
@@ -166,7 +164,7 @@ int parsed_run(const char *program, const char *kind, const char *shown, int fd,
         if (fcntl(theirs[i], F_SETFL, 0) < 0)
             rc = error_errno(err, errno, "cannot set up a pipe");
     if (rc == 0)
-        rc = start(program, kind, shown, fd, theirs, &p.pid, err);
+        rc = start(program, user, kind, shown, also, fd, theirs, &p.pid, err);
     for (int i = 0; i < 2; i++)
         if (theirs[i] >= 0)
             close(theirs[i]);

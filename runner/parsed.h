@@ -4,11 +4,14 @@
 
 #include "common/buf.h"
 #include "common/error.h"
+#include "runner/privilege.h"
 
-/* Has `program` compile what `fd` holds: appends its document of at most `most` bytes. Blocks for
- * at most wait_ms, then kills it. -EINVAL: the file is wrong, *err has lines and columns;
- * -ETIMEDOUT; -EPROTO: it could not be started, has failed or said too much. */
-int parsed_run(const char *program, const char *kind, const char *shown, int fd, int64_t wait_ms,
-               size_t most, struct buf *out, struct error *err);
+/* Has `program` compile, as `user` (NULL: as ours), what `fd` holds, and appends its document of at
+ * most `most` bytes. also: its third argument; NULL: none. Blocks for at most wait_ms, then kills
+ * it. -EINVAL: the file is wrong, *err has lines and columns; -ETIMEDOUT; -EPROTO: it could not be
+ * started, has failed or said too much. */
+int parsed_run(const char *program, const struct privilege_user *user, const char *kind,
+               const char *shown, const char *also, int fd, int64_t wait_ms, size_t most,
+               struct buf *out, struct error *err);
 
 #endif

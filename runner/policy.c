@@ -7,6 +7,7 @@
 
 #include "common/file.h"
 #include "common/mem.h"
+#include "runner/separate.h"
 
 enum {
     CERTIFICATES = 64 /* remembered */
@@ -25,6 +26,7 @@ struct remembered {
 };
 
 struct policy {
+    const struct runner_paths *paths;
     struct watched anchors_file, self_file, revocations_file, signers_file;
     struct trust_anchors anchors;
     struct certificate self;
@@ -53,6 +55,7 @@ static bool changed(struct watched *w)
 struct policy *policy_new(const struct runner_paths *paths)
 {
     struct policy *p = mem_zalloc(1, sizeof *p);
+    p->paths = paths;
     p->anchors_file.path = mem_printf("%s/administrators", paths->trust);
     p->self_file.path = mem_printf("%s/certificate", paths->trust);
     p->signers_file.path = mem_printf("%s/signers", paths->trust);
@@ -99,6 +102,28 @@ static int read_cluster(struct span bytes, char ret[LIMIT_NAME + 1], struct erro
     return rc;
 }
 
+/* The certificate lies where the worker may renew it. A captured one that puts another server's
+ * there, which is no secret, would be given that server's work. */
+static int check_name(struct policy *p, const char *name, struct error *err)
+{
+    struct buf known = {0};
+    if (!p->paths->separated)
+        return 0;
+    char *path = mem_printf("%s/server", p->paths->own);
+    int rc = file_read(path, LIMIT_NAME, &known, err);
+    if (rc == -ENOENT)
+        rc = file_write_atomic(path, span_str(name), 0400, err);
+    else if (rc == 0 && !span_eq_str(buf_span(&known), name))
+        rc =
+            error_set(err, -EPERM,
+                      "the certificate is of server '%s', and this one has been '%s' so far; if it "
+                      "was really joined anew, remove '%s'",
+                      name, buf_str(&known), path);
+    buf_free(&known);
+    mem_free(&path);
+    return rc;
+}
+
 static int load_self(struct policy *p, int64_t now, enum refusal *code, struct error *err)
 {
     struct buf bytes = {0};
@@ -114,6 +139,8 @@ static int load_self(struct policy *p, int64_t now, enum refusal *code, struct e
                   "(lbctl invite --server NAME, then lbworker join --force)",
                   p->self_file.path, why.text);
     if (rc == 0)
+        rc = separate_is_roots(p->paths, p->anchors_file.path, err);
+    if (rc == 0)
         rc = anchors_load(p->anchors_file.path, cluster, &anchors, err);
     if (rc == 0)
         rc = certificate_verify(buf_span(&bytes), &anchors, now, &self, code, err);
@@ -122,6 +149,8 @@ static int load_self(struct policy *p, int64_t now, enum refusal *code, struct e
                        p->self_file.path, role_word(self.role));
         *code = REFUSAL_WRONG_ROLE;
     }
+    if (rc == 0)
+        rc = check_name(p, self.name, err);
     buf_free(&bytes);
     if (rc < 0) {
         anchors_free(&anchors);
@@ -145,7 +174,9 @@ static int load_signers(struct policy *p, struct error *err)
     struct buf text = {0};
     struct builder *signers = NULL;
     size_t n = 0;
-    int rc = file_read(p->signers_file.path, BUILDERS_BYTES, &text, err);
+    int rc = separate_is_roots(p->paths, p->signers_file.path, err);
+    if (rc == 0)
+        rc = file_read(p->signers_file.path, BUILDERS_BYTES, &text, err);
     if (rc == 0)
         builders_parse(buf_span(&text), &signers, &n);
     buf_free(&text);
@@ -264,4 +295,16 @@ int policy_certificate(struct policy *p, struct span bytes, int64_t now,
                          c->name, (unsigned long long)c->serial);
     }
     return 0;
+}
+
+int policy_asker(struct policy *p, struct span bytes, int64_t now, const struct certificate **ret,
+                 enum refusal *ret_code, struct error *err)
+{
+    int rc = policy_certificate(p, bytes, now, ret, ret_code, err);
+    if (rc < 0 || (*ret)->role == ROLE_CALLER || (*ret)->role == ROLE_ADMINISTRATOR)
+        return rc;
+    *ret_code = REFUSAL_WRONG_ROLE;
+    return error_set(err, -EPERM,
+                     "'%s' is a %s; only callers and administrators can ask for something here",
+                     (*ret)->name, role_word((*ret)->role));
 }

@@ -33,5 +33,8 @@ bool policy_is_addressed(const struct policy *p, struct span address);
  * verification. *ret is lent until the next call. */
 int policy_certificate(struct policy *p, struct span bytes, int64_t now,
                        const struct certificate **ret, enum refusal *ret_code, struct error *err);
+/* The same, of somebody who may ask for something to be done: a caller or an administrator. */
+int policy_asker(struct policy *p, struct span bytes, int64_t now, const struct certificate **ret,
+                 enum refusal *ret_code, struct error *err);
 
 #endif

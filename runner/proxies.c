@@ -72,15 +72,17 @@ struct proxies *proxies_new(const struct runner_paths *paths)
 {
     struct proxies *p = mem_zalloc(1, sizeof *p);
     char *program = compiled_program();
-    p->server = (struct proxyserver){.proxies = paths->proxies,
-                                     .subsystems = paths->subsystems,
-                                     .user = paths->user,
-                                     .separated = paths->separated,
-                                     .also = paths->separated ? 0 : geteuid(),
-                                     .read = read_compiled,
-                                     .account = find_account,
-                                     .self = p};
-    p->files = compiled_new(program, p->server.also);
+    p->server = (struct proxyserver){
+        .proxies = paths->proxies,
+        .subsystems = paths->subsystems,
+        .user = paths->user,
+        .separated = paths->separated,
+        .own = {.uids = {paths->worker.uid, paths->unpack.uid}, .n = paths->separated ? 2 : 0},
+        .also = paths->separated ? 0 : geteuid(),
+        .read = read_compiled,
+        .account = find_account,
+        .self = p};
+    p->files = compiled_new(program, paths->separated ? &paths->unpack : NULL, p->server.also);
     mem_free(&program);
     return p;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -20,8 +21,9 @@ struct pending {
 };
 
 struct report {
+    const struct runner_paths *paths;
     struct spoolfile *file;
-    char *folder, *stem;
+    char *stem;
     unsigned long generation;
     int bell;
     struct sockaddr_un address;
@@ -31,12 +33,12 @@ struct report {
     uint64_t dropped;
 };
 
-static int open_bell(struct report *r, const char *run, struct error *err)
+static int open_bell(struct report *r, struct error *err)
 {
-    r->folder_fd = open(run, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    r->folder_fd = open(r->paths->bell, O_PATH | O_DIRECTORY | O_CLOEXEC);
     r->bell = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (r->folder_fd < 0 || r->bell < 0)
-        return error_errno(err, errno, "cannot ring the worker's bell in '%s'", run);
+        return error_errno(err, errno, "cannot ring the worker's bell in '%s'", r->paths->bell);
     r->address.sun_family = AF_UNIX;
     snprintf(r->address.sun_path, sizeof r->address.sun_path, "/proc/self/fd/%d/" WORKER_BELL,
              r->folder_fd);
@@ -46,17 +48,17 @@ static int open_bell(struct report *r, const char *run, struct error *err)
 static char *path_of(const struct report *r, unsigned long generation)
 {
     if (generation == 0)
-        return mem_printf("%s/%s.log", r->folder, r->stem);
-    return mem_printf("%s/%s.%lu.log", r->folder, r->stem, generation);
+        return mem_printf("%s/%s.log", r->paths->spool, r->stem);
+    return mem_printf("%s/%s.%lu.log", r->paths->spool, r->stem, generation);
 }
 
 /* The newest generation; 0: there is none. */
 static int find_generation(struct report *r, struct error *err)
 {
-    DIR *d = opendir(r->folder);
+    DIR *d = opendir(r->paths->spool);
     size_t n = strlen(r->stem);
     if (!d)
-        return error_errno(err, errno, "cannot read the folder '%s'", r->folder);
+        return error_errno(err, errno, "cannot read the folder '%s'", r->paths->spool);
     for (struct dirent *e; (e = readdir(d));) {
         char *end;
         if (strncmp(e->d_name, r->stem, n) != 0 || e->d_name[n] != '.')
@@ -74,22 +76,29 @@ static int open_file(struct report *r, unsigned long generation, struct spoolfil
 {
     char *path = path_of(r, generation);
     int rc = spoolfile_open_append(path, 0600, ret, NULL, err);
+    struct stat st;
+    if (rc == 0 && r->paths->separated && lstat(path, &st) == 0 &&
+        (st.st_gid != r->paths->worker.gid || (st.st_mode & 07777) != 0640) &&
+        (chmod(path, 0640) < 0 || lchown(path, (uid_t)-1, r->paths->worker.gid) < 0)) {
+        rc = error_errno(err, errno, "cannot let the worker read '%s'", path);
+        spoolfile_close(ret);
+    }
     mem_free(&path);
     return rc;
 }
 
-int report_open(const char *folder, const char *stem, const char *run, struct report **ret,
+int report_open(const struct runner_paths *paths, const char *stem, struct report **ret,
                 struct error *err)
 {
     struct report *r = mem_zalloc(1, sizeof *r);
     r->bell = r->folder_fd = -1;
-    r->folder = mem_strdup(folder);
+    r->paths = paths;
     r->stem = mem_strdup(stem);
     int rc = find_generation(r, err);
     if (rc == 0)
         rc = open_file(r, r->generation, &r->file, err);
     if (rc == 0)
-        rc = open_bell(r, run, err);
+        rc = open_bell(r, err);
     if (rc < 0)
         report_close(&r);
     else
@@ -118,7 +127,6 @@ void report_close(struct report **pr)
         close(r->bell);
     if (r->folder_fd >= 0)
         close(r->folder_fd);
-    mem_free(&r->folder);
     mem_free(&r->stem);
     for (size_t i = 0; i < r->room; i++)
         buf_free(&r->v[i].bytes);
@@ -174,13 +182,34 @@ static void keep_what_matters(struct report *r)
     r->n = kept;
 }
 
+/* The folder is the worker's: what lies there under the bell's name must be a socket of its own
+ * before root sends to it. */
+static int find_bell(struct report *r)
+{
+    struct stat st;
+    int fd = openat(r->folder_fd, WORKER_BELL, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0 &&
+        (fstat(fd, &st) < 0 || !S_ISSOCK(st.st_mode) || st.st_uid != r->paths->worker.uid)) {
+        close(fd);
+        return -1;
+    }
+    snprintf(r->address.sun_path, sizeof r->address.sun_path, "/proc/self/fd/%d", fd);
+    return fd;
+}
+
 static void ring(struct report *r)
 {
+    int fd = r->paths->separated ? find_bell(r) : -1;
+    if (r->paths->separated && fd < 0)
+        return;
     /* No worker, or a full queue: then the worker reads the spool anyway, when it starts or
      * because it was told before. */
     if (sendto(r->bell, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&r->address,
-               sizeof r->address) < 0)
-        return;
+               sizeof r->address) < 0) {
+        /* it reads the spool anyway */
+    }
+    if (fd >= 0)
+        close(fd);
 }
 
 int report_flush(struct report *r, struct error *err)

@@ -12,8 +12,9 @@
 
 #include "common/buf.h"
 #include "common/error.h"
+#include "runner/runnerpaths.h"
 
-/* a datagram socket in the run folder; whatever is sent there means "read the spool" */
+/* a datagram socket in the bell's folder; whatever is sent there means "read the spool" */
 #define WORKER_BELL "worker.bell"
 
 enum {
@@ -23,10 +24,10 @@ enum {
 };
 
 struct report;
-/* Opens the newest of <folder>/<stem>.log, <stem>.1.log, <stem>.2.log, ..., or makes the first.
- * `run` is the folder of the bell. The caller holds a lock: there is one writer at a time. On
- * success *ret is yours: report_close. */
-int report_open(const char *folder, const char *stem, const char *run, struct report **ret,
+/* Opens the newest of <stem>.log, <stem>.1.log, <stem>.2.log, ... in the spool, or makes the first.
+ * `paths` is lent. The caller holds a lock: there is one writer at a time. On success *ret is
+ * yours: report_close. */
+int report_open(const struct runner_paths *paths, const char *stem, struct report **ret,
                 struct error *err);
 void report_close(struct report **r);
 

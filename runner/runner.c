@@ -2,6 +2,7 @@
 #include "runner/runner.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,7 +11,9 @@
 #include "common/mem.h"
 #include "runner/ended.h"
 #include "runner/install.h"
+#include "runner/jobfiles.h"
 #include "runner/report.h"
+#include "runner/shipped.h"
 #include "runner/slots.h"
 #include "runner/verify.h"
 
@@ -25,6 +28,7 @@ struct runner {
     struct report *report;
     struct slots *slots;
     struct installer *installer;
+    struct jobfiles *jobfiles; /* separated mode */
     int listening;
     struct channel *worker; /* NULL: none */
     bool attached, written;
@@ -106,6 +110,8 @@ static void on_installed(void *self, const struct hash *package, enum refusal co
     struct s_installed i = {.package = *package, .code = code, .text = span_str(sentence)};
     if (code)
         log_warn("cannot install a package: %s", sentence);
+    else
+        verifier_installed(r->verifier, package);
     buf_clear(&r->scratch);
     s_installed_encode(&i, &r->scratch);
     tell(r, buf_span(&r->scratch));
@@ -208,6 +214,7 @@ static void take_message(struct runner *r, struct span message)
     struct s_step step;
     struct s_halt halt;
     struct s_install install;
+    struct s_shipped shipped;
     uint64_t kind = 0;
     size_t size;
     int rc = wire_peek(message, &kind, &size, &err);
@@ -226,6 +233,9 @@ static void take_message(struct runner *r, struct span message)
     } else if (kind == KIND_S_HALT) {
         if (DECODE(halt, halt))
             slots_halt(r->slots, &halt);
+    } else if (kind == KIND_S_SHIPPED && r->paths->separated) {
+        if (DECODE(shipped, shipped) && shipped_remove(r->paths->spool, shipped.name, &err) < 0)
+            log_warn("from the worker: %s", err.text);
     } else if (kind == KIND_S_INSTALL) {
         if (DECODE(install, install))
             installer_take(r->installer, &install, loop_now_wall(r->loop));
@@ -266,7 +276,7 @@ static void on_listening(struct loop *l, int fd, uint32_t events, void *arg)
     struct channel *c;
     struct error err = {0};
     while (channel_accept(fd, &c, NULL) == 0) {
-        if (channel_peer_uid(c) != geteuid()) {
+        if (channel_peer_uid(c) != r->paths->worker.uid) {
             log_warn("connection rejected: process %d belongs to user %u", (int)channel_peer_pid(c),
                      (unsigned)channel_peer_uid(c));
             channel_close(&c);
@@ -313,6 +323,16 @@ static void take_from_keepers(void *self, const struct s_kept *kept)
     verifier_taken(r->verifier, kept, loop_now_wall(r->loop));
 }
 
+/* Its group may connect; of those who do, only the worker's own user is heard. The folder is ours:
+ * nobody can have put anything else at this path. */
+static int let_worker_connect(const struct runner_paths *paths, const char *path, struct error *err)
+{
+    if (paths->separated &&
+        (chmod(path, 0660) < 0 || lchown(path, (uid_t)-1, paths->worker.gid) < 0))
+        return error_errno(err, errno, "cannot let the worker connect to '%s'", path);
+    return 0;
+}
+
 int runner_new(const struct runner_paths *paths, struct loop *loop, struct runner **ret,
                struct error *err)
 {
@@ -322,7 +342,7 @@ int runner_new(const struct runner_paths *paths, struct loop *loop, struct runne
     r->loop = loop;
     r->listening = -1;
     const struct slots_events events = {.gone = on_gone, .begun = on_begun, .self = r};
-    int rc = report_open(paths->spool, "runner", paths->run, &r->report, err);
+    int rc = report_open(paths, "runner", &r->report, err);
     if (rc == 0)
         rc = verifier_new(paths, &r->verifier, err);
     if (rc == 0) {
@@ -338,7 +358,11 @@ int runner_new(const struct runner_paths *paths, struct loop *loop, struct runne
         rc = channel_listen(path, &r->listening, err);
     }
     if (rc == 0)
+        rc = let_worker_connect(paths, path, err);
+    if (rc == 0)
         rc = loop_add(loop, r->listening, EPOLLIN, on_listening, r, err);
+    if (rc == 0 && paths->separated)
+        rc = jobfiles_open(paths, loop, &r->jobfiles, err);
     mem_free(&path);
     if (rc < 0) {
         runner_free(&r);
@@ -361,6 +385,7 @@ void runner_free(struct runner **ps)
         close(r->listening);
     }
     installer_free(&r->installer);
+    jobfiles_close(&r->jobfiles);
     slots_free(&r->slots);
     verifier_free(&r->verifier);
     report_close(&r->report);

@@ -2,8 +2,8 @@
  * time, over run/runner.sock; a new connection replaces the old one.
  *
  * Both sides begin with S_ATTACH. Then the runner sends an S_KEPT for every step that runs or
- * waits here, and S_KEPT_END. The worker sends S_STEP, S_HALT and S_INSTALL; the runner sends
- * S_INSTALLED, and S_KEPT with KEPT_GONE when a keeper has died. How a step ends is in the
+ * waits here, and S_KEPT_END. The worker sends S_STEP, S_HALT, S_INSTALL and S_SHIPPED; the runner
+ * sends S_INSTALLED, and S_KEPT with KEPT_GONE when a keeper has died. How a step ends is in the
  * spool: in keeper-N.log if a keeper had it, in runner.log if it was refused or dropped. */
 #ifndef LB_RUNNER_RUNNER_H
 #define LB_RUNNER_RUNNER_H

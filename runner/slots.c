@@ -112,7 +112,7 @@ static struct slot *slot_at(struct slots *s, unsigned number)
 static void open_file(const struct runner_paths *paths, struct slot *t)
 {
     struct error err = {0};
-    char *path = runner_paths_of_slot(paths->run, "keeper", t->number, ".held");
+    char *path = runner_paths_of_slot(paths->keepers, "keeper", t->number, ".held");
     if (!t->file && slotfile_open(path, &t->file, &err) < 0)
         log_warn("slot %u: %s", t->number, err.text);
     mem_free(&path);
@@ -194,9 +194,7 @@ static bool may_start(struct slots *s, const struct s_launch *l)
     int64_t now = loop_now(s->loop);
     if (fence_permits(l, s->renewed, now))
         return true;
-    char *path = mem_printf("%s/fence", s->paths->spool);
-    s->renewed = fence_read(path);
-    mem_free(&path);
+    s->renewed = fence_read(s->paths->fence);
     return fence_permits(l, s->renewed, now);
 }
 
@@ -483,14 +481,14 @@ static unsigned number_of(const char *name)
 
 int slots_adopt(struct slots *s, struct error *err)
 {
-    DIR *d = opendir(s->paths->run);
+    DIR *d = opendir(s->paths->keepers);
     if (!d)
-        return error_errno(err, errno, "cannot read the folder '%s'", s->paths->run);
+        return error_errno(err, errno, "cannot read the folder '%s'", s->paths->keepers);
     for (struct dirent *e; (e = readdir(d));) {
         unsigned number = number_of(e->d_name);
         if (!number)
             continue;
-        char *path = runner_paths_of_slot(s->paths->run, "keeper", number, ".sock");
+        char *path = runner_paths_of_slot(s->paths->keepers, "keeper", number, ".sock");
         adopt(s, number, path);
         mem_free(&path);
     }

@@ -22,7 +22,8 @@ enum {
     X(NONE, "") \
     X(PIPES, "connect its pipes") \
     X(FOLDER, "enter its working folder") \
-    X(LIMITS, "set its limits") X(PRIVILEGES, "give up privileges") X(EXECUTE, "execute")
+    X(LIMITS, "set its limits") \
+    X(USER, "become its user") X(PRIVILEGES, "give up privileges") X(EXECUTE, "execute")
 #define X(n, t) STAGE_##n,
 enum stage { STAGES(X) STAGE_COUNT };
 #undef X
@@ -84,6 +85,17 @@ IN_CHILD static int child_pipes(const struct spawn *s)
     return 0;
 }
 
+/* The folder is its user's, and closed to us. It becomes that user only later, right before execve:
+ * until then no process of that user can send it signals, for which we would wait, too. */
+IN_CHILD static int child_folder(const struct spawn *s)
+{
+    if (s->user && privilege_files_as(s->user, NULL) < 0) {
+        errno = EPERM;
+        return -1;
+    }
+    return fchdir(s->folder);
+}
+
 IN_CHILD static int child_main(void *arg)
 {
     struct birth *b = arg;
@@ -93,7 +105,7 @@ IN_CHILD static int child_main(void *arg)
     if (s->lower)
         child_oom_score();
     b->stage = STAGE_FOLDER;
-    if (fchdir(s->folder) < 0)
+    if (child_folder(s) < 0)
         goto fail;
     b->stage = STAGE_PIPES;
     if (child_pipes(s) < 0 || close_range(3, ~0U, 0) < 0)
@@ -102,6 +114,10 @@ IN_CHILD static int child_main(void *arg)
     b->stage = STAGE_LIMITS;
     if (child_limits() < 0)
         goto fail;
+    b->stage = STAGE_USER;
+    if (s->user && privilege_become(s->user) < 0)
+        goto fail;
+    /* after the user, whose change takes back the signal */
     b->stage = STAGE_PRIVILEGES;
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         goto fail;

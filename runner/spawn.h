@@ -1,10 +1,10 @@
 /* spawn.h - starts a child: everything between "this may run" and its first instruction.
  *
- * In the child, in this order: signals reset, a session of its own, standard input from
- * /dev/null, output into the pipes, all other descriptors closed, working folder, umask 077,
- * limits (no core, files of any size, 1024 descriptors), KILL when its keeper dies,
- * no_new_privs, execve. The parent is suspended until then (clone with VM and VFORK; fork would
- * cost time in proportion to our size), so what fails in the child is known here. */
+ * In the child, in this order: signals reset, a session of its own, working folder, standard input,
+ * output into the pipes, all other descriptors closed, umask 077, limits (no core, files of any
+ * size, 1024 descriptors), the user (runner/privilege.h), KILL when its keeper dies, no_new_privs,
+ * execve. The parent is suspended until then (clone with VM and VFORK; fork would cost time in
+ * proportion to our size), so what fails in the child is known here. */
 #ifndef LB_RUNNER_SPAWN_H
 #define LB_RUNNER_SPAWN_H
 
@@ -12,13 +12,15 @@
 
 #include "common/error.h"
 #include "runner/command.h"
+#include "runner/privilege.h"
 
 struct spawn {
     const struct command *command;
-    int folder;   /* working folder */
-    int null;     /* /dev/null, for reading */
-    int out, err; /* the writing ends of its pipes */
-    bool lower;   /* our oom_score_adj protects us; the child's goes back to 0 */
+    int folder;                        /* working folder */
+    int null;                          /* /dev/null, for reading */
+    int out, err;                      /* the writing ends of its pipes */
+    const struct privilege_user *user; /* NULL: it stays ours */
+    bool lower; /* our oom_score_adj protects us; the child's goes back to 0 */
 };
 
 /* *ret_pid: the child, for the caller to reap. An error says which of the steps above failed. */

@@ -1,6 +1,10 @@
 /* testrig.c - see testrig.h. */
 #include "runner/testrig.h"
 
+#include <fcntl.h>
+
+#include "trust/fingerprint.h"
+
 void rig_path_write(struct testrig *r, const char *path, struct span bytes, mode_t mode)
 {
     struct error err = {0};
@@ -92,6 +96,22 @@ void rig_package(struct testrig *r, const char *name, const char *subsystem, con
     buf_free(&one);
 }
 
+void rig_fingerprint(struct testrig *r)
+{
+    struct buf print = {0};
+    char path[200], digits[65];
+    snprintf(path, sizeof path, "var/packages/%s/fingerprint",
+             hex_format(r->package.b, 32, digits));
+    char *folder = runner_paths_of_hash(r->paths.packages, &r->package);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(fingerprint_make(fd, &print, NULL), 0);
+    rig_path_write(r, path, buf_span(&print), 0444);
+    close(fd);
+    mem_free(&folder);
+    buf_free(&print);
+}
+
 void rig_signers(struct testrig *r)
 {
     struct buf line = {0};
@@ -123,7 +143,7 @@ void rig_open(struct testrig *r, const char *folder)
     *r = (struct testrig){.home = mem_strdup(folder)};
     assert_int_equal(trust_init(&err), 0);
     setenv("LONGBOAT_HOME", folder, 1);
-    if (runner_paths_open(&r->paths, &err) < 0)
+    if (runner_paths_open(&r->paths, NULL, &err) < 0)
         fail_msg("%s", err.text);
     key_make(&r->admin);
     key_make(&r->server);

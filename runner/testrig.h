@@ -65,6 +65,8 @@ void rig_certificate(struct testrig *r, const char *name, enum role role, uint64
 void rig_package(struct testrig *r, const char *name, const char *subsystem, const char *script,
                  const struct rig_parameter *p, size_t n, const struct rig_parameter *outputs,
                  size_t n_outputs);
+/* Leaves the fingerprint of the rig's package, as the unpacker does. */
+void rig_fingerprint(struct testrig *r);
 void rig_signers(struct testrig *r);                 /* etc/trust/signers: the rig's builder */
 void rig_revoke(struct testrig *r, uint64_t serial); /* the next list, with this serial in it */
 

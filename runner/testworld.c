@@ -296,7 +296,7 @@ int world_setup(void **state)
     /* we adopt the keepers of killed runners so that we can wait for them */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     rig_open(&w->rig, *state);
-    snprintf(a.sun_path, sizeof a.sun_path, "%s/worker.bell", w->rig.paths.run);
+    snprintf(a.sun_path, sizeof a.sun_path, "%s/worker.bell", w->rig.paths.bell);
     w->bell = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (bind(w->bell, (struct sockaddr *)&a, sizeof a) < 0)
         fail_msg("bell: %s %s", a.sun_path, err.text);
@@ -313,7 +313,7 @@ int world_teardown(void **state)
     world_stop_runner(w, SIGKILL);
     for (int i = 1; i <= 8; i++) {
         struct channel *c;
-        char *path = runner_paths_of_slot(w->rig.paths.run, "keeper", (unsigned)i, ".sock");
+        char *path = runner_paths_of_slot(w->rig.paths.keepers, "keeper", (unsigned)i, ".sock");
         if (channel_connect(path, &c, NULL) == 0) {
             kill(channel_peer_pid(c), SIGKILL);
             channel_close(&c);

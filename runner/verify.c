@@ -11,7 +11,9 @@
 #include "proto/outcome.h"
 #include "proto/packagejob.h"
 #include "runner/bind.h"
+#include "runner/context.h"
 #include "runner/installed.h"
+#include "runner/intact.h"
 #include "runner/proxies.h"
 
 struct verifier {
@@ -20,6 +22,7 @@ struct verifier {
     struct proxies *proxies;
     struct replay *replay;
     bool doubt; /* the keepers' files have lost entries */
+    struct intact *intact;
     struct verified_roots roots;
 };
 
@@ -34,6 +37,7 @@ struct inquiry {
     struct d_job job;
     struct d_step step;
     struct installed package;
+    struct hash fingerprint; /* of the package; zero: it has none */
     bool has_package;
     struct bound bound;
     struct proxy_found proxy;
@@ -66,8 +70,7 @@ static int check_server(struct inquiry *q, struct error *err)
 
 static int check_certificate(struct inquiry *q, struct error *err)
 {
-    return policy_certificate(q->v->policy, q->request->certificate, q->now, &q->caller, &q->code,
-                              err);
+    return policy_asker(q->v->policy, q->request->certificate, q->now, &q->caller, &q->code, err);
 }
 
 /* Decoded but not yet trusted, only to learn which call this may be: the table of accepted steps
@@ -218,7 +221,7 @@ static int check_package(struct inquiry *q, struct error *err)
                              SPAN_ARG(q->step.name));
         return 0;
     }
-    int rc = installed_load(q->v->paths->packages, &q->step.package, &q->package, err);
+    int rc = installed_load(q->v->paths, &q->step.package, &q->package, err);
     if (rc == -ENOENT)
         return error_set(err, -ENOENT,
                          "package '" SPAN_FMT
@@ -236,8 +239,9 @@ static int check_package(struct inquiry *q, struct error *err)
     if ((rc = check_signer(q, err)) < 0)
         return rc;
     char *entry = NULL;
-    rc = installed_entry(q->v->paths->packages, &q->package, span_eq_str(r->subsystem, "exec"),
-                         &entry, err);
+    rc = installed_entry(q->v->paths, &q->package, span_eq_str(r->subsystem, "exec"), &entry, err);
+    if (rc == 0 && !q->v->paths->separated) /* there no child can write to packages */
+        rc = intact_ask(q->v->intact, q->v->paths->packages, &q->package, &q->fingerprint, err);
     mem_free(&entry);
     return rc;
 }
@@ -260,11 +264,12 @@ static int check_job_allowed(struct inquiry *q, struct error *err)
         return rc;
     }
     struct hash h;
+    const uid_t owner = q->v->paths->separated ? 0 : q->v->paths->worker.uid;
     envelope_hash(q->request->job, &h);
     char *path = runner_paths_of_hash(q->v->paths->jobs, &h);
-    int rc = installed_trust_path(q->v->paths->jobs, S_IFDIR, err);
+    int rc = installed_trust_path(q->v->paths->jobs, S_IFDIR, owner, err);
     if (rc == 0)
-        rc = installed_trust_path(path, S_IFREG, err);
+        rc = installed_trust_path(path, S_IFREG, owner, err);
     if (rc == -ENOENT)
         error_set(err, rc, "this version of job '" SPAN_FMT "' is not accepted by this server",
                   SPAN_ARG(q->job.name));
@@ -317,7 +322,7 @@ static const struct verify_check {
 } checks[] = {
     {"origin", check_origin},           /* a caller signed it */
     {"server", check_server},           /* we have a valid identity and know whom to trust */
-    {"certificate", check_certificate}, /* the caller's: signed, not expired, not revoked */
+    {"certificate", check_certificate}, /* the caller's: signed, not expired or revoked, its role */
     {"form", check_form},               /* call and job are well-formed */
     {"call", check_call},               /* signature, cluster, expiry, grant */
     {"address", check_address},         /* it is for this server */
@@ -416,6 +421,8 @@ static void make_launch(const struct inquiry *q, struct buf *out)
         l.package_version = p->version;
         l.entry = p->entry;
         l.outputs = p->outputs;
+        if (!hash_is_zero(&q->fingerprint))
+            l.fingerprint = span_of(q->fingerprint.b, sizeof q->fingerprint.b);
     }
     s_launch_encode(&l, out);
     buf_free(&codes);
@@ -452,6 +459,7 @@ int verifier_new(const struct runner_paths *paths, struct verifier **ret, struct
     v->paths = paths;
     v->policy = policy_new(paths);
     v->proxies = proxies_new(paths);
+    v->intact = intact_new();
     int rc = clock_boot_id(&o.boot, err);
     if (rc == 0)
         rc = replay_open(&v->replay, &o, clock_wall_ms(), err);
@@ -471,12 +479,18 @@ void verifier_free(struct verifier **v)
     policy_free(&(*v)->policy);
     proxies_free(&(*v)->proxies);
     replay_close(&(*v)->replay);
+    intact_free(&(*v)->intact);
     mem_free(v);
 }
 
 struct policy *verifier_policy(struct verifier *v)
 {
     return v->policy;
+}
+
+void verifier_installed(struct verifier *v, const struct hash *package)
+{
+    intact_forget(v->intact, package);
 }
 
 static void step_of_kept(const struct s_kept *k, struct seen_step *ret)

@@ -28,6 +28,8 @@ enum verify_verdict verify_step(struct verifier *v, const struct s_step *request
                                 struct buf *out, enum refusal *ret_code, const char **ret_check,
                                 struct error *err);
 
+/* The package was installed, perhaps again. */
+void verifier_installed(struct verifier *v, const struct hash *package);
 /* Writes what was accepted since the last call, before it is launched. On failure none of it may
  * be launched, and it does not count as seen. */
 int verifier_commit(struct verifier *v, int64_t now, struct error *err);

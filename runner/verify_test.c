@@ -112,6 +112,21 @@ static void a_step_that_no_caller_has_signed_is_refused(void **state)
     refused(f, &s, "origin", REFUSAL_DENIED, "no caller has signed");
 }
 
+static void who_is_no_caller_is_refused_whatever_its_grants_say(void **state)
+{
+    static const enum role others[] = {ROLE_MONITOR, ROLE_BUILDER};
+    struct verify_fixture *f = *state;
+    struct rig_call c = rig_call();
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        struct buf other = {0};
+        struct s_step s = good(f, &c, 1);
+        rig_certificate(&f->rig, "anna", others[i], 3, &f->rig.caller, "call *@etl", 0, &other);
+        s.certificate = buf_span(&other);
+        refused(f, &s, "certificate", REFUSAL_WRONG_ROLE, "only callers");
+        buf_free(&other);
+    }
+}
+
 static void a_server_without_an_identity_runs_nothing(void **state)
 {
     struct verify_fixture *f = *state;
@@ -622,6 +637,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         here(a_valid_request_becomes_a_launch_with_typed_parameters),
         here(a_step_that_no_caller_has_signed_is_refused),
+        here(who_is_no_caller_is_refused_whatever_its_grants_say),
         here(a_server_without_an_identity_runs_nothing),
         here(a_certificate_that_no_administrator_signed_is_refused),
         here(a_revoked_certificate_is_refused_from_the_next_step_on),

@@ -15,18 +15,30 @@
 struct workfolder {
     char *path;
     int fd;
+    bool separated;
+    struct privilege_user owner; /* separated: of the folder */
 };
 
 static int open_it(struct workfolder *w, struct error *err)
 {
+    struct stat st;
     if (w->fd >= 0)
         close(w->fd);
     w->fd = -1;
     int rc = file_make_dirs(w->path, 0700, err);
     if (rc < 0)
         return rc;
-    w->fd = open(w->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    return w->fd < 0 ? error_errno(err, errno, "cannot open the folder '%s'", w->path) : 0;
+    if (w->separated && lstat(w->path, &st) == 0) {
+        w->owner = (struct privilege_user){.uid = st.st_uid, .gid = st.st_gid};
+        rc = privilege_files_as(&w->owner, err);
+    }
+    if (rc == 0)
+        w->fd = open(w->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int why = errno;
+    if (w->separated)
+        privilege_files_as(NULL, NULL);
+    return rc < 0 || w->fd >= 0 ? rc
+                                : error_errno(err, why, "cannot open the folder '%s'", w->path);
 }
 
 static bool is_empty(int fd)
@@ -45,10 +57,30 @@ static bool is_empty(int fd)
     return empty;
 }
 
+/* As the child's user, who can move or replace only what is in the folder, not the folder. */
+static int clean_as_owner(struct workfolder *w, struct error *err)
+{
+    struct stat st;
+    int rc = privilege_files_as(&w->owner, err);
+    if (rc == 0 &&
+        (fstat(w->fd, &st) < 0 || ((st.st_mode & 07777) != 0700 && fchmod(w->fd, 0700) < 0)))
+        rc = error_errno(err, errno, "cannot close the folder '%s' to others", w->path);
+    if (rc == 0 && !is_empty(w->fd))
+        rc = file_empty_folder(w->fd, w->path, err);
+    int back = privilege_files_as(NULL, rc < 0 ? NULL : err);
+    return rc < 0 ? rc : back;
+}
+
 /* Most children leave nothing; then this costs a few system calls and no disk access. */
 int workfolder_clean(struct workfolder *w, struct error *err)
 {
     struct stat kept, there;
+    if (w->separated) {
+        bool in_place = w->fd >= 0 && fstat(w->fd, &kept) == 0 && lstat(w->path, &there) == 0 &&
+                        kept.st_ino == there.st_ino && kept.st_dev == there.st_dev;
+        int opened = in_place ? 0 : open_it(w, err);
+        return opened < 0 ? opened : clean_as_owner(w, err);
+    }
     if (w->fd >= 0 && fstat(w->fd, &kept) == 0 && lstat(w->path, &there) == 0 &&
         kept.st_ino == there.st_ino && kept.st_dev == there.st_dev &&
         (there.st_mode & 07777) == 0700 && is_empty(w->fd))
@@ -57,9 +89,23 @@ int workfolder_clean(struct workfolder *w, struct error *err)
     return rc < 0 ? rc : open_it(w, err);
 }
 
-int workfolder_open(const char *path, struct workfolder **ret, struct error *err)
+int workfolder_give(struct workfolder *w, const struct privilege_user *user, struct error *err)
+{
+    int rc = workfolder_clean(w, err);
+    if (rc < 0 || !w->separated || !user ||
+        (user->uid == w->owner.uid && user->gid == w->owner.gid))
+        return rc;
+    if (fchown(w->fd, user->uid, user->gid) < 0)
+        return error_errno(err, errno, "cannot give the folder '%s' to user %u", w->path,
+                           (unsigned)user->uid);
+    w->owner = *user;
+    return 0;
+}
+
+int workfolder_open(const char *path, bool separated, struct workfolder **ret, struct error *err)
 {
     struct workfolder *w = mem_zalloc(1, sizeof *w);
+    w->separated = separated;
     w->path = mem_strdup(path);
     w->fd = -1;
     int rc = workfolder_clean(w, err); /* a killed keeper may have left something */

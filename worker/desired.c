@@ -245,6 +245,13 @@ static int append(const char *path, uint64_t offset, struct span data, struct er
     int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return error_errno(err, errno, "cannot write '%s'", path);
+    struct stat st;
+    /* where the folder gives it to another group, that of the unpacker, it may read it */
+    if (fstat(fd, &st) == 0 && st.st_gid != getegid() && fchmod(fd, 0640) < 0) {
+        int why = errno;
+        close(fd);
+        return error_errno(err, why, "cannot let the unpacker read '%s'", path);
+    }
     int rc = lseek(fd, (off_t)offset, SEEK_SET) < 0 ? -errno : file_write_all(fd, data.p, data.n);
     close(fd);
     return rc < 0 ? error_errno(err, -rc, "cannot write '%s'", path) : 0;

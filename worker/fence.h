@@ -1,7 +1,7 @@
 /* fence.h - the number that tells keepers how long `rerun` attempts are certain to be ours alone:
  * when the last renewal that the broker acknowledged was sent.
  *
- * A small mapped file: CLOCK_BOOTTIME in ms, 8 bytes in the machine's order, then the 16 bytes
+ * A small file: CLOCK_BOOTTIME in ms, 8 bytes in the machine's order, then the 16 bytes
  * of the boot id to which that clock belongs. An attempt is ours until its own lost_after has
  * passed since then; keepers compute that for each (runner/fence.h). The number outlives this
  * process. A number from an earlier boot means nothing and is set to 0. */
@@ -16,6 +16,7 @@
 struct fence;
 int fence_open(struct fence **ret, const char *path, const struct id *boot, struct error *err);
 void fence_close(struct fence **f); /* the number stays in the file */
-void fence_set(struct fence *f, int64_t renewed_boot_ms);
+/* -ENOSPC and others: keepers still see the old number, and end such attempts all the sooner. */
+int fence_set(struct fence *f, int64_t renewed_boot_ms, struct error *err);
 
 #endif

@@ -21,7 +21,7 @@ struct jobs {
     struct job_here *v;
     size_t n;
     unsigned troubled;
-    bool read_only;
+    bool read_only, must_be_kept;
     struct buf older; /* of jobs_find */
 };
 
@@ -52,6 +52,7 @@ int jobs_open(struct jobs **ret, const struct jobs_folders *f, struct error *err
     j->packages = mem_strdup(f->packages);
     j->compiled = mem_strdup(f->compiled);
     j->read_only = f->read_only;
+    j->must_be_kept = f->must_be_kept;
     *ret = j;
     return 0;
 }
@@ -197,9 +198,10 @@ static char *path_of(const struct jobs *j, const struct hash *h)
 static int keep_compiled(const struct jobs *j, const struct job_here *h, struct error *err)
 {
     char *path = path_of(j, &h->hash);
-    int rc = j->read_only || access(path, F_OK) == 0
-                 ? 0
-                 : file_write_atomic(path, buf_span(&h->bytes), 0444, err);
+    bool there = access(path, F_OK) == 0;
+    int rc = j->must_be_kept && !there ? -EAGAIN
+             : j->read_only || there   ? 0
+                                       : file_write_atomic(path, buf_span(&h->bytes), 0444, err);
     mem_free(&path);
     return rc;
 }
@@ -254,9 +256,12 @@ static void read_file(struct jobs_reading *r, const char *name)
     if (n < 6 || strcmp(name + n - 5, ".yaml") != 0 || name[0] == '.')
         return;
     char *path = mem_printf("%s/%s", r->j->files, name);
-    if (judge_writers(path, &err) < 0 ||
-        jobfile_compile(path, installed_find_package, r->j->store, &bytes, &err) < 0 ||
-        add(r, &bytes, true, 0, &err) < 0) {
+    int rc = judge_writers(path, &err);
+    if (rc == 0)
+        rc = jobfile_compile(path, installed_find_package, r->j->store, &bytes, &err);
+    if (rc == 0)
+        rc = add(r, &bytes, true, 0, &err);
+    if (rc < 0 && rc != -EAGAIN) { /* else the runner is not that far, and its folder will change */
         r->troubled++;
         r->trouble(r->self, path, &err);
     }
@@ -407,6 +412,8 @@ int jobs_refresh(struct jobs *j, int64_t now, jobs_uses_fn *uses, jobs_trouble_f
     int rc = installed_open(j->packages, &store, err);
     if (rc < 0)
         return rc;
+    if (!j->read_only) /* where they are not ours, no child can alter them */
+        installed_check_files(store);
     if ((rc = names_in(j->files, j->read_only, &names, &n, err)) < 0) {
         installed_close(&store);
         return rc;

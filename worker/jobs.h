@@ -24,6 +24,7 @@ struct jobs_folders {
     const char *packages; /* var/packages */
     const char *compiled; /* var/jobs */
     bool read_only;       /* nothing is made or changed; a folder that is missing is empty */
+    bool must_be_kept;    /* a job counts only once the runner has put it into `compiled` */
 };
 
 struct job_here {

@@ -75,7 +75,7 @@ static struct both opened(void **state)
 {
     struct both b = {NULL, NULL};
     struct error err = {0};
-    assert_int_equal(spool_open(&b.spool, testing_path(state, "spool"), &err), 0);
+    assert_int_equal(spool_open(&b.spool, testing_path(state, "spool"), NULL, &err), 0);
     assert_int_equal(spool_replay(b.spool, ignore, NULL, &err), 0);
     assert_int_equal(logship_open(&b.logs, b.spool, &err), 0);
     return b;

@@ -19,6 +19,9 @@ enum { SETTLED_MS = 2000 }; /* no file system's clock ticks more slowly */
 
 struct spool {
     char *folder, *log;
+    char *theirs;              /* the folder of the files that keepers and runner write */
+    spool_shipped_fn *shipped; /* NULL: we remove what is shipped */
+    void *shipped_self;
     int lock;
     struct id id;
     struct spoolfile *own;
@@ -98,20 +101,20 @@ static bool has_settled(const struct timespec *mtime)
 static int look(struct spool *s, struct error *err)
 {
     struct stat st;
-    if (stat(s->folder, &st) < 0)
-        return error_errno(err, errno, "cannot examine the spool '%s'", s->folder);
+    if (stat(s->theirs, &st) < 0)
+        return error_errno(err, errno, "cannot examine the spool '%s'", s->theirs);
     if (st.st_mtim.tv_sec == s->looked.tv_sec && st.st_mtim.tv_nsec == s->looked.tv_nsec)
         return 0;
     bool settled = has_settled(&st.st_mtim);
-    DIR *d = opendir(s->folder);
+    DIR *d = opendir(s->theirs);
     if (!d)
-        return error_errno(err, errno, "cannot read the spool '%s'", s->folder);
+        return error_errno(err, errno, "cannot read the spool '%s'", s->theirs);
     for (struct dirent *e; (e = readdir(d));) {
         struct spool_file f = {.last = true};
         if (has_file(s, e->d_name) || !parse_name(e->d_name, &f.stem, &f.generation))
             continue;
         f.name = mem_strdup(e->d_name);
-        f.path = mem_printf("%s/%s", s->folder, e->d_name);
+        f.path = mem_printf("%s/%s", s->theirs, e->d_name);
         s->files = mem_realloc(s->files, s->n_files + 1, sizeof *s->files);
         s->files[s->n_files++] = mem_dup(&f, sizeof f);
     }
@@ -169,11 +172,12 @@ static int take_lock(struct spool *s, struct error *err)
     return rc;
 }
 
-int spool_open(struct spool **ret, const char *folder, struct error *err)
+int spool_open(struct spool **ret, const char *folder, const char *theirs, struct error *err)
 {
     struct spool *s = mem_zalloc(1, sizeof *s);
     s->lock = -1;
     s->folder = mem_strdup(folder);
+    s->theirs = mem_strdup(theirs ? theirs : folder);
     s->log = mem_printf("%s/worker.log", folder);
     int rc = file_make_dirs(folder, 0700, err);
     if (rc == 0)
@@ -202,6 +206,7 @@ void spool_close(struct spool **ps)
     mem_free(&s->queued);
     buf_free(&s->queue);
     mem_free(&s->folder);
+    mem_free(&s->theirs);
     mem_free(&s->log);
     if (s->lock >= 0)
         close(s->lock);
@@ -376,6 +381,21 @@ static bool is_wholly_read(const struct spool_file *f)
            spoolfile_reader_offset(f->reader) >= st.st_size && f->shipped >= f->output_to;
 }
 
+void spool_on_shipped(struct spool *s, spool_shipped_fn *fn, void *self)
+{
+    s->shipped = fn;
+    s->shipped_self = self;
+}
+
+/* True if it is gone. */
+static bool remove_file(struct spool *s, const struct spool_file *f)
+{
+    if (!s->shipped)
+        return unlink(f->path) == 0;
+    s->shipped(s->shipped_self, f->name); /* it is said again until they have removed it */
+    return access(f->path, F_OK) < 0 && errno == ENOENT;
+}
+
 int spool_tidy(struct spool *s, bool began, spool_knows_fn *knows, void *self, struct error *err)
 {
     struct tidy t = {.knows = knows, .self = self};
@@ -387,7 +407,7 @@ int spool_tidy(struct spool *s, bool began, spool_knows_fn *knows, void *self, s
         struct spool_file again = {.path = f->path};
         t = (struct tidy){.knows = knows, .self = self};
         if (!f->last && is_wholly_read(f) && (rc = follow_file(&again, tidy_entry, &t, err)) == 0 &&
-            !t.needed && unlink(f->path) == 0) {
+            !t.needed && remove_file(s, f)) {
             file_free(&s->files[i]);
             memmove(s->files + i, s->files + i + 1, (--s->n_files - i) * sizeof *s->files);
         } else {

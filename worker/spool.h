@@ -9,6 +9,9 @@
  *     runner.log          written by the runner: refusals
  *     worker.lock         one worker at a time
  *
+ * Where the runner was started as root, keepers and runner write to var/keepers, which the worker
+ * can read, and the runner removes there what the worker says that it has shipped.
+ *
  * The worker follows these files as they grow. It does so without a bell, too; a bell only makes
  * it sooner. */
 #ifndef LB_WORKER_SPOOL_H
@@ -37,9 +40,10 @@ struct spool_file {
     int64_t shipped; /* all OUTPUT before this is at the broker */
 };
 
-/* Makes the folder and the id if need be, takes the lock, opens worker.log. On success *ret is
- * yours: spool_close. -EBUSY: another worker runs here. */
-int spool_open(struct spool **ret, const char *folder, struct error *err);
+/* Makes the folder and the id if need be, takes the lock, opens worker.log. `theirs`: where keepers
+ * and runner write, if they are other users; NULL: in the same folder. On success *ret is yours:
+ * spool_close. -EBUSY: another worker runs here. */
+int spool_open(struct spool **ret, const char *folder, const char *theirs, struct error *err);
 void spool_close(struct spool **s);
 struct id spool_id(const struct spool *s);
 const char *spool_folder(const struct spool *s);
@@ -58,6 +62,11 @@ void spool_put(struct spool *s, struct span entry);
 int spool_flush(struct spool *s, struct error *err);
 
 struct spool_file **spool_files(const struct spool *s, size_t *ret_n);
+
+typedef void spool_shipped_fn(void *self, const char *name);
+/* From now on spool_tidy tells `fn` which files may go, again and again until they have gone, and
+ * does not remove them. */
+void spool_on_shipped(struct spool *s, spool_shipped_fn *fn, void *self);
 
 typedef bool spool_knows_fn(void *self, struct id run, uint64_t attempt);
 /* If worker.log has grown by SPOOL_TIDY_BYTES (or `began`), rewrites it without the entries that

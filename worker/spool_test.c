@@ -24,7 +24,7 @@ static struct spool *opened(void **state)
 {
     struct spool *s = NULL;
     struct error err = {0};
-    if (spool_open(&s, folder_of(state), &err) < 0)
+    if (spool_open(&s, folder_of(state), NULL, &err) < 0)
         fail_msg("%s", err.text);
     return s;
 }
@@ -115,7 +115,7 @@ static void a_bad_id_is_refused(void **state)
     spool_close(&s);
     assert_int_equal(
         file_write_atomic(testing_path(state, "spool/id"), span_str("nonsense"), 0600, &err), 0);
-    assert_true(spool_open(&s, folder_of(state), &err) < 0);
+    assert_true(spool_open(&s, folder_of(state), NULL, &err) < 0);
     assert_contains(err.text, "spool/id");
 }
 
@@ -123,7 +123,7 @@ static void a_second_worker_on_the_spool_is_refused(void **state)
 {
     struct spool *s = opened(state), *other = NULL;
     struct error err = {0};
-    assert_int_equal(spool_open(&other, folder_of(state), &err), -EBUSY);
+    assert_int_equal(spool_open(&other, folder_of(state), NULL, &err), -EBUSY);
     char *pid = mem_printf("is held by process %d", (int)getpid());
     assert_contains(err.text, "a worker for this home already runs; stop it first");
     assert_contains(err.text, pid);

@@ -39,10 +39,22 @@ static int identify(struct worker *w, struct error *err)
     if (getrandom(random, sizeof random, 0) != sizeof random)
         return error_errno(err, errno, "no random bytes");
     w->incarnation = id_make(clock_wall_ms(), random);
+    struct stat st;
+    w->apart = stat(w->paths.state, &st) == 0 && st.st_uid != geteuid();
     return 0;
 }
 
 /* ---- Opening */
+
+static void say_shipped(void *self, const char *name)
+{
+    struct worker *w = self;
+    struct buf b = {0};
+    s_shipped_encode(&(struct s_shipped){.name = span_str(name)}, &b);
+    if (w->runner && runnerlink_send(w->runner, buf_span(&b)))
+        runnerlink_flush(w->runner);
+    buf_free(&b);
+}
 
 static int state_path(const struct worker *w, char path[PATHS_MAX], const char *name,
                       struct error *err)
@@ -50,14 +62,26 @@ static int state_path(const struct worker *w, char path[PATHS_MAX], const char *
     return path_join(path, PATHS_MAX, err, w->paths.state, name, NULL);
 }
 
-static int open_spool(struct worker *w, struct error *err)
+static int open_fence(struct worker *w, struct error *err)
 {
     char path[PATHS_MAX];
+    int rc = w->apart ? path_join(path, PATHS_MAX, err, w->paths.run, "worker/fence", NULL)
+                      : state_path(w, path, "spool/fence", err);
+    return rc < 0 ? rc : fence_open(&w->fence, path, &w->boot, err);
+}
+
+static int open_spool(struct worker *w, struct error *err)
+{
+    char path[PATHS_MAX], theirs[PATHS_MAX];
     int rc = state_path(w, path, "spool", err);
     if (rc == 0)
-        rc = spool_open(&w->spool, path, err);
+        rc = state_path(w, theirs, "keepers", err);
+    if (rc == 0)
+        rc = spool_open(&w->spool, path, w->apart ? theirs : NULL, err);
     if (rc < 0)
         return rc;
+    if (w->apart)
+        spool_on_shipped(w->spool, say_shipped, w);
     struct wcore_config config = {.slots = w->options.slots,
                                   .ahead = AHEAD_STEPS,
                                   .spool = spool_id(w->spool),
@@ -67,16 +91,14 @@ static int open_spool(struct worker *w, struct error *err)
     w->core = wcore_new(&config);
     if ((rc = worker_replay(w, err)) == 0)
         rc = logship_open(&w->logs, w->spool, err);
-    if (rc == 0 && (rc = state_path(w, path, "spool/fence", err)) == 0)
-        rc = fence_open(&w->fence, path, &w->boot, err);
-    return rc;
+    return rc < 0 ? rc : open_fence(w, err);
 }
 
 static int open_state(struct worker *w, struct error *err)
 {
     char path[PATHS_MAX], packages[PATHS_MAX], files[PATHS_MAX];
-    int rc = file_make_dirs(w->paths.state, 0700, err);
-    if (rc == 0)
+    int rc = w->apart ? 0 : file_make_dirs(w->paths.state, 0700, err);
+    if (rc == 0 && !w->apart)
         rc = file_make_dirs(w->paths.run, 0700, err);
     if (rc == 0 && (rc = open_spool(w, err)) == 0 &&
         (rc = state_path(w, path, "revocations", err)) == 0)
@@ -86,13 +108,15 @@ static int open_state(struct worker *w, struct error *err)
     if (rc == 0 && (rc = state_path(w, path, "jobs", err)) == 0 &&
         (rc = state_path(w, packages, "packages", err)) == 0 &&
         (rc = path_join(files, sizeof files, err, w->paths.config, "jobs", NULL)) == 0)
-        rc = jobs_open(&w->jobs, &(struct jobs_folders){files, packages, path, false}, err);
+        rc = jobs_open(&w->jobs, &(struct jobs_folders){files, packages, path, w->apart, w->apart},
+                       err);
     if (rc < 0)
         return rc;
     w->watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     uint32_t changes = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE;
     if (w->watch < 0 || inotify_add_watch(w->watch, files, changes) < 0 ||
-        inotify_add_watch(w->watch, packages, changes) < 0)
+        inotify_add_watch(w->watch, packages, changes) < 0 ||
+        (w->apart && inotify_add_watch(w->watch, path, changes) < 0))
         return error_errno(err, errno, "cannot watch '%s' and '%s'", files, packages);
     return 0;
 }
@@ -101,7 +125,8 @@ static int open_bell(struct worker *w, struct error *err)
 {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
     char path[PATHS_MAX];
-    int rc = path_join(path, sizeof path, err, w->paths.run, "worker.bell", NULL);
+    int rc = path_join(path, sizeof path, err, w->paths.run, w->apart ? "worker" : "",
+                       "worker.bell", NULL);
     if (rc == 0)
         rc = paths_check_socket(path, err);
     if (rc < 0)
@@ -110,7 +135,7 @@ static int open_bell(struct worker *w, struct error *err)
     /* left by a killed worker: we hold the lock of the spool */
     unlink(path);
     w->bell = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    mode_t mask = umask(0177);
+    mode_t mask = umask(w->apart ? 0117 : 0177); /* the folder gives it to the keepers' group */
     rc = w->bell < 0 || bind(w->bell, (struct sockaddr *)&at, sizeof at) < 0 ? -errno : 0;
     umask(mask);
     if (rc < 0)
@@ -323,7 +348,7 @@ static int open_runner(struct worker *w, struct error *err)
     int rc = path_join(socket_path, sizeof socket_path, err, w->paths.run, "runner.sock", NULL);
     if (rc < 0)
         return rc;
-    char *program = w->options.external_runner ? NULL : runnerlink_program();
+    char *program = w->options.external_runner || w->apart ? NULL : runnerlink_program();
     const struct runnerlink_options o = {socket_path, program, spool_id(w->spool),
                                          w->options.slots};
     rc = runnerlink_open(&w->runner, w->loop, &o, &calls, err);
@@ -338,8 +363,10 @@ static void keep_fence(struct worker *w)
     int64_t renewed = dialer_renewed(w->dialer);
     if (!dialer_is_up(w->dialer) || renewed == w->renewed || wcore_holds_fence(w->core))
         return;
+    struct error err = {0};
     w->renewed = renewed;
-    fence_set(w->fence, renewed);
+    if (fence_set(w->fence, renewed, &err) < 0)
+        log_warn("%s", err.text);
 }
 
 static void turn_end(struct loop *l, void *arg)

@@ -52,6 +52,9 @@ struct worker {
     struct worker_options options;
     struct client_config who;
     struct id boot, incarnation;
+    /* the runner is another user: it was started as root, by somebody else, and has given us our
+     * folders (runner/runnerpaths.h) */
+    bool apart;
 
     struct wcore *core;
     struct wcore_out out;

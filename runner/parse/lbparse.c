@@ -12,6 +12,8 @@
 
 #include "common/file.h"
 #include "common/termout.h"
+#include "package/installed.h"
+#include "package/jobfile.h"
 #include "package/proxyfile.h"
 #include "package/subsystemfile.h"
 #include "runner/unpack/confine.h"
@@ -19,23 +21,47 @@
 enum { EXIT_DONE, EXIT_TROUBLE, EXIT_ASKED_WRONGLY, EXIT_REFUSED };
 enum { FILE_BYTES_MAX = 1 << 20, CPU_SECONDS = 2 };
 
+/* The store that a job's packages come from; read before rights are dropped. */
+static struct installed_store *store;
+
+static int job_compile(const char *name, struct span text, struct buf *out, struct problems *ps)
+{
+    struct error err = {0};
+    struct d_job job;
+    const char *slash = strrchr(name, '/');
+    const char *file = slash ? slash + 1 : name;
+    int rc = jobfile_compile_bytes(name, text, installed_find_package, store, out, &err);
+    if (rc == 0 && (rc = d_job_decode(buf_span(out), &job, &err)) == 0 &&
+        (strncmp((const char *)job.name.p, file, job.name.n) != 0 ||
+         strcmp(file + job.name.n, ".yaml") != 0))
+        rc = error_set(&err, -EINVAL, "%s: job '" SPAN_FMT "' must lie in " SPAN_FMT ".yaml", name,
+                       SPAN_ARG(job.name), SPAN_ARG(job.name));
+    if (rc < 0)
+        problems_add_error(ps, &err);
+    return rc;
+}
+
 /* What can be compiled. */
 static const struct lbparse_kind {
     const char *word;
     int (*compile)(const char *name, struct span text, struct buf *out, struct problems *ps);
+    bool packages; /* with a third argument */
 } kinds[] = {
-    {"proxy", proxyfile_compile},
-    {"subsystem", subsystemfile_compile},
+    {"proxy", proxyfile_compile, false},
+    {"subsystem", subsystemfile_compile, false},
+    {"job", job_compile, true},
 };
 
 static const char help[] =
-    "usage: lbparse KIND NAME <FILE >DOCUMENT\n"
+    "usage: lbparse KIND NAME [PACKAGES] <FILE >DOCUMENT\n"
     "\n"
     "Compiles a file of this server's administrator to the document that lbrunner reads. Before\n"
     "it reads the file it drops every right that it does not need. lbrunner starts it.\n"
     "\n"
-    "  KIND   proxy (proxies.d/NAME.yaml) or subsystem (subsystems.d/NAME.yaml)\n"
-    "  NAME   what messages call the file; what stands behind its last slash is NAME.yaml\n"
+    "  KIND      proxy (proxies.d/NAME.yaml), subsystem (subsystems.d/NAME.yaml) or job\n"
+    "            (jobs/NAME.yaml)\n"
+    "  NAME      what messages call the file; what stands behind its last slash is NAME.yaml\n"
+    "  PACKAGES  of a job: the folder of installed packages\n"
     "\n"
     "Example:\n"
     "  lbparse proxy proxies.d/etl.yaml </etc/longboat/proxies.d/etl.yaml | wc -c\n"
@@ -112,12 +138,13 @@ int main(int argc, char **argv)
         term_say(stdout, "lbparse %s\n", LB_VERSION);
         return EXIT_DONE;
     }
-    const struct lbparse_kind *kind = argc == 3 ? find_kind(argv[1]) : NULL;
-    if (!kind) {
-        term_say(stderr, "lbparse: expected KIND NAME; see lbparse --help\n");
+    const struct lbparse_kind *kind = argc >= 3 ? find_kind(argv[1]) : NULL;
+    if (!kind || argc != (kind->packages ? 4 : 3)) {
+        term_say(stderr, "lbparse: expected KIND NAME [PACKAGES]; see lbparse --help\n");
         return EXIT_ASKED_WRONGLY;
     }
-    if (limit_time(&err) < 0 || confine(no_files, NULL, &err) < 0)
+    if (limit_time(&err) < 0 || (kind->packages && installed_open(argv[3], &store, &err) < 0) ||
+        confine(no_files, NULL, &err) < 0)
         return fail(&err, EXIT_TROUBLE);
     return compile(kind, argv[2], &err);
 }

@@ -1,0 +1,281 @@
+#!/usr/bin/env bats
+# separated.bats - a server whose runner was started as root: worker, unpacker and children are
+# users of their own. A captured worker and a hostile child are played here, and gain nothing.
+# Users are numbers, which need no accounts.
+
+load helpers
+
+worker_user=47101 unpack_user=47102 child_user=47103 other_user=47104
+
+# run_as USER COMMAND...: as a user without any right beyond its own
+run_as() {
+    local user=$1
+    shift
+    setpriv --reuid="$user" --regid="$user" --clear-groups "$@"
+}
+
+start_runner() { # start_runner NAME [OPTIONS...]
+    local name=$1
+    shift
+    keep "$name-runner" "$demo/$name" lbrunner --home "$demo/$name" --worker-user $worker_user \
+        --unpack-user $unpack_user "$@"
+    await "the runner of $name listens" test -S "$demo/$name/run/runner.sock"
+}
+
+start_worker() { # as root runs nothing of it, `keep` would run it as root
+    keep "$1" "$demo/$1" setpriv --reuid=$worker_user --regid=$worker_user --clear-groups lbworker
+    await "$1 is up" sh -c "lbctl servers $1 --json | grep -q '\"state\":\"up\"'"
+}
+
+halt_worker() {
+    : >"$demo/$1.stop"
+    kill "$(cat "$demo/$1.pid")" 2>/dev/null || :
+    await "the worker of $1 has ended" gone "$(cat "$demo/$1.keeper")"
+}
+
+proxy() { # proxy NAME USER
+    install -D -m 644 /dev/stdin "$demo/sep/etc/proxies.d/$1.yaml" <<END
+proxy: $1
+user: $2
+subsystems: "*"
+principals: ["*"]
+END
+}
+
+# runs PACKAGE: submits it to sep and waits; its log is in $output
+runs() {
+    lbsubmit --package "$1" --server sep || return 1
+    run lbctl logs "$(last_run "package:$1")"
+}
+
+memory_of() { # the folder in memory of a server
+    echo "/dev/shm/longboat-0-$(printf %s "$demo/$1/run" | b2sum -l 256 | cut -c 1-16)"
+}
+
+setup_file() {
+    [ "$(id -u)" -eq 0 ] || skip "needs root"
+    new_demo
+    chown root:root "$demo"
+    enter
+    lbctl init --no-passphrase --cluster test --listen "127.0.0.1:$(free_port)" \
+        --broker-home "$demo/broker"
+    start_broker
+    lbpkg keygen
+    mkdir -m 755 "$demo/sep"
+    install -d -m 700 -o $worker_user -g $worker_user "$demo"/sep/{etc,var,run}
+    lbctl invite --server sep --pools etl >"$demo/token"
+    LONGBOAT_HOME=$demo/sep run_as $worker_user lbworker join <"$demo/token"
+    install -m 644 "$demo/admin/etc/keys/builder.pub" "$demo/sep/etc/trust/signers"
+    start_runner sep
+    proxy default $child_user
+    start_worker sep
+    new_package whoami shell 'id -u; id -g; id -G; grep -E "^(Cap|NoNewPrivs)" /proc/self/status
+        echo "$USER"; stat -c "%u %a" "$LB_WORK"; stat -c %u "$LB_PARAMETERS"'
+    deploy whoami sep
+}
+
+teardown_file() {
+    end_cluster
+}
+
+setup() {
+    [ "$(id -u)" -eq 0 ] || skip "needs root"
+    enter
+}
+
+@test "a step runs as its proxy's user, without capabilities, and the outcome says so" {
+    runs whoami
+    assert_has "$child_user
+$child_user
+$child_user
+CapInh:	0000000000000000
+CapPrm:	0000000000000000
+CapEff:	0000000000000000
+CapBnd:	0000000000000000
+CapAmb:	0000000000000000
+NoNewPrivs:	1
+$child_user
+$child_user 700
+$child_user"
+    run lbctl show "$(last_run package:whoami)" --json
+    field '.job_outcome.steps[0].user' $child_user
+    field '.job_outcome.steps[0].off | index("user")' null
+    field '.job_outcome.steps[0].off | index("package_files")' null
+}
+
+@test "runner, keepers and guards have only the capabilities that they need" {
+    local pid name
+    runs whoami
+    for pid in $(runner_pid sep) $(descendants "$(runner_pid sep)" | cut -d ' ' -f 1); do
+        name=$(cat "/proc/$pid/comm")
+        echo "$name $(grep -E '^Cap(Prm|Bnd)' "/proc/$pid/status" | cut -f 2 | sort -u)"
+    done | sort -u | sed 's/^lbrunner 0000000001/lbrunner 0000000000/' >"$demo/capabilities"
+    cat "$demo/capabilities"
+    # CHOWN 0, KILL 5, SETGID 6, SETUID 7, SETPCAP 8; SYS_RESOURCE 24, which a container may lack
+    diff - "$demo/capabilities" <<END
+lbkeeper 00000000000001e1
+lbkeeper-guard 0000000000000020
+lbrunner 00000000000001e1
+END
+}
+
+@test "a job file of root's runs, one that others can write does not" {
+    install -m 644 /dev/stdin "$demo/sep/etc/jobs/twice.yaml" <<END
+job: twice
+steps:
+  - {name: one, package: whoami}
+  - {name: two, subsystem: shell, run: 'test -e "\$LB_WORK" && id -u'}
+END
+    install -m 666 "$demo/sep/etc/jobs/twice.yaml" "$demo/sep/etc/jobs/open.yaml"
+    await "the job is accepted" lbsubmit --job twice --server sep
+    run lbctl logs "$(last_run twice)"
+    assert_has "$child_user"
+    [ "$(find "$demo/sep/var/jobs" -type f -user root -perm 444 | wc -l)" -eq 1 ]
+    grep -q "open.yaml" "$demo/sep-runner.log"
+    printf 'job: twice\nsteps:\n  - {name: one, nonsense: 1}\n' >"$demo/sep/etc/jobs/twice.yaml"
+    await "the fault is named" grep -q "jobs/twice.yaml:3" "$demo/sep-runner.log"
+    rm "$demo"/sep/etc/jobs/*.yaml
+}
+
+@test "a slot goes from one proxy's user to another's, and nothing goes with it" {
+    new_package leaves shell 'echo secret >"$LB_WORK/left"; mkdir -m 0 "$LB_WORK/closed"
+        echo secret >"$LB_OUTPUTS"; rm "$LB_OUTPUTS"; ln -s /etc/passwd "$LB_OUTPUTS"
+        chmod 0 "$LB_WORK" "$(dirname "$LB_OUTPUTS")"; echo ended'
+    new_package finds shell 'id -u; ls -A "$LB_WORK" "$(dirname "$LB_OUTPUTS")"; echo found'
+    deploy leaves sep
+    deploy finds sep
+    lbsubmit --package leaves --server sep || :
+    proxy default $other_user
+    runs finds
+    proxy default $child_user
+    assert_has "$other_user"
+    assert_has "outputs
+parameters
+progress
+result
+
+$demo/sep/var/work/1:
+found"
+    not grep -q left <<<"$output"
+    runs whoami
+    assert_has "$child_user 700"
+}
+
+@test "a hostile child gains nothing" {
+    new_package hostile python "$(cat "$BATS_TEST_DIRNAME/hostilechild.py")"
+    sed -i "s|^home, memory = .*|home, memory = '$demo/sep', '$(memory_of sep)'|" \
+        "$demo/src-hostile/main"
+    lbpkg build "$demo/src-hostile" -o "$demo/hostile.lbp" && lbpkg sign "$demo/hostile.lbp"
+    deploy hostile sep
+    runs hostile
+    assert_has "tried"
+    not grep gained <<<"$output"
+    runs whoami
+}
+
+@test "the child of one proxy reaches nothing of another's" {
+    new_package victim shell 'echo "$$" >"$LB_PROGRESS"; echo secret >"$LB_WORK/secret"
+        while ! test -e '"$demo/go"'; do sleep 0.1; done'
+    deploy victim sep
+    call package:victim sep >"$demo/victim"
+    await "the victim runs" in_state "$(cat "$demo/victim")" running
+    test -d "$(memory_of sep)/1"
+    run run_as $other_user /usr/bin/python3 "$BATS_TEST_DIRNAME/hostilechild.py" "$demo/sep" \
+        "$(memory_of sep)"
+    assert_has "tried"
+    not grep gained <<<"$output"
+    touch "$demo/go"
+    await "the victim has ended" ended "$(cat "$demo/victim")"
+}
+
+@test "a step that a child has forked away from ends with all its processes" {
+    new_package forks python 'import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+for i in range(3):
+    if os.fork() == 0:
+        os.setsid()
+        while True:
+            time.sleep(1)
+time.sleep(1000)' 'limits: {timeout: 2s}'
+    deploy forks sep
+    run lbsubmit --package forks --server sep
+    assert_has "timed out"
+    not pgrep -u $child_user
+}
+
+@test "children outlive runner and worker, and the next ones find them" {
+    local pid
+    rm -f "$demo/go"
+    call package:victim sep >"$demo/victim"
+    await "the victim runs" in_state "$(cat "$demo/victim")" running
+    pid=$(runner_pid sep)
+    kill9 sep-runner
+    kill9 sep
+    await "another runner runs" sh -c "[ \"\$(head -n 1 $demo/sep/run/runner.lock)\" != $pid ]"
+    await "sep is up" sh -c "lbctl servers sep --json | grep -q '\"state\":\"up\"'"
+    touch "$demo/go"
+    await "the victim has ended" ended "$(cat "$demo/victim")"
+    run lbctl show "$(cat "$demo/victim")" --json
+    field .status succeeded
+    field .attempt 1
+}
+
+@test "a captured worker gains nothing: forged principals, jobs, steps, addresses, replays" {
+    halt_worker sep
+    run python "$BATS_TEST_DIRNAME/capturedworker.py" forged "$demo" sep $worker_user
+    start_worker sep
+    echo "$output"
+    [ "$status" -eq 0 ]
+}
+
+@test "a captured worker installs nothing that nobody deployed, and removes nothing" {
+    halt_worker sep
+    run python "$BATS_TEST_DIRNAME/capturedworker.py" install "$demo" sep $worker_user
+    start_worker sep
+    echo "$output"
+    [ "$status" -eq 0 ]
+}
+
+@test "a captured worker writes nothing but its own, and reaches no keeper and no child" {
+    halt_worker sep
+    run python "$BATS_TEST_DIRNAME/capturedworker.py" files "$demo" sep $worker_user
+    start_worker sep
+    echo "$output"
+    [ "$status" -eq 0 ]
+}
+
+@test "a captured worker cannot trap its runner, nor pass it another server's certificate" {
+    lbctl invite --server other --pools etl >"$demo/token"
+    as other lbworker join <"$demo/token"
+    install -m 644 "$demo/other/etc/trust/certificate" "$demo/other.certificate"
+    halt_worker sep
+    run python "$BATS_TEST_DIRNAME/capturedworker.py" traps "$demo" sep $worker_user
+    start_worker sep
+    echo "$output"
+    [ "$status" -eq 0 ]
+    runs whoami
+}
+
+@test "somebody else in the worker's group is not heard" {
+    run setpriv --reuid=$other_user --regid=$worker_user --clear-groups \
+        /usr/bin/python3 -c "
+import socket
+s = socket.socket(socket.AF_UNIX)
+s.settimeout(10)
+s.connect('$demo/sep/run/runner.sock')
+try:
+    print('heard' if s.recv(1) else 'closed')
+except ConnectionResetError:
+    print('closed')"
+    [ "$output" = closed ]
+    grep -q "belongs to user $other_user" "$demo/sep-runner.log"
+}
+
+@test "without a home of root's own, the runner refuses to start and says why" {
+    install -d -m 755 -o $other_user "$demo/theirs"
+    run lbrunner --home "$demo/theirs" --worker-user $worker_user --unpack-user $unpack_user
+    [ "$status" -eq 1 ]
+    assert_has "'$demo/theirs' is not root's"
+    run lbrunner --home "$demo/sep2" --worker-user root --unpack-user $unpack_user
+    assert_has "neither root"
+}
