@@ -33,8 +33,8 @@ int cgroup_claim(const struct cgroup_place *at, char **ret_path, struct error *e
 /* ---- A slot's */
 
 struct cgroup;
-/* Below the claimed `path`. home: what tells this server from others there. Ends what a killed keeper
- * has left in it. Yours: cgroup_close. */
+/* Below the claimed `path`. home: what tells this server from others there. Ends what a killed
+ * keeper has left in it. Yours: cgroup_close. */
 int cgroup_open(const char *path, const char *home, unsigned slot, struct cgroup **ret,
                 struct error *err);
 void cgroup_close(struct cgroup **c);

@@ -1,7 +1,7 @@
 /* landlock.h - a list of the files that a child may reach (Landlock).
  *
- * The list is made by the keeper, and entered by the child. Later versions of the kernel's interface
- * can refuse more; what this kernel has is used. */
+ * The list is made by the keeper, and entered by the child. Later versions of the kernel's
+ * interface can refuse more; what this kernel has is used. */
 #ifndef LB_RUNNER_LANDLOCK_H
 #define LB_RUNNER_LANDLOCK_H
 

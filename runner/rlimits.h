@@ -1,5 +1,5 @@
-/* rlimits.h - the resource limits of a child: those of its proxy that mean the same for a process as
- * for a step. Memory, processors and processes of a whole step are cgroup.h's. */
+/* rlimits.h - the resource limits of a child: those of its proxy that mean the same for a process
+ * as for a step. Memory, processors and processes of a whole step are cgroup.h's. */
 #ifndef LB_RUNNER_RLIMITS_H
 #define LB_RUNNER_RLIMITS_H
 

@@ -17,7 +17,8 @@
 /* ---- Once for the runner */
 
 /* Finds what this server can give, says so in the log, and writes it to run/protections, where
- * `lbworker check` reads it. Returns the delegated cgroup (cgroup.h), yours; NULL: there is none. */
+ * `lbworker check` reads it. Returns the delegated cgroup (cgroup.h), yours; NULL: there is
+ * none. */
 char *sandbox_survey(const struct runner_paths *paths);
 
 /* ---- Of a slot */

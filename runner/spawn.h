@@ -1,10 +1,11 @@
 /* spawn.h - starts a child: everything between "this may run" and its first instruction.
  *
- * In the child, in this order: signals reset, a session of its own, working folder, standard input,
- * output into the pipes, all other descriptors closed with execve, umask 077, limits, the user
- * (runner/privilege.h), KILL when its keeper dies, no_new_privs, the sandbox (runner/sandbox.h, also
- * cgroup and limits), execve. The parent is suspended until then (clone with VM and VFORK; fork would cost time in
- * proportion to our size), so what fails in the child is known here. */
+ * In the child, in this order: signals reset, a session of its own, its cgroup, working folder,
+ * standard input, output into the pipes, all other descriptors closed with execve, umask 077,
+ * limits, the user (runner/privilege.h), KILL when its keeper dies, no_new_privs, Landlock and
+ * refused system calls (runner/sandbox.h), execve. The parent is suspended until then (clone with
+ * VM and VFORK; fork would cost time in proportion to our size), so what fails in the child is
+ * known here. */
 #ifndef LB_RUNNER_SPAWN_H
 #define LB_RUNNER_SPAWN_H
 

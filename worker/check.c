@@ -203,8 +203,8 @@ static void check_broker(struct check *c)
 
 /* ---- This server */
 
-/* As the runner has found them at its start: a line "WORD: possible|off: TEXT" each. What is off is no
- * problem by itself: a proxy can require it. */
+/* As the runner has found them at its start: a line "WORD: possible|off: TEXT" each. What is off is
+ * no problem by itself: a proxy can require it. */
 static void check_protections(struct check *c)
 {
     struct buf text = {0};
