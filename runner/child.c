@@ -199,21 +199,6 @@ static uint64_t otherwise_off(const struct child *c)
            (may_be_altered ? PROTECT_PACKAGE_FILES : 0);
 }
 
-/* Protections that are off; every outcome names them. */
-static uint64_t protections_off(const struct child *c)
-{
-    return sandbox_off(c->sandbox);
-}
-
-static size_t list_off(const struct child *c, const char *off[PROTECT_COUNT])
-{
-    size_t n = 0;
-    for (unsigned at = 0; at < PROTECT_COUNT; at++)
-        if (protections_off(c) & (1U << at))
-            off[n++] = protect_word(at);
-    return n;
-}
-
 static const char *user_of(const struct child *c, char out[LIMIT_SHORT + 1])
 {
     if (!c->context.user.n)
@@ -245,7 +230,7 @@ static void say_ended(struct child *c)
                        .argv = c->command.argv,
                        .n_argv = c->command.n_argv,
                        .off = off,
-                       .n_off = list_off(c, off)};
+                       .n_off = sandbox_list_off(c->sandbox, off)};
     if (childfiles_read(c->files, CHILDFILE_OUTPUTS, LIMIT_OUTPUTS, &outputs, &trouble) < 0 ||
         outputs_read(buf_span(&outputs), &c->launch.outputs, &items, &n, &trouble) < 0)
         e.trouble = trouble.text;

@@ -219,6 +219,15 @@ uint64_t sandbox_off(const struct sandbox *s)
     return s->off;
 }
 
+size_t sandbox_list_off(const struct sandbox *s, const char *off[PROTECT_COUNT])
+{
+    size_t n = 0;
+    for (unsigned at = 0; at < PROTECT_COUNT; at++)
+        if (s->off & ((uint64_t)1 << at))
+            off[n++] = protect_word(at);
+    return n;
+}
+
 IN_CHILD int sandbox_enter(const struct sandbox *s)
 {
     return s && s->cgroup ? cgroup_enter(s->cgroup) : 0;

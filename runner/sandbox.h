@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 
 #include "proto/messages.h"
+#include "proto/protect.h"
 #include "runner/excess.h"
 #include "runner/privilege.h"
 #include "runner/runnerpaths.h"
@@ -41,6 +42,8 @@ struct sandbox_step {
 int sandbox_begin(struct sandbox *s, const struct sandbox_step *step, struct error *err);
 /* PROTECT_: what the step is without, all told. */
 uint64_t sandbox_off(const struct sandbox *s);
+/* The same as words, for its outcome. Returns how many. */
+size_t sandbox_list_off(const struct sandbox *s, const char *off[PROTECT_COUNT]);
 
 /* In the child between clone and execve, which shares our memory, in this order; each 0, or -1
  * with errno. NULL: a program of ours, with the usual limits alone. As ourselves: */

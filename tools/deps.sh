@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs packages of the distribution for building, testing and the rest, if any is missing.
 # usage: tools/deps.sh [--list] GROUP...
-#   groups: build, test, demo, walls, clang, lint, fuzz, bench, vm, and runtime: what a machine needs
-#   that only runs Longboat's programs
+#   groups: build, test, demo, walls, clang, lint, fuzz, bench, vm, and runtime: what a machine
+#   needs that only runs Longboat's programs
 #   --list   prints the packages instead and installs nothing
 # A package that has another name elsewhere is written as a|b: the first that the distribution has.
 set -eu

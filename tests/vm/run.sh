@@ -2,8 +2,8 @@
 # run.sh - what only a kernel of one's own can show: cgroup controllers and Landlock, in a guest of
 # QEMU with Debian's kernel, by software emulation.
 #     usage: tests/vm/run.sh BUILD
-# The guest is a kernel and an archive of files in memory; it has no disk and no network. Not part of
-# check: it installs qemu, and takes minutes.
+# The guest is a kernel and an archive of files in memory; it has no disk and no network. Not part
+# of check: it installs qemu, and takes minutes.
 set -eu
 
 build=$1
@@ -15,7 +15,7 @@ trap 'rm -rf "$dir"' EXIT
 kernel() {
     package=$(apt-cache depends linux-image-cloud-amd64 |
         awk '/Depends: linux-image/ { print $2; exit }')
-    (cd "$dir" && apt-get -qq download "$package")
+    (cd "$dir" && apt-get -qq -o APT::Sandbox::User=root download "$package")
     dpkg-deb -x "$dir"/linux-image-*.deb "$dir/kernel"
     ls "$dir"/kernel/boot/vmlinuz-*
 }
