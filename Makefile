@@ -187,6 +187,7 @@ help:
 	@echo "                what is lost or run twice is counted; HOSTILE=1: a hostile holder of"
 	@echo "                each role's key attacks beside it"
 	@echo "make hostile MINUTES=30   hostile holders of keys, and what others notice of them"
+	@echo "make check-vm   cgroups and Landlock in a guest of QEMU with Debian's kernel"
 	@echo "make bench      figures, as ratios within one run; ONLY=waiting: what"
 	@echo "                1,000,000 calls that wait cost; ONLY=followers: what seeing costs"
 	@echo "make fuzz       fuzz targets for a minute each (SECONDS_EACH=60)"
@@ -284,6 +285,14 @@ lint:
 	  --suppressions-list=tests/lint/cppcheck \
 	  -I. -I$(B) -j$$(nproc) && echo "lint: cppcheck is clean"
 	@B=$(B) tests/lint/tidy.sh && echo "lint: clang-tidy is clean"
+
+# What only a kernel of one's own can show: cgroup controllers and Landlock, in a guest of QEMU.
+.PHONY: check-vm check-vm-all
+check-vm:
+	@tools/deps.sh build test vm
+	@$(MAKE) --no-print-directory check-vm-all
+check-vm-all: $(patsubst %,$(B)/test/runner/%_test,sandbox cgroup landlock syscalls)
+	@tests/vm/run.sh $(B)
 
 .PHONY: fuzz
 SECONDS_EACH ?= 60

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 #include "runner/intact.h"
 #include "runner/output.h"
 #include "runner/outputs.h"
+#include "runner/sandbox.h"
 #include "runner/spawn.h"
 #include "runner/tree.h"
 #include "runner/workfolder.h"
@@ -41,6 +43,7 @@ struct child {
     struct childfiles *files;
     struct workfolder *work;
     struct intact *intact;
+    struct sandbox *sandbox;
     char *credentials; /* the folder of what a proxy hands out; there only while a step has some */
     int null;
     struct output output;
@@ -61,8 +64,11 @@ struct child {
     int status;
     struct rusage usage;
     enum stop_cause stop;
-    int64_t started_at, ended_at;                /* wall */
-    int64_t timeout_at, kill_at;                 /* boot; INT64_MAX: never */
+    int64_t started_at, ended_at; /* wall */
+    int64_t timeout_at, kill_at;  /* boot; INT64_MAX: never */
+    int64_t warn_at;              /* the same */
+    bool warned;
+    struct excess excess;
     int64_t fence_term, fence_kill, fence_again; /* boot */
     int64_t progress_at;
     uint64_t percent;
@@ -96,6 +102,8 @@ int child_new(const struct runner_paths *paths, unsigned slot, bool shielded, st
         rc = workfolder_open(work, paths->separated, &c->work, err);
     if (rc == 0)
         rc = credentialfiles_remove(c->credentials, err); /* of a keeper that was killed */
+    if (rc == 0)
+        rc = sandbox_open(paths, slot, &c->sandbox, err);
     mem_free(&memory);
     mem_free(&work);
     if (rc == 0 && (c->null = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0)
@@ -116,6 +124,7 @@ void child_free(struct child **pc)
     childfiles_close(&c->files);
     workfolder_close(&c->work);
     intact_free(&c->intact);
+    sandbox_close(&c->sandbox);
     if (c->null >= 0)
         close(c->null);
     command_free(&c->command);
@@ -184,22 +193,12 @@ static void say_progress(struct child *c)
     buf_free(&message);
 }
 
-/* Protections that are off; every outcome names them. */
-static uint64_t protections_off(const struct child *c)
+/* What a step is without for other reasons than its walls. */
+static uint64_t otherwise_off(const struct child *c)
 {
     const bool may_be_altered = !hash_is_zero(&c->launch.package) && !c->launch.fingerprint.n;
-    return PROTECT_CGROUP | PROTECT_LANDLOCK | PROTECT_SECCOMP | (c->switched ? 0 : PROTECT_USER) |
-           (c->paths->memory_backed ? 0 : PROTECT_MEMORY_FILES) |
+    return (c->switched ? 0 : PROTECT_USER) | (c->paths->memory_backed ? 0 : PROTECT_MEMORY_FILES) |
            (may_be_altered ? PROTECT_PACKAGE_FILES : 0);
-}
-
-static size_t list_off(const struct child *c, const char *off[PROTECT_COUNT])
-{
-    size_t n = 0;
-    for (unsigned at = 0; at < PROTECT_COUNT; at++)
-        if (protections_off(c) & (1U << at))
-            off[n++] = protect_word(at);
-    return n;
 }
 
 static const char *user_of(const struct child *c, char out[LIMIT_SHORT + 1])
@@ -221,6 +220,8 @@ static void say_ended(struct child *c)
                        .status = c->status,
                        .usage = c->usage,
                        .stop = c->stop,
+                       .excess = c->excess,
+                       .warned = c->warned ? (int)c->context.warn_signal : 0,
                        .started_at = c->started_at,
                        .ended_at = c->ended_at,
                        .out_bytes = c->output.stream[0].read,
@@ -231,7 +232,7 @@ static void say_ended(struct child *c)
                        .argv = c->command.argv,
                        .n_argv = c->command.n_argv,
                        .off = off,
-                       .n_off = list_off(c, off)};
+                       .n_off = sandbox_list_off(c->sandbox, off)};
     if (childfiles_read(c->files, CHILDFILE_OUTPUTS, LIMIT_OUTPUTS, &outputs, &trouble) < 0 ||
         outputs_read(buf_span(&outputs), &c->launch.outputs, &items, &n, &trouble) < 0)
         e.trouble = trouble.text;
@@ -282,6 +283,7 @@ static void finish(struct child *c, int64_t now)
             loop_del(c->loop, c->output.stream[i].fd);
     output_end(&c->output, now);
     drop_credentials(c);
+    c->excess = sandbox_end(c->sandbox, c->status, &c->usage);
     say_progress(c);
     say_ended(c);
     c->phase = PHASE_SAYING;
@@ -296,6 +298,7 @@ static void finish(struct child *c, int64_t now)
 static void kill_all(struct child *c, int64_t now)
 {
     c->phase = PHASE_KILLING;
+    sandbox_kill(c->sandbox);
     tree_signal(SIGKILL, 0);
     c->kill_at = now + KILL_AGAIN_MS;
 }
@@ -369,10 +372,20 @@ static void look_at_fence(struct child *c, int64_t now)
     begin_end(c, now, c->fence_kill - now);
 }
 
+/* Once, to all of its process group, so that it can save what it has. */
+static void warn_if_due(struct child *c, int64_t now)
+{
+    if (now < c->warn_at || c->phase != PHASE_RUNS)
+        return;
+    c->warn_at = INT64_MAX;
+    c->warned = !c->exited && kill(-c->pid, (int)c->context.warn_signal) == 0;
+}
+
 /* Does what is due, and sets the timer for what comes next. */
 static void look(struct child *c, int64_t now)
 {
     struct error err = {0};
+    warn_if_due(c, now);
     if (now >= c->timeout_at && c->phase == PHASE_RUNS) {
         c->timeout_at = INT64_MAX;
         if (!c->exited)
@@ -393,7 +406,7 @@ static void look(struct child *c, int64_t now)
     int64_t due =
         loop_earlier(loop_earlier(c->fence_again, c->progress_at), output_due(&c->output));
     if (c->phase == PHASE_RUNS)
-        due = loop_earlier(due, c->timeout_at);
+        due = loop_earlier(due, loop_earlier(c->warn_at, c->timeout_at));
     if (c->phase == PHASE_ENDING || c->phase == PHASE_KILLING)
         due = loop_earlier(due, c->kill_at);
     loop_timer_set(c->loop, &c->timer, "child", due, on_timer, c);
@@ -443,17 +456,21 @@ static void not_started(struct child *c, enum refusal code, const struct error *
         loop_timer_set(c->loop, &c->timer, "spool", clock_boot_ms() + REPORT_RETRY_MS, on_timer, c);
 }
 
-/* What the proxy requires and this server does not have. */
-static int check_required(const struct child *c, struct error *err)
+static int prepare_sandbox(struct child *c, struct error *err)
 {
-    const uint64_t missing = c->context.required & (protections_off(c) | PROTECT_PRIVATE_TMP);
-    for (unsigned at = 0; at < PROTECT_COUNT; at++)
-        if (missing & (1U << at))
-            return error_set(err, -EPERM,
-                             "proxy '" SPAN_FMT "' requires %s (%s), which this server does not "
-                             "have",
-                             SPAN_ARG(c->context.proxy), protect_word(at), protect_text(at));
-    return 0;
+    const char *work = workfolder_path(c->work);
+    char *memory = mem_printf("%s/%u", c->paths->memory, c->slot);
+    const struct sandbox_step step = {.context = &c->context,
+                                      .package = c->launch.package,
+                                      .user = c->switched ? &c->user : NULL,
+                                      .work = work,
+                                      .memory = memory,
+                                      .credentials =
+                                          c->context.credentials.count ? c->credentials : NULL,
+                                      .off = otherwise_off(c)};
+    int rc = sandbox_begin(c->sandbox, &step, err);
+    mem_free(&memory);
+    return rc;
 }
 
 static int prepare_files(struct child *c, struct error *err)
@@ -481,9 +498,9 @@ static int prepare(struct child *c, struct error *err)
                                             c->context.credentials.count ? c->credentials : NULL,
                                         .launch = &c->launch,
                                         .context = &c->context};
-    int rc = check_required(c, err);
+    int rc = prepare_files(c, err);
     if (rc == 0)
-        rc = prepare_files(c, err);
+        rc = prepare_sandbox(c, err);
     return rc < 0 ? rc : command_make(&from, &c->command, err);
 }
 
@@ -494,6 +511,7 @@ static int begin(struct child *c, struct error *err)
                       .folder = workfolder_fd(c->work),
                       .null = c->null,
                       .user = c->switched ? &c->user : NULL,
+                      .sandbox = c->sandbox,
                       .lower = c->shielded};
     int rc = output_begin(&c->output, c->launch.output_cap, say_output, c, ends, err);
     if (rc < 0)
@@ -523,6 +541,13 @@ static void set_times(struct child *c, int64_t now)
     c->timeout_at = c->launch.deadline > 0 ? c->launch.deadline : INT64_MAX;
     if (c->launch.timeout_ms && c->launch.timeout_ms < (uint64_t)(INT64_MAX - now))
         c->timeout_at = loop_earlier(c->timeout_at, now + (int64_t)c->launch.timeout_ms);
+    /* a step that has less time than that gets no warning */
+    c->warn_at = c->context.warn_ms && c->context.warn_signal && c->timeout_at < INT64_MAX &&
+                         (int64_t)c->context.warn_ms < c->timeout_at - now
+                     ? c->timeout_at - (int64_t)c->context.warn_ms
+                     : INT64_MAX;
+    c->warned = false;
+    c->excess = (struct excess){0};
     c->kill_at = c->fence_term = c->fence_kill = INT64_MAX;
     c->fence_again = c->launch.on_lost == ON_LOST_RERUN ? now : INT64_MAX;
     c->progress_at = now + PROGRESS_MS;

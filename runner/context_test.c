@@ -57,6 +57,16 @@ static void a_child_reads_its_credentials_from_files_that_go_with_it(void **stat
     mem_free(&lines);
 }
 
+static void fails_with(struct testworld *w, const char *script, const char *message)
+{
+    struct testworld_wanted want = run_script(w, script);
+    char *said = span_dup_str(want.outcome.message);
+    assert_int_equal(want.outcome.package, PACKAGE_FAILED);
+    assert_false(want.outcome.out_of_memory);
+    assert_contains(said, message);
+    mem_free(&said);
+}
+
 static void a_protection_that_is_required_and_missing_stops_the_step(void **state)
 {
     struct testworld *w = *state;
@@ -66,6 +76,53 @@ static void a_protection_that_is_required_and_missing_stops_the_step(void **stat
     char *message = span_dup_str(want.outcome.message);
     assert_contains(message, "proxy 'default' requires user (a user of its own)");
     mem_free(&message);
+}
+
+static void system_calls_are_refused_where_the_proxy_wants_that(void **state)
+{
+    struct testworld *w = *state;
+    const char *script = "grep -q '^Seccomp:.*2' /proc/self/status && ! unshare -U true";
+    write_default(w, "sandbox: {seccomp: required}\n");
+    struct testworld_wanted want = run_script(w, script);
+    assert_int_equal(want.outcome.package, PACKAGE_SUCCEEDED);
+    assert_false(wire_list_has(&want.outcome.off, "seccomp"));
+    assert_true(wire_list_has(&want.outcome.off, "private_tmp"));
+    write_default(w, "sandbox: {seccomp: off}\n");
+    want = run_script(w, "exit 0");
+    assert_true(wire_list_has(&want.outcome.off, "seccomp"));
+}
+
+static void a_child_opens_no_more_files_than_its_proxy_says(void **state)
+{
+    struct testworld *w = *state;
+    write_default(w, "limits: {files: 32}\n");
+    succeeds(w, "[ $(ulimit -Sn) = 32 ] && [ $(ulimit -Hn) = 32 ]");
+    write_default(w, "");
+    succeeds(w, "[ $(ulimit -Sn) -ge 1024 ]");
+}
+
+static void a_file_that_grows_too_large_ends_its_writer_and_is_named(void **state)
+{
+    struct testworld *w = *state;
+    write_default(w, "limits: {file_size: 1M}\n");
+    succeeds(w, "head -c 1048576 /dev/zero >fits");
+    fails_with(w, "exec head -c 1048577 /dev/zero >large",
+               "wrote a file of more than its 1.0 MiB (file_size); ended by signal 25 (XFSZ)");
+    fails_with(w, "head -c 1048577 /dev/zero >large", "wrote a file of more than its 1.0 MiB");
+}
+
+static void a_step_is_warned_once_before_its_time_is_up(void **state)
+{
+    struct testworld *w = *state;
+    write_default(w, "limits: {timeout: 60s, warn: 58s, warn_signal: USR1}\n");
+    char *script = mem_printf("trap 'echo . >>%s/warned' USR1; mkfifo pipe; read x <>pipe\n"
+                              "[ $(wc -l <%s/warned) = 1 ]",
+                              w->rig.home, w->rig.home);
+    succeeds(w, script);
+    mem_free(&script);
+    write_default(w, "limits: {timeout: 60s, warn: 59s}\n");
+    fails_with(w, "exec sleep 60",
+               "ended by signal 15 (TERM), after the signal TERM that its time was running out");
 }
 
 static void a_proxy_that_is_withdrawn_stops_the_next_step(void **state)
@@ -154,6 +211,10 @@ int main(void)
         in_world(a_child_has_its_proxys_environment_and_its_users_name),
         in_world(a_child_reads_its_credentials_from_files_that_go_with_it),
         in_world(a_protection_that_is_required_and_missing_stops_the_step),
+        in_world(system_calls_are_refused_where_the_proxy_wants_that),
+        in_world(a_child_opens_no_more_files_than_its_proxy_says),
+        in_world(a_file_that_grows_too_large_ends_its_writer_and_is_named),
+        in_world(a_step_is_warned_once_before_its_time_is_up),
         in_world(a_proxy_that_is_withdrawn_stops_the_next_step),
         in_world(a_proxy_that_is_withdrawn_stops_what_waits),
         in_world(what_waits_gets_what_its_proxy_gives_when_its_turn_comes),

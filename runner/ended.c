@@ -53,13 +53,23 @@ static struct span last_line(struct span s)
     return span_of(s.p + from, s.n - from);
 }
 
+static void say_warned(const struct ending *e, struct buf *out)
+{
+    const char *name = e->warned ? sigabbrev_np(e->warned) : NULL;
+    if (name)
+        buf_printf(out, ", after the signal %s that its time was running out", name);
+}
+
 static void say_how(const struct ending *e, struct buf *out)
 {
+    if (*e->excess.text)
+        buf_printf(out, "%s; ", e->excess.text);
     if (WIFSIGNALED(e->status)) {
         const char *name = sigabbrev_np(WTERMSIG(e->status));
         buf_printf(out, "ended by signal %d (%s)", WTERMSIG(e->status), name ? name : "?");
     } else
         buf_printf(out, "exit %d", WEXITSTATUS(e->status));
+    say_warned(e, out);
     struct span line = last_line(e->tail);
     if (line.n) {
         buf_add_str(out, ": ");
@@ -81,6 +91,7 @@ static void make_message(const struct ending *e, const struct judgement *j, stru
                                          "ended before its server counts as lost (on_lost: rerun)"};
     if (j->stopped) {
         buf_add_str(out, causes[e->stop]);
+        say_warned(e, out);
         if (e->message.n)
             buf_printf(out, ": " SPAN_FMT, SPAN_ARG(e->message));
     } else if (j->spoiled) {
@@ -92,9 +103,12 @@ static void make_message(const struct ending *e, const struct judgement *j, stru
         buf_add_str(out, ", although the package's own verdict is succeeded");
         if (e->message.n)
             buf_printf(out, ": " SPAN_FMT, SPAN_ARG(e->message));
-    } else if (e->message.n)
+    } else if (e->message.n) {
+        /* the limit that it ran into explains more than what it has managed to say */
+        if (*e->excess.text && j->state == PACKAGE_FAILED)
+            buf_printf(out, "%s; the package says: ", e->excess.text);
         buf_add(out, e->message.p, e->message.n);
-    else if (j->state != PACKAGE_SUCCEEDED)
+    } else if (j->state != PACKAGE_SUCCEEDED)
         say_how(e, out);
     if (out->n > LIMIT_TEXT) {
         struct buf cut = {0};
@@ -150,6 +164,8 @@ void ended_encode(const struct ending *e, struct buf *out)
                                .signal = signal,
                                .timed_out = j.stopped && e->stop == STOP_TIMEOUT,
                                .cancelled = j.stopped && e->stop != STOP_TIMEOUT,
+                               .out_of_memory = e->excess.out_of_memory && !j.stopped &&
+                                                j.state == PACKAGE_FAILED,
                                .started_at = e->started_at,
                                .ended_at = e->ended_at,
                                .user_us = micros(e->usage.ru_utime),

@@ -13,6 +13,7 @@
 
 #include "proto/messages.h"
 #include "proto/outcome.h"
+#include "runner/excess.h"
 
 enum stop_cause { STOP_NONE, STOP_CANCEL, STOP_TIMEOUT, STOP_FENCE };
 
@@ -21,6 +22,8 @@ struct ending {
     int status; /* of wait4 */
     struct rusage usage;
     enum stop_cause stop;
+    struct excess excess;
+    int warned;          /* the signal with which it was warned that its time ran out; 0: none */
     const char *trouble; /* what it handed back cannot be read; NULL: it can */
     struct wire_list outputs;
     bool said; /* the package gave a verdict */

@@ -193,12 +193,42 @@ static int free_entry(void **state)
     return 0;
 }
 
+static void an_exceeded_limit_explains_a_failure_and_no_success(void **state)
+{
+    (void)state;
+    struct ending e = {.status = SIGKILL,
+                       .excess = {.out_of_memory = true, .text = "used too much"}};
+    expect(e, PACKAGE_FAILED, false, false, "used too much; ended by signal 9 (KILL)");
+    assert_true(outcome(&e).out_of_memory);
+    e.message = span_str("loading");
+    expect(e, PACKAGE_FAILED, false, false, "used too much; the package says: loading");
+    e.status = EXIT(0);
+    expect(e, PACKAGE_SUCCEEDED, false, false, "loading");
+    assert_false(outcome(&e).out_of_memory);
+    e.status = SIGKILL;
+    e.stop = STOP_CANCEL;
+    assert_false(outcome(&e).out_of_memory);
+}
+
+static void a_warning_is_said_of_what_failed_after_it(void **state)
+{
+    (void)state;
+    struct ending e = {.status = SIGKILL, .stop = STOP_TIMEOUT, .warned = SIGUSR1};
+    expect(e, PACKAGE_FAILED, false, true,
+           "timed out and was ended, after the signal USR1 that its time was running out");
+    e.stop = STOP_NONE;
+    e.status = EXIT(0);
+    expect(e, PACKAGE_SUCCEEDED, false, false, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_exit_codes_only_zero_is_success),
         cmocka_unit_test(exit_codes_mean_what_the_package_says),
         cmocka_unit_test(a_signal_is_a_failure_with_its_name),
+        cmocka_unit_test(an_exceeded_limit_explains_a_failure_and_no_success),
+        cmocka_unit_test(a_warning_is_said_of_what_failed_after_it),
         cmocka_unit_test(a_verdict_can_only_make_an_outcome_worse),
         cmocka_unit_test(a_success_verdict_with_a_bad_exit_code_reports_both),
         cmocka_unit_test(unreadable_outputs_turn_a_success_into_a_failure),

@@ -19,6 +19,7 @@
 #include "common/mem.h"
 #include "common/termout.h"
 #include "runner/runner.h"
+#include "runner/sandbox.h"
 #include "trust/keys.h"
 #include "trust/secret.h"
 
@@ -179,8 +180,10 @@ int main(int argc, char **argv)
         rc = runner_paths_open(&paths, root ? &users : NULL, &err);
     if (rc == 0)
         rc = take_lock(&paths, &err);
-    if (rc == 0)
+    if (rc == 0) {
+        paths.cgroup = sandbox_survey(&paths);
         rc = run(&paths, &err);
+    }
     if (rc == 0)
         runner_paths_leave_memory(&paths);
     runner_paths_free(&paths);

@@ -198,7 +198,7 @@ void runner_paths_free(struct runner_paths *h)
     char **const all[] = {&h->trust,      &h->revocations, &h->packages, &h->jobs,  &h->spool,
                           &h->work,       &h->run,         &h->memory,   &h->home,  &h->user,
                           &h->own,        &h->keepers,     &h->bell,     &h->fence, &h->proxies,
-                          &h->subsystems, &h->jobfiles};
+                          &h->subsystems, &h->jobfiles,    &h->cgroup};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         mem_free(all[i]);
 }

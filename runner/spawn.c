@@ -8,22 +8,20 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum {
-    STACK = 256 << 10, /* of the child until execve */
-    DESCRIPTORS = 1024 /* what programs that use select() can handle */
-};
+enum { STACK = 256 << 10 /* of the child until execve */ };
 
 #define STAGES(X) \
     X(NONE, "") \
     X(PIPES, "connect its pipes") \
     X(FOLDER, "enter its working folder") \
+    X(CGROUP, "enter its cgroup") \
     X(LIMITS, "set its limits") \
-    X(USER, "become its user") X(PRIVILEGES, "give up privileges") X(EXECUTE, "execute")
+    X(USER, "become its user") \
+    X(PRIVILEGES, "give up privileges") X(SEAL, "close its sandbox") X(EXECUTE, "execute")
 #define X(n, t) STAGE_##n,
 enum stage { STAGES(X) STAGE_COUNT };
 #undef X
@@ -42,22 +40,6 @@ struct birth {
     volatile enum stage stage; /* how far the child is */
     volatile int failed;       /* errno there; 0: it has executed */
 };
-
-IN_CHILD static int child_limits(void)
-{
-    const struct rlimit none = {0, 0}, any = {RLIM_INFINITY, RLIM_INFINITY};
-    struct rlimit files;
-    if (setrlimit(RLIMIT_CORE, &none) < 0 || getrlimit(RLIMIT_NOFILE, &files) < 0)
-        return -1;
-    if (files.rlim_max > DESCRIPTORS)
-        files.rlim_cur = DESCRIPTORS;
-    if (setrlimit(RLIMIT_NOFILE, &files) < 0)
-        return -1;
-    /* a lower limit that was set for us stays */
-    if (setrlimit(RLIMIT_FSIZE, &any) < 0 && errno != EPERM)
-        return -1;
-    return 0;
-}
 
 IN_CHILD static void child_signals(void)
 {
@@ -104,15 +86,18 @@ IN_CHILD static int child_main(void *arg)
     setsid();
     if (s->lower)
         child_oom_score();
+    b->stage = STAGE_CGROUP;
+    if (sandbox_enter(s->sandbox) < 0)
+        goto fail;
     b->stage = STAGE_FOLDER;
     if (child_folder(s) < 0)
         goto fail;
     b->stage = STAGE_PIPES;
-    if (child_pipes(s) < 0 || close_range(3, ~0U, 0) < 0)
+    if (child_pipes(s) < 0 || close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
         goto fail;
     umask(077);
     b->stage = STAGE_LIMITS;
-    if (child_limits() < 0)
+    if (sandbox_limit(s->sandbox) < 0)
         goto fail;
     b->stage = STAGE_USER;
     if (s->user && privilege_become(s->user) < 0)
@@ -123,6 +108,9 @@ IN_CHILD static int child_main(void *arg)
         goto fail;
     if (getppid() != b->parent) /* our keeper died before it could be watched */
         _exit(127);
+    b->stage = STAGE_SEAL;
+    if (sandbox_seal(s->sandbox) < 0)
+        goto fail;
     b->stage = STAGE_EXECUTE;
     sigprocmask(SIG_SETMASK, b->mask, NULL);
     execve(s->command->argv[0], s->command->argv, s->command->envp);

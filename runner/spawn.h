@@ -1,10 +1,11 @@
 /* spawn.h - starts a child: everything between "this may run" and its first instruction.
  *
- * In the child, in this order: signals reset, a session of its own, working folder, standard input,
- * output into the pipes, all other descriptors closed, umask 077, limits (no core, files of any
- * size, 1024 descriptors), the user (runner/privilege.h), KILL when its keeper dies, no_new_privs,
- * execve. The parent is suspended until then (clone with VM and VFORK; fork would cost time in
- * proportion to our size), so what fails in the child is known here. */
+ * In the child, in this order: signals reset, a session of its own, its cgroup, working folder,
+ * standard input, output into the pipes, all other descriptors closed with execve, umask 077,
+ * limits, the user (runner/privilege.h), KILL when its keeper dies, no_new_privs, Landlock and
+ * refused system calls (runner/sandbox.h), execve. The parent is suspended until then (clone with
+ * VM and VFORK; fork would cost time in proportion to our size), so what fails in the child is
+ * known here. */
 #ifndef LB_RUNNER_SPAWN_H
 #define LB_RUNNER_SPAWN_H
 
@@ -13,6 +14,7 @@
 #include "common/error.h"
 #include "runner/command.h"
 #include "runner/privilege.h"
+#include "runner/sandbox.h"
 
 struct spawn {
     const struct command *command;
@@ -20,6 +22,7 @@ struct spawn {
     int null;                          /* /dev/null, for reading */
     int out, err;                      /* the writing ends of its pipes */
     const struct privilege_user *user; /* NULL: it stays ours */
+    const struct sandbox *sandbox;     /* NULL: none; the usual limits */
     bool lower; /* our oom_score_adj protects us; the child's goes back to 0 */
 };
 

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs packages of the distribution for building, testing and the rest, if any is missing.
 # usage: tools/deps.sh [--list] GROUP...
-#   groups: build, test, demo, walls, clang, lint, fuzz, bench, and runtime: what a machine needs
-#   that only runs Longboat's programs
+#   groups: build, test, demo, walls, clang, lint, fuzz, bench, vm, and runtime: what a machine
+#   needs that only runs Longboat's programs
 #   --list   prints the packages instead and installs nothing
 # A package that has another name elsewhere is written as a|b: the first that the distribution has.
 set -eu
@@ -18,6 +18,7 @@ clang="clang"
 lint="clang clang-format clang-tidy cppcheck"
 fuzz="clang libclang-rt-14-dev|libclang-rt-dev"
 bench="python3 sqlite3 procps"
+vm="qemu-system-x86 busybox-static cpio"
 # python3 for packages of the subsystem python; every server is expected to run them.
 runtime="libczmq4 libzmq5 libsodium23 libsqlite3-0 libyaml-0-2 libarchive13|libarchive13t64
          libzstd1 libjansson4 libsystemd0 libseccomp2 python3"
@@ -30,11 +31,11 @@ fi
 wanted=
 for group in "$@"; do
     case $group in
-    build | test | demo | walls | clang | lint | fuzz | bench | runtime)
+    build | test | demo | walls | clang | lint | fuzz | bench | vm | runtime)
         eval "wanted=\"\$wanted \$$group\"" ;;
     *)
         echo "deps: unknown group '$group' (build, test, demo, walls, clang, lint, fuzz," \
-            "bench, runtime)" >&2
+            "bench, vm, runtime)" >&2
         exit 2
         ;;
     esac

@@ -205,7 +205,7 @@ void proxy_implied(const char *user, struct buf *out)
                         .any_signer = true,
                         .subsystems = wire_list_from(&subsystems, sizeof allowed / sizeof *allowed),
                         .principals = wire_list_from(&principals, 2),
-                        .on = PROXY_USUALLY_ON};
+                        .on = PROXY_IMPLIED_ON};
     d_proxy_encode(&p, out);
     buf_free(&subsystems);
     buf_free(&principals);

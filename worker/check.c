@@ -19,7 +19,7 @@
 #include "worker/worker.h"
 
 enum { EXIT_DONE, EXIT_FAILED, EXIT_ASKED_WRONGLY };
-enum { CONNECT_MS = 5000, EXPIRY_WARNING_MS = 14 * 86400000LL };
+enum { CONNECT_MS = 5000, EXPIRY_WARNING_MS = 14 * 86400000LL, PROTECTIONS_BYTES_MAX = 8192 };
 
 static const struct option_row rows[] = {
     {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "one JSON object a line: v, check, ok, text"},
@@ -204,6 +204,22 @@ static void check_broker(struct check *c)
 
 /* ---- This server */
 
+/* As the runner has found them at its start: a line "WORD: possible|off: TEXT" each. What is off is
+ * no problem by itself: a proxy can require it. */
+static void check_protections(struct check *c)
+{
+    struct buf text = {0};
+    char path[PATHS_MAX], *rest = NULL;
+    path_of(path, c->paths.run, "protections");
+    if (file_read(path, PROTECTIONS_BYTES_MAX, &text, NULL) == 0) {
+        char *lines = span_dup_str(buf_span(&text));
+        for (char *line = strtok_r(lines, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+            say(c, true, "protection", "%s", line);
+        mem_free(&lines);
+    }
+    buf_free(&text);
+}
+
 /* By its lock: a connection would count as a new worker's, and the attached one would be
  * dropped. */
 static void check_runner(struct check *c)
@@ -213,9 +229,10 @@ static void check_runner(struct check *c)
     path_of(path, c->paths.run, "runner.lock");
     int rc = file_lock_is_held(path, &err);
     char *program = runnerlink_program();
-    if (rc != 0)
+    if (rc != 0) {
         say(c, rc > 0, "runner", "%s%s", rc > 0 ? "running: " : "", err.text);
-    else if (access(program, X_OK) == 0)
+        check_protections(c);
+    } else if (access(program, X_OK) == 0)
         say(c, true, "runner", "not running; lbworker will start %s", program);
     else
         say(c, false, "runner", "not running, and lbworker cannot start %s: %s", program,
