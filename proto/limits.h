@@ -47,6 +47,7 @@ enum {
     LIMIT_CONTEXT = 128 << 10,    /* what a proxy gives a step: above all its environment */
     LIMIT_PROXY = 96 << 10,       /* a compiled proxy or subsystem: a context holds what it gives */
     LIMIT_EXECUTION = 64 << 10,   /* what is on record of how a step was run */
+    LIMIT_EXECUTIONS = 128 << 10, /* the same of all tries of an attempt; older ones are left out */
     /* a server's signature of a result: names, key and the longest proof fit */
     LIMIT_RESULT_SIGNATURE = 2048,
     /* attempts of one run; far above what lost_after allows in a year */

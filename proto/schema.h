@@ -120,10 +120,11 @@
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) X(i64, at, 0)
 #define M_PROGRESS(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(u64, percent, 100) X(str, text, LIMIT_TEXT)
-/* signature: a signed of kind "result" without its body, which is a result with these fields. */
+/* signature: a signed of kind "result" without its body, which is a result with these fields.
+   executions: an executions, which is not signed. */
 #define M_RESULT(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, outcome, LIMIT_OUTCOME) \
-    X(added_bin, signature, LIMIT_RESULT_SIGNATURE)
+    X(added_bin, signature, LIMIT_RESULT_SIGNATURE) X(added_bin, executions, LIMIT_EXECUTIONS)
 /* On disk: the spool may forget it. */
 #define M_RECORDED(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS)
 #define M_STOP(X) \
@@ -373,15 +374,22 @@
     X(u64, warn_signal, 255) X(u64, on, ANY) X(u64, required, ANY) X(strs, reads, 64) \
     X(strs, writes, 64) X(str, principal, LIMIT_SHORT) X(hash, signer, 0) \
     X(map, credentials, LIMIT_OUTPUTS)
-/* What is on record of how a step was run, for people. groups: ids as text. environment: names
-   alone. on: protections that were on. left: processes that it left over and that were killed.
-   read, written: bytes of files (io). handed_at: when the keeper took it. */
+/* What is on record of how a try of a step was run, for people; nothing is decided by it. host: as
+   the system calls itself. groups: ids as text. environment: names alone; unnamed: those that did
+   not fit. on: protections that were on. timeout_ms to output_cap: limits as in a context; 0:
+   none. left: processes that it left over and that were killed; left_names: of the first ones.
+   read, written: bytes that moved from and to disks. handed_at: when its keeper took it. */
 #define D_EXECUTION(X) \
-    X(str, proxy, LIMIT_NAME) X(str, subsystem, LIMIT_NAME) X(strs, groups, LIMIT_GROUPS) \
-    X(str, folder, LIMIT_PATH) X(strs, environment, LIMIT_VALUES) X(strs, on, 32) \
+    X(str, step, LIMIT_NAME) X(u64, try_no, LIMIT_TRIES) X(str, host, LIMIT_SHORT) \
+    X(str, proxy, LIMIT_NAME) X(str, subsystem, LIMIT_NAME) X(u64, uid, ANY) X(u64, gid, ANY) \
+    X(strs, groups, LIMIT_GROUPS) X(str, folder, LIMIT_PATH) \
+    X(strs, environment, LIMIT_VALUES) X(u64, unnamed, ANY) X(strs, on, 32) \
     X(u64, timeout_ms, ANY) X(u64, memory, ANY) X(u64, cpu, ANY) X(u64, processes, ANY) \
-    X(u64, output_cap, ANY) X(u64, left, ANY) X(u64, read, ANY) X(u64, written, ANY) \
-    X(i64, handed_at, 0) X(str, host, LIMIT_SHORT)
+    X(u64, files, ANY) X(u64, file_size, ANY) X(u64, output_cap, ANY) X(u64, left, ANY) \
+    X(strs, left_names, 16) X(u64, read, ANY) X(u64, written, ANY) X(i64, handed_at, 0)
+/* Of an attempt: an execution for each try that was run, in order. left_out: the first so many did
+   not fit. */
+#define D_EXECUTIONS(X) X(bins, tries, LIMIT_STEPS * LIMIT_TRIES) X(u64, left_out, ANY)
 /* A compiled proxies.d/NAME.yaml. user: name or number; empty: the runner's own. group: empty: the
    user's. own_groups: all that the user is in, not `groups`. system_user: the file allows its user
    by name although it is one of the system. any_signer: all of trust/signers, not `signers`: a
@@ -427,7 +435,7 @@
     M(DEPLOYED, deployed, 112) M(JOB, job, 113) M(STEP, step, 114) M(BINDING, binding, 115) \
     M(OUTCOME, outcome, 116) M(STEP_OUTCOME, step_outcome, 117) M(RUNNABLE, runnable, 118) \
     M(PARAMETER, parameter, 119) M(EXIT_CODE, exit_code, 120) M(RESULT, result, 121) \
-    M(CONTEXT, context, 122) M(EXECUTION, execution, 123) \
+    M(CONTEXT, context, 122) M(EXECUTION, execution, 123) M(EXECUTIONS, executions, 128) \
     M(ROTATION, rotation, 125) M(PROXY, proxy, 126) M(SUBSYSTEM, subsystem, 127) \
     M(AUDIT, audit, 130) M(CHECKPOINT, checkpoint, 131)
 
@@ -460,11 +468,12 @@
    on from */
 #define R_HELD(X) X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS)
 /* the counted outcome: nothing moves this run again. attempt 0: it never ran. reported: the outcome
-   is its server's RESULT; else the broker's or an operator's word. signature: as received */
+   is its server's RESULT; else the broker's or an operator's word. signature, executions: as
+   received */
 #define R_ENDED(X) \
     X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) \
     X(bin, outcome, LIMIT_OUTCOME) X(flag, reported, 0) \
-    X(added_bin, signature, LIMIT_RESULT_SIGNATURE)
+    X(added_bin, signature, LIMIT_RESULT_SIGNATURE) X(added_bin, executions, LIMIT_EXECUTIONS)
 /* what the store says at load of a run or parent that has ended, instead of its records */
 #define R_KEPT(X) \
     X(i64, at, 0) X(id, run, 0) X(str, principal, LIMIT_NAME) X(str, key, LIMIT_KEY) \
@@ -519,7 +528,9 @@
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(i64, at, 0) X(u64, job, 15) X(flag, force, 0) \
     X(str, reason, LIMIT_TEXT)
 /* worker: its RESULT */
-#define S_FINISHED(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, outcome, LIMIT_OUTCOME)
+#define S_FINISHED(X) \
+    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, outcome, LIMIT_OUTCOME) \
+    X(added_bin, executions, LIMIT_EXECUTIONS)
 /* worker: the broker has it; forget */
 #define S_RECORDED(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS)
 /* worker: RETURNED was decided */
