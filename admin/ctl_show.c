@@ -23,7 +23,7 @@ static const char examples[] =
     "  lbctl show last                 the parent or the run that you started last\n"
     "  lbctl show last-failed          the newest run that ended without success\n"
     "  lbctl show 4b3c2d10             by the end of its id\n"
-    "  lbctl show last-failed --diff 4b3c2d10     why the one failed and the other did not\n"
+    "  lbctl show last-failed --diff 4b3c2d10     how it was run otherwise\n"
     "  lbctl show last --json | jq .report.tasks\n";
 
 enum {
