@@ -13,13 +13,17 @@
 
 static const struct option_row rows[] = {
     CTL_UTC_ROW,
-    {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "all of it as one JSON object"},
+    {"diff", 0, OPTION_STR, "", 0, LIMIT_SHORT, false, "RUN",
+     "only what differs between the two runs"},
+    {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL,
+     "all of it as one JSON object; with --diff one a difference"},
 };
 
 static const char examples[] =
     "  lbctl show last                 the parent or the run that you started last\n"
     "  lbctl show last-failed          the newest run that ended without success\n"
     "  lbctl show 4b3c2d10             by the end of its id\n"
+    "  lbctl show last-failed --diff 4b3c2d10     how it was run otherwise\n"
     "  lbctl show last --json | jq .report.tasks\n";
 
 enum {
@@ -113,7 +117,7 @@ static void show_left_out(struct show *s, json_t *run)
     buf_free(&text);
 }
 
-static char *texts_of(json_t *array, const char *between)
+char *show_joined(json_t *array, const char *between)
 {
     struct buf text = {0};
     size_t i;
@@ -163,6 +167,11 @@ static void show_usage(struct show *s, json_t *step)
         if (ctl_int(step, streams[i].key))
             buf_printf(&text, ", %s %s", size_format(ctl_int(step, streams[i].key), one),
                        streams[i].say);
+    json_t *x = json_object_get(step, "execution");
+    if (ctl_int(x, "read_bytes") || ctl_int(x, "written_bytes"))
+        buf_printf(&text, ", %s from disks and %s to them",
+                   size_format(ctl_int(x, "read_bytes"), one),
+                   size_format(ctl_int(x, "written_bytes"), other));
     show_line(s, "used", buf_str(&text));
     buf_free(&text);
 }
@@ -221,8 +230,8 @@ static void show_step(struct show *s, json_t *step)
         char *argv = command_of(json_object_get(step, "argv"));
         show_linef(s, "started", "%s, took %s", term_clock(ctl_time(step, "started_at"), moment),
                    ctl_took(step, "started_at", "ended_at"));
-        show_line(s, "user", ctl_text(step, "user"));
         show_line(s, "command", argv);
+        show_execution(s, step);
         show_usage(s, step);
         mem_free(&argv);
     }
@@ -354,7 +363,7 @@ static void show_run(struct show *s, json_t *run)
         show_line(s, "key", ctl_text(run, "key"));
     show_pairs(s, "parameters", json_object_get(run, "parameters"));
     show_pairs(s, "outputs", json_object_get(run, "outputs"));
-    char *off = texts_of(json_object_get(run, "off"), ", ");
+    char *off = show_joined(json_object_get(run, "off"), ", ");
     show_line(s, "unprotected", off);
     mem_free(&off);
     show_left_out(s, run);
@@ -380,19 +389,23 @@ static void print_json(struct longboat *lb, json_t *row)
     buf_free(&text);
 }
 
-static int show(char **argv, struct longboat *lb, const char *text, bool as_json)
+static json_t *row_of(char **argv, struct longboat *lb, const char *text, bool raw, int *ret_code)
 {
     json_t *found = json_array();
     const struct ctl_where where[] = {{"run", text, 0, true}};
-    struct ctl_query q = {.what = "run",
-                          .where = where,
-                          .n_where = 1,
-                          .raw = as_json,
-                          .row = ctl_gather,
-                          .self = found};
+    struct ctl_query q = {
+        .what = "run", .where = where, .n_where = 1, .raw = raw, .row = ctl_gather, .self = found};
+    *ret_code = ctl_query_over(argv, lb, &q);
+    json_t *row = json_incref(json_array_get(found, 0));
+    json_decref(found);
+    return row;
+}
+
+static int show(char **argv, struct longboat *lb, const char *text, bool as_json)
+{
     struct show s = {.argv = argv, .lb = lb, .term = term_of(STDOUT_FILENO), .indent = ""};
-    int code = ctl_query_over(argv, lb, &q);
-    json_t *run = json_array_get(found, 0);
+    int code;
+    json_t *run = row_of(argv, lb, text, as_json, &code);
     if (run && as_json)
         print_json(lb, run);
     else if (run && json_object_get(run, "job"))
@@ -402,7 +415,23 @@ static int show(char **argv, struct longboat *lb, const char *text, bool as_json
     if (s.out.n)
         term_put(stdout, buf_span(&s.out));
     buf_free(&s.out);
-    json_decref(found);
+    json_decref(run);
+    return code;
+}
+
+static int compare(char **argv, struct longboat *lb, const char *text, const char *with,
+                   bool as_json)
+{
+    struct show s = {.argv = argv, .lb = lb, .term = term_of(STDOUT_FILENO), .indent = ""};
+    int code;
+    json_t *run = row_of(argv, lb, text, as_json, &code), *other = NULL;
+    if (code == EXIT_DONE)
+        other = row_of(argv, lb, with, as_json, &code);
+    if (run && other)
+        code = show_diff(&s, run, other, as_json);
+    buf_free(&s.out);
+    json_decref(run);
+    json_decref(other);
     return code;
 }
 
@@ -416,7 +445,13 @@ int ctl_show(int argc, char **argv)
     if (opt_flag(&v, "utc"))
         term_utc();
     struct longboat *lb = ctl_connect(argv);
-    code = lb ? show(argv, lb, argv[first], opt_flag(&v, "json")) : EXIT_REFUSED;
+    const char *with = opt_str(&v, "diff");
+    if (!lb)
+        code = EXIT_REFUSED;
+    else if (*with)
+        code = compare(argv, lb, argv[first], with, opt_flag(&v, "json"));
+    else
+        code = show(argv, lb, argv[first], opt_flag(&v, "json"));
     longboat_close(&lb);
     options_free(&v);
     return code;

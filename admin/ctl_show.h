@@ -24,6 +24,12 @@ void show_verdict(struct show *s, json_t *run);
 /* A time of the row, with its day; the first of a page says the zone. */
 void show_moment(struct show *s, const char *label, json_t *run, const char *key);
 void show_events(struct show *s, json_t *run);
+/* The texts of an array, one after the other. Yours. */
+char *show_joined(json_t *array, const char *between);
+/* ctl_showexecution.c: of a step that ran. */
+void show_execution(struct show *s, json_t *step);
+/* ctl_showdiff.c: prints what differs between two rows. Returns the exit code. */
+int show_diff(struct show *s, json_t *run, json_t *other, bool as_json);
 
 /* ctl_showparent.c. Returns the exit code. */
 int show_parent(struct show *s, json_t *parent);

@@ -48,6 +48,7 @@ enum {
     LIMIT_PROXY = 96 << 10,       /* a compiled proxy or subsystem: a context holds what it gives */
     LIMIT_FINGERPRINTED = 1 << 17, /* files and folders of an installed package */
     LIMIT_EXECUTION = 64 << 10,    /* what is on record of how a step was run */
+    LIMIT_EXECUTIONS = 128 << 10, /* the same of all tries of an attempt; older ones are left out */
     /* a server's signature of a result: names, key and the longest proof fit */
     LIMIT_RESULT_SIGNATURE = 2048,
     /* attempts of one run; far above what lost_after allows in a year */

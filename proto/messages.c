@@ -122,10 +122,18 @@ bool d_parameter_find(const struct wire_list *declared, struct span name, struct
     return false;
 }
 
-/* Everything appended so far came with 1.1. */
 unsigned messages_fields(const struct wire_schema *s, uint64_t minor)
 {
-    return minor == 0 ? s->required : s->count;
+    /* Appended fields came with 1.1, except the last ones of these. */
+    static const struct {
+        uint64_t kind, minor;
+        unsigned fields;
+    } later[] = {{KIND_M_RESULT, 2, 1}};
+    unsigned n = minor == 0 ? s->required : s->count;
+    for (unsigned i = 0; minor && i < sizeof later / sizeof *later; i++)
+        if (later[i].kind == s->kind && minor < later[i].minor)
+            n -= later[i].fields;
+    return n;
 }
 
 struct span messages_fit(uint64_t kind, uint64_t minor, struct span message, struct buf *scratch)

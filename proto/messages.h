@@ -61,7 +61,7 @@ enum kind {
 #undef X
 };
 
-enum { PROTO_MAJOR = 1, PROTO_MINOR = 1 };
+enum { PROTO_MAJOR = 1, PROTO_MINOR = 2 };
 
 /* How many fields a message has in version PROTO_MAJOR.`minor`: what came later is left out towards
  * a peer of that version. */

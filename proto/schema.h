@@ -2,9 +2,8 @@
  *
  * A row: X(type, field, most). Types and their meaning are in wire.h; `most` is a number of
  * limits.h: the greatest value of a u64, the bytes of a str, bin or map, the entries of strs and
- * bins. Kinds are numbers that never change meaning; fields are only appended, and one
- * of type added_ may be missing. Families: m_ messages of a session (PROTOCOL.md),
- * d_ signed documents, r_ records of the broker's journal, s_ spool entries.
+ * bins. Kinds are numbers that never change meaning; fields are only appended, and one of type
+ * added_ may be missing. m_: messages (PROTOCOL.md), d_: documents, r_: journal, s_: spool.
  *
  * Times are milliseconds since 1970 UTC in i64 (`_at`), durations milliseconds in u64 (`_ms`); 0
  * means "not set". */
@@ -119,10 +118,11 @@
 #define M_PROGRESS(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(u64, percent, 100) \
     X(str, text, LIMIT_TEXT) X(added_str, waits, LIMIT_NAME)
-/* signature: a signed of kind "result" without its body, which is a result with these fields. */
+/* signature: a signed of kind "result" without its body, which is a result with these fields.
+   executions: an executions, which is not signed. */
 #define M_RESULT(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, outcome, LIMIT_OUTCOME) \
-    X(added_bin, signature, LIMIT_RESULT_SIGNATURE)
+    X(added_bin, signature, LIMIT_RESULT_SIGNATURE) X(added_bin, executions, LIMIT_EXECUTIONS)
 /* On disk: the spool may forget it. */
 #define M_RECORDED(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS)
 #define M_STOP(X) \
@@ -372,15 +372,19 @@
     X(u64, warn_signal, 255) X(u64, on, ANY) X(u64, required, ANY) X(strs, reads, 64) \
     X(strs, writes, 64) X(str, principal, LIMIT_SHORT) X(hash, signer, 0) \
     X(map, credentials, LIMIT_OUTPUTS)
-/* What is on record of how a step was run, for people. groups: ids as text. environment: names
-   alone. on: protections that were on. left: processes that it left over and that were killed.
-   read, written: bytes of files (io). handed_at: when the keeper took it. */
+/* How a try was run, for people; nothing is decided by it. groups: ids as text. environment: names;
+   unnamed: so many did not fit. on: protections. timeout_ms to output_cap: 0: no limit. left:
+   processes left over, left_names: of the first. read, written: bytes from and to disks. */
 #define D_EXECUTION(X) \
-    X(str, proxy, LIMIT_NAME) X(str, subsystem, LIMIT_NAME) X(strs, groups, LIMIT_GROUPS) \
-    X(str, folder, LIMIT_PATH) X(strs, environment, LIMIT_VALUES) X(strs, on, 32) \
-    X(u64, timeout_ms, ANY) X(u64, memory, ANY) X(u64, cpu, ANY) X(u64, processes, ANY) \
-    X(u64, output_cap, ANY) X(u64, left, ANY) X(u64, read, ANY) X(u64, written, ANY) \
-    X(i64, handed_at, 0) X(str, host, LIMIT_SHORT)
+    X(str, step, LIMIT_NAME) X(u64, try_no, LIMIT_TRIES) X(str, host, LIMIT_SHORT) \
+    X(str, proxy, LIMIT_NAME) X(str, subsystem, LIMIT_NAME) X(u64, uid, ANY) X(u64, gid, ANY) \
+    X(strs, groups, LIMIT_GROUPS) X(str, folder, LIMIT_PATH) X(strs, environment, LIMIT_VALUES) \
+    X(u64, unnamed, ANY) X(strs, on, 32) X(u64, timeout_ms, ANY) X(u64, memory, ANY) \
+    X(u64, cpu, ANY) X(u64, processes, ANY) X(u64, files, ANY) X(u64, file_size, ANY) \
+    X(u64, output_cap, ANY) X(u64, left, ANY) X(strs, left_names, 16) X(u64, read, ANY) \
+    X(u64, written, ANY) X(i64, handed_at, 0)
+/* Of an attempt's tries: an execution each, in order. left_out: the first so many did not fit. */
+#define D_EXECUTIONS(X) X(bins, tries, LIMIT_STEPS * LIMIT_TRIES) X(u64, left_out, ANY)
 /* A compiled proxies.d/NAME.yaml. user: name or number; empty: the runner's own. group: empty: the
    user's. own_groups: all that the user is in, not `groups`. system_user: the file allows its user
    by name although it is one of the system. any_signer: all of trust/signers, not `signers`: a
@@ -433,12 +437,11 @@
     M(OUTCOME, outcome, 116) M(STEP_OUTCOME, step_outcome, 117) M(RUNNABLE, runnable, 118) \
     M(PARAMETER, parameter, 119) M(EXIT_CODE, exit_code, 120) M(RESULT, result, 121) \
     M(CONTEXT, context, 122) M(EXECUTION, execution, 123) M(ROTATION, rotation, 125) \
-    M(PROXY, proxy, 126) M(SUBSYSTEM, subsystem, 127) M(AUDIT, audit, 130) \
-    M(CHECKPOINT, checkpoint, 131) M(FINGERPRINT, fingerprint, 134) \
+    M(PROXY, proxy, 126) M(SUBSYSTEM, subsystem, 127) M(EXECUTIONS, executions, 128) \
+    M(AUDIT, audit, 130) M(CHECKPOINT, checkpoint, 131) M(FINGERPRINT, fingerprint, 134) \
     M(FINGERPRINTED, fingerprinted, 135)
 
-/* ======== The broker's journal. Each record has a number (lsn) in the store; it is also the
- * event's `seq`. ======== */
+/* ======== The broker's journal. A record's number in the store (lsn) is its event's `seq`. */
 /* a run begins. certificate: the caller's, as it was */
 #define R_CALLED(X) \
     X(i64, at, 0) X(id, run, 0) X(str, principal, LIMIT_NAME) X(bin, call, LIMIT_CALL) \
@@ -467,11 +470,11 @@
    on from */
 #define R_HELD(X) X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS)
 /* the counted outcome: nothing moves this run again. attempt 0: it never ran. reported: the outcome
-   is its server's RESULT; else the broker's or an operator's word. signature: as received */
+   is its server's RESULT; else the broker's or an operator's word. The last two: as received */
 #define R_ENDED(X) \
     X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) \
     X(bin, outcome, LIMIT_OUTCOME) X(flag, reported, 0) \
-    X(added_bin, signature, LIMIT_RESULT_SIGNATURE)
+    X(added_bin, signature, LIMIT_RESULT_SIGNATURE) X(added_bin, executions, LIMIT_EXECUTIONS)
 /* what the store says at load of a run or parent that has ended, instead of its records */
 #define R_KEPT(X) \
     X(i64, at, 0) X(id, run, 0) X(str, principal, LIMIT_NAME) X(str, key, LIMIT_KEY) \
@@ -524,7 +527,8 @@
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(i64, at, 0) X(u64, job, 15) X(flag, force, 0) \
     X(str, reason, LIMIT_TEXT)
 /* worker: its RESULT */
-#define S_FINISHED(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, outcome, LIMIT_OUTCOME)
+#define S_FINISHED(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, outcome, LIMIT_OUTCOME) \
+    X(added_bin, executions, LIMIT_EXECUTIONS)
 /* worker: the broker has it; forget */
 #define S_RECORDED(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS)
 /* worker: RETURNED was decided */

@@ -15,11 +15,13 @@
 #include "runner/context.h"
 #include "runner/credentialfiles.h"
 #include "runner/ended.h"
+#include "runner/execution.h"
 #include "runner/fence.h"
 #include "runner/intact.h"
 #include "runner/output.h"
 #include "runner/outputs.h"
 #include "runner/sandbox.h"
+#include "runner/secrets.h"
 #include "runner/spawn.h"
 #include "runner/tree.h"
 #include "runner/workfolder.h"
@@ -47,6 +49,7 @@ struct child {
     char *credentials; /* the folder of what a proxy hands out; there only while a step has some */
     int null;
     struct output output;
+    struct execution_self own; /* what is the same for each step */
     struct loop_timer timer;
     struct buf entry; /* scratch for what is reported */
 
@@ -58,6 +61,9 @@ struct child {
     struct privilege_user user;
     bool switched; /* it becomes this user */
     struct command command;
+    struct mask *secrets; /* values that leave this process masked; NULL: there are none */
+    struct execution_left left;
+    int64_t handed_at; /* wall */
     pid_t pid;
     bool launched; /* its S_LAUNCHED is in the spool, or will be before its S_ENDED */
     bool exited;
@@ -97,6 +103,7 @@ int child_new(const struct runner_paths *paths, unsigned slot, bool shielded, st
     c->credentials = credentialfiles_folder(paths, slot);
     char *memory = mem_printf("%s/%u", paths->memory, slot),
          *work = mem_printf("%s/%u", paths->work, slot);
+    execution_know_self(&c->own);
     int rc = childfiles_open(memory, paths->separated, &c->files, err);
     if (rc == 0)
         rc = workfolder_open(work, paths->separated, &c->work, err);
@@ -128,6 +135,7 @@ void child_free(struct child **pc)
     if (c->null >= 0)
         close(c->null);
     command_free(&c->command);
+    mask_free(&c->secrets);
     buf_free(&c->bytes);
     buf_free(&c->entry);
     mem_free(&c->credentials);
@@ -181,6 +189,7 @@ static void say_progress(struct child *c)
     struct buf text = {0}, message = {0};
     if (childfiles_progress(c->files, LIMIT_TEXT + 16, &text) &&
         outputs_read_progress(buf_span(&text), &c->percent, &message)) {
+        mask_whole(c->secrets, buf_span(&message));
         struct s_progress p = {.run = c->launch.run,
                                .attempt = c->launch.attempt,
                                .percent = c->percent,
@@ -209,9 +218,23 @@ static const char *user_of(const struct child *c, char out[LIMIT_SHORT + 1])
     return out;
 }
 
+static void add_execution(const struct child *c, struct buf *out)
+{
+    const struct execution x = {.own = &c->own,
+                                .launch = &c->launch,
+                                .context = &c->context,
+                                .command = &c->command,
+                                .folder = workfolder_path(c->work),
+                                .on = ~sandbox_off(c->sandbox),
+                                .usage = &c->usage,
+                                .left = &c->left,
+                                .handed_at = c->handed_at};
+    execution_encode(&x, out);
+}
+
 static void say_ended(struct child *c)
 {
-    struct buf outputs = {0}, result = {0}, message = {0}, items = {0};
+    struct buf outputs = {0}, result = {0}, message = {0}, items = {0}, execution = {0};
     struct error trouble = {0};
     char user[LIMIT_SHORT + 1];
     const char *off[PROTECT_COUNT];
@@ -242,7 +265,10 @@ static void say_ended(struct child *c)
     else
         e.trouble = trouble.text; /* an unreadable verdict may have been a bad one */
     e.outputs = wire_list_from(&items, n);
+    mask_whole(c->secrets, buf_span(&message));
     e.message = buf_span(&message);
+    add_execution(c, &execution);
+    e.execution = buf_span(&execution);
     buf_clear(&c->entry);
     ended_encode(&e, &c->entry);
     report_add(c->report, buf_span(&c->entry));
@@ -250,6 +276,7 @@ static void say_ended(struct child *c)
     buf_free(&result);
     buf_free(&message);
     buf_free(&items);
+    buf_free(&execution);
 }
 
 /* ---- The end */
@@ -263,6 +290,7 @@ static void over(struct child *c)
     c->context = (struct d_context){0};
     c->phase = PHASE_NONE;
     command_free(&c->command);
+    mask_free(&c->secrets);
     c->ended(c->self, buf_span(&c->entry), c->launched);
 }
 
@@ -331,6 +359,8 @@ void child_reap(struct child *c)
     if (main_ended) {
         c->exited = true;
         c->ended_at = loop_now_wall(c->loop);
+        if (left)
+            execution_look_left(&c->left);
     }
     if (!c->exited)
         return;
@@ -476,6 +506,7 @@ static int prepare_sandbox(struct child *c, struct error *err)
 static int prepare_files(struct child *c, struct error *err)
 {
     struct buf json = {0};
+    c->secrets = secrets_of(&c->launch, &c->context);
     command_parameters(&c->launch, &json);
     /* if it was removed, it is made and checked again */
     int rc = runner_paths_claim_memory(c->paths, err);
@@ -485,8 +516,8 @@ static int prepare_files(struct child *c, struct error *err)
         rc = workfolder_give(c->work, c->switched ? &c->user : NULL, err);
     buf_free(&json);
     if (rc == 0 && c->context.credentials.count)
-        rc = credentialfiles_put(c->paths, c->credentials, &c->context, err);
-    return rc;
+        rc = credentialfiles_put(c->paths, c->credentials, &c->context, c->secrets, err);
+    return rc < 0 || !c->secrets ? rc : mask_ready(c->secrets, err);
 }
 
 static int prepare(struct child *c, struct error *err)
@@ -513,7 +544,7 @@ static int begin(struct child *c, struct error *err)
                       .user = c->switched ? &c->user : NULL,
                       .sandbox = c->sandbox,
                       .lower = c->shielded};
-    int rc = output_begin(&c->output, c->launch.output_cap, say_output, c, ends, err);
+    int rc = output_begin(&c->output, c->launch.output_cap, c->secrets, say_output, c, ends, err);
     if (rc < 0)
         return rc;
     s.out = ends[0];
@@ -554,7 +585,7 @@ static void set_times(struct child *c, int64_t now)
     c->percent = 0;
 }
 
-void child_start(struct child *c, struct span launch)
+void child_start(struct child *c, struct span launch, int64_t handed_at)
 {
     struct error err = {0};
     int64_t now = clock_boot_ms();
@@ -571,6 +602,8 @@ void child_start(struct child *c, struct span launch)
     }
     c->launched = false;
     c->started_at = clock_wall_ms();
+    c->handed_at = handed_at;
+    c->left.count = 0;
     c->stop = STOP_NONE;
     c->exited = false;
     set_times(c, now);

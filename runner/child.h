@@ -29,9 +29,10 @@ int child_new(const struct runner_paths *paths, unsigned slot, bool shielded, st
               struct error *err);
 void child_free(struct child **c); /* only while nothing runs */
 
-/* Starts a step from the bytes of its S_LAUNCH; the caller has checked the fence. Whatever goes
- * wrong is an outcome (START_FAILED), and `ended` is called. */
-void child_start(struct child *c, struct span launch);
+/* Starts a step from the bytes of its S_LAUNCH; the caller has checked the fence. handed_at: since
+ * when it waits here, wall. Whatever goes wrong is an outcome (START_FAILED), and `ended` is
+ * called. */
+void child_start(struct child *c, struct span launch, int64_t handed_at);
 const struct s_launch *child_launch(const struct child *c); /* what runs; NULL: nothing */
 /* Ends the tree: TERM now, KILL after the grace (0: at once). timed_out: the outcome says that the
  * time was up, not that the step was cancelled. */

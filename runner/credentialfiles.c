@@ -36,7 +36,7 @@ static int write_file(const struct runner_paths *paths, int dir, struct span nam
 }
 
 static int put_all(const struct runner_paths *paths, int dir, const struct d_context *context,
-                   struct error *err)
+                   struct mask *secrets, struct error *err)
 {
     const uid_t also = paths->separated ? 0 : geteuid();
     struct wire_iter it = wire_iter(&context->credentials);
@@ -49,6 +49,8 @@ static int put_all(const struct runner_paths *paths, int dir, const struct d_con
         rc = credentials_read(name, path.bytes, also, &content, err);
         if (rc == 0)
             rc = write_file(paths, dir, name, buf_span(&content), context, err);
+        if (rc == 0)
+            mask_add(secrets, buf_span(&content));
         explicit_bzero(content.p, content.cap);
         buf_clear(&content);
     }
@@ -57,7 +59,7 @@ static int put_all(const struct runner_paths *paths, int dir, const struct d_con
 }
 
 int credentialfiles_put(const struct runner_paths *paths, const char *folder,
-                        const struct d_context *context, struct error *err)
+                        const struct d_context *context, struct mask *secrets, struct error *err)
 {
     const mode_t mode = paths->separated ? 0711 : 0700;
     int dir = -1, rc = file_remove_tree(folder, err);
@@ -66,7 +68,7 @@ int credentialfiles_put(const struct runner_paths *paths, const char *folder,
                     fchmod(dir, mode) < 0))
         rc = error_errno(err, errno, "cannot make the folder '%s'", folder);
     if (rc == 0)
-        rc = put_all(paths, dir, context, err);
+        rc = put_all(paths, dir, context, secrets, err);
     if (dir >= 0)
         close(dir);
     if (rc < 0)

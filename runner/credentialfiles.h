@@ -5,15 +5,16 @@
 #define LB_RUNNER_CREDENTIALFILES_H
 
 #include "proto/messages.h"
+#include "runner/mask.h"
 #include "runner/runnerpaths.h"
 
 /* Where those of a slot lie; yours to free. */
 char *credentialfiles_folder(const struct runner_paths *paths, unsigned slot);
 /* Makes the folder anew with a file for each credential of the context. In separated mode the files
  * belong to the context's user; the folder does not, so that the child can replace nothing in it.
- * Negative: no file is left; *err names the credential. */
+ * Each content is added to `secrets`. Negative: no file is left; *err names the credential. */
 int credentialfiles_put(const struct runner_paths *paths, const char *folder,
-                        const struct d_context *context, struct error *err);
+                        const struct d_context *context, struct mask *secrets, struct error *err);
 /* Removes the folder, if it is there. */
 int credentialfiles_remove(const char *folder, struct error *err);
 

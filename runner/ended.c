@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "runner/lastline.h"
 #include "runner/outputs.h"
 
 enum { ARGUMENTS = 64, TAIL_SHOWN = 300 };
@@ -42,17 +43,6 @@ static struct judgement judge(const struct ending *e)
     return (struct judgement){.state = state};
 }
 
-/* The last line of standard error that is not blank. */
-static struct span last_line(struct span s)
-{
-    while (s.n && s.p[s.n - 1] <= ' ')
-        s.n--;
-    size_t from = s.n;
-    while (from && s.p[from - 1] != '\n')
-        from--;
-    return span_of(s.p + from, s.n - from);
-}
-
 static void say_warned(const struct ending *e, struct buf *out)
 {
     const char *name = e->warned ? sigabbrev_np(e->warned) : NULL;
@@ -70,11 +60,11 @@ static void say_how(const struct ending *e, struct buf *out)
     } else
         buf_printf(out, "exit %d", WEXITSTATUS(e->status));
     say_warned(e, out);
-    struct span line = last_line(e->tail);
-    if (line.n) {
-        buf_add_str(out, ": ");
-        outputs_clean_text(line, TAIL_SHOWN, out);
-    }
+    struct buf line = {0};
+    lastline_add(e->tail, TAIL_SHOWN, &line);
+    if (line.n)
+        buf_printf(out, ": %s", buf_str(&line));
+    buf_free(&line);
 }
 
 /* The child's verdict is success, but its exit contradicts that. */
@@ -118,12 +108,14 @@ static void make_message(const struct ending *e, const struct judgement *j, stru
     }
 }
 
-static void encode(const struct s_launch *l, const struct d_step_outcome *o, struct buf *out)
+static void encode(const struct s_launch *l, const struct d_step_outcome *o, struct span execution,
+                   struct buf *out)
 {
     struct buf body = {0};
     d_step_outcome_encode(o, &body);
     struct s_ended ended = {
-        .run = l->run, .attempt = l->attempt, .outcome = buf_span(&body), .job_hash = l->job_hash};
+        .run = l->run, .attempt = l->attempt, .outcome = buf_span(&body), .execution = execution,
+        .job_hash = l->job_hash};
     s_ended_encode(&ended, out);
     buf_free(&body);
 }
@@ -177,7 +169,7 @@ void ended_encode(const struct ending *e, struct buf *out)
                                .user = span_str(e->user),
                                .argv = list_of(e->argv, e->n_argv, &argv),
                                .off = list_of((char *const *)e->off, e->n_off, &off)};
-    encode(l, &o, out);
+    encode(l, &o, e->execution, out);
     buf_free(&message);
     buf_free(&argv);
     buf_free(&off);
@@ -190,7 +182,7 @@ static void encode_ours(const struct s_launch *l, struct d_step_outcome *o, cons
     struct buf message = {0};
     outputs_clean_text(span_str(sentence), LIMIT_TEXT, &message);
     o->message = buf_span(&message);
-    encode(l, o, out);
+    encode(l, o, SPAN_NONE, out);
     buf_free(&message);
 }
 

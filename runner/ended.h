@@ -37,6 +37,7 @@ struct ending {
     size_t n_argv;
     const char *const *off;
     size_t n_off;
+    struct span execution; /* d_execution; empty: there is none */
 };
 
 /* Appends an S_ENDED. */

@@ -25,6 +25,12 @@ enum {
     BATCH_MS = 2   /* while enough steps wait here, messages to the runner may wait this long */
 };
 
+/* A step that was sent to this keeper. */
+struct keeper_step {
+    struct buf launch; /* S_LAUNCH */
+    int64_t handed_at; /* wall */
+};
+
 struct keeper {
     const struct runner_paths *paths;
     unsigned slot;
@@ -35,13 +41,13 @@ struct keeper {
     struct channel *runner; /* NULL: none */
     struct channel *coming; /* a new connection; S_ATTACH will prove that it is a runner */
     struct loop_timer alone, batch;
-    struct buf waiting[KEEPER_WAITING]; /* S_LAUNCH bytes, a ring */
+    struct keeper_step waiting[KEEPER_WAITING]; /* a ring */
     unsigned first, n;
     int64_t waiting_since; /* boot; none of them has waited for longer */
     /* the most that have waited since none did; at half of it the runner is told */
     unsigned most;
     struct buf scratch;
-    struct buf started; /* the S_LAUNCH that runs */
+    struct keeper_step started; /* what runs */
     bool told_start;
 };
 
@@ -100,15 +106,15 @@ static bool launch_of(const struct buf *b, struct s_launch *ret)
     return wire_decode(&s_launch_schema, buf_span(b), true, ret, NULL) == 0;
 }
 
-static struct buf *waiting_at(struct keeper *k, unsigned i)
+static struct keeper_step *waiting_at(struct keeper *k, unsigned i)
 {
     return &k->waiting[(k->first + i) % KEEPER_WAITING];
 }
 
 /* Takes the i-th out of the ring and swaps its bytes with *ret. */
-static void take_waiting(struct keeper *k, unsigned i, struct buf *ret)
+static void take_waiting(struct keeper *k, unsigned i, struct keeper_step *ret)
 {
-    struct buf t = *ret;
+    struct keeper_step t = *ret;
     *ret = *waiting_at(k, i);
     for (; i > 0; i--)
         *waiting_at(k, i) = *waiting_at(k, i - 1);
@@ -130,7 +136,7 @@ static void tell_all(struct keeper *k, const struct s_attach *theirs)
     if (child_launch(k->child))
         tell_kept(k, child_launch(k->child), KEPT_RUNS);
     for (unsigned i = 0; i < k->n; i++)
-        if (launch_of(waiting_at(k, i), &l))
+        if (launch_of(&waiting_at(k, i)->launch, &l))
             tell_kept(k, &l, KEPT_WAITS);
     buf_clear(&k->scratch);
     s_kept_end_encode(&end, &k->scratch);
@@ -160,15 +166,16 @@ static void take_halt(struct keeper *k, const struct s_halt *h)
     const struct s_launch *runs = child_launch(k->child);
     struct s_launch l;
     for (unsigned i = k->n; i-- > 0;) {
-        struct buf gone = {0};
-        if (!launch_of(waiting_at(k, i), &l) || !id_eq(l.run, h->run) || l.attempt != h->attempt)
+        struct keeper_step gone = {.handed_at = 0};
+        if (!launch_of(&waiting_at(k, i)->launch, &l) || !id_eq(l.run, h->run) ||
+            l.attempt != h->attempt)
             continue;
         take_waiting(k, i, &gone);
-        if (launch_of(&gone, &l)) {
+        if (launch_of(&gone.launch, &l)) {
             say_dropped(k, &l, h->timed_out);
             tell_kept(k, &l, KEPT_GONE);
         }
-        buf_free(&gone);
+        buf_free(&gone.launch);
     }
     if (runs && id_eq(runs->run, h->run) && runs->attempt == h->attempt) {
         int64_t grace = h->force                                 ? 0
@@ -183,13 +190,13 @@ static void take_back(struct keeper *k, const struct s_kept *what)
 {
     struct s_launch l;
     for (unsigned i = 0; i < k->n; i++) {
-        struct buf gone = {0};
-        if (!launch_of(waiting_at(k, i), &l) || !id_eq(l.run, what->run) ||
+        struct keeper_step gone = {.handed_at = 0};
+        if (!launch_of(&waiting_at(k, i)->launch, &l) || !id_eq(l.run, what->run) ||
             l.attempt != what->attempt || l.try_no != what->try_no || !span_eq(l.step, what->step))
             continue;
         take_waiting(k, i, &gone);
-        tell(k, buf_span(&gone));
-        buf_free(&gone);
+        tell(k, buf_span(&gone.launch));
+        buf_free(&gone.launch);
         break;
     }
     flush_runner(k);
@@ -205,9 +212,10 @@ static void take_launch(struct keeper *k, struct span message)
     }
     if (k->n == 0)
         k->waiting_since = loop_now(k->loop);
-    struct buf *b = waiting_at(k, k->n++);
-    buf_clear(b);
-    buf_add(b, message.p, message.n);
+    struct keeper_step *s = waiting_at(k, k->n++);
+    buf_clear(&s->launch);
+    buf_add(&s->launch, message.p, message.n);
+    s->handed_at = loop_now_wall(k->loop);
     if (k->n > k->most)
         k->most = k->n;
 }
@@ -320,7 +328,7 @@ static void on_ended(void *self, struct span ended, bool launched)
 {
     struct keeper *k = self;
     struct s_launch l;
-    if (launch_of(&k->started, &l)) {
+    if (launch_of(&k->started.launch, &l)) {
         if (launched && l.job_hash.n)
             tell_kept(k, &l, KEPT_RUNS);
         if (ended.n && l.job_hash.n)
@@ -344,14 +352,14 @@ static bool may_start(const struct keeper *k, const struct buf *launch)
  * judge them again. Without a runner they run as they were allowed. */
 static void give_back_stale(struct keeper *k)
 {
-    struct buf gone = {0};
+    struct keeper_step gone = {0};
     if (!k->runner || !k->n || loop_now(k->loop) - k->waiting_since < KEEPER_STALE_MS)
         return;
     while (k->n) {
         take_waiting(k, k->n - 1, &gone);
-        tell(k, buf_span(&gone));
+        tell(k, buf_span(&gone.launch));
     }
-    buf_free(&gone);
+    buf_free(&gone.launch);
 }
 
 /* After each turn: starts the next step if the slot is free. A step that the fence no longer
@@ -362,15 +370,15 @@ static void on_turn_end(struct loop *l, void *arg)
     if (!child_launch(k->child))
         give_back_stale(k);
     while (!child_launch(k->child) && k->n) {
-        bool may = may_start(k, waiting_at(k, 0));
+        bool may = may_start(k, &waiting_at(k, 0)->launch);
         if (!may && !k->runner)
             return;
         take_waiting(k, 0, &k->started);
         if (!may) {
-            tell(k, buf_span(&k->started));
+            tell(k, buf_span(&k->started.launch));
             continue;
         }
-        child_start(k->child, buf_span(&k->started));
+        child_start(k->child, buf_span(&k->started.launch), k->started.handed_at);
         if (child_launch(k->child))
             tell_kept(k, child_launch(k->child), KEPT_RUNS);
     }

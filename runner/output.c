@@ -22,17 +22,20 @@ static int make_pipe(int *ret_read, int *ret_write)
     return 0;
 }
 
-int output_begin(struct output *o, uint64_t cap, output_fn *emit, void *self, int ret_write[2],
-                 struct error *err)
+int output_begin(struct output *o, uint64_t cap, const struct mask *secrets, output_fn *emit,
+                 void *self, int ret_write[2], struct error *err)
 {
     for (int i = 0; i < 2; i++) {
         struct output_stream *s = &o->stream[i];
         s->fd = -1;
-        s->read = s->dropped = s->at = s->n = 0;
+        s->read = s->dropped = s->at = s->n = s->undecided = 0;
+        s->mask_at = (struct mask_at){0};
         s->since = 0;
         s->said_cut = false;
     }
     o->left = cap ? cap : LIMIT_LOG_STEP;
+    o->turns = OUTPUT_TURNS_MAX;
+    o->secrets = secrets;
     o->tail_n = 0;
     o->emit = emit;
     o->self = self;
@@ -45,18 +48,10 @@ int output_begin(struct output *o, uint64_t cap, output_fn *emit, void *self, in
     return rc < 0 ? error_errno(err, -rc, "cannot make a pipe for the child's output") : 0;
 }
 
-static void emit_held(struct output *o, unsigned i)
-{
-    struct output_stream *s = &o->stream[i];
-    if (s->n)
-        o->emit(o->self, i + 1, s->at, span_of(s->held, s->n), 0);
-    s->n = 0;
-}
-
 static void emit_cut(struct output *o, unsigned i)
 {
     struct output_stream *s = &o->stream[i];
-    o->emit(o->self, i + 1, s->read, SPAN_NONE, s->dropped);
+    o->emit(o->self, i + 1, s->at, SPAN_NONE, s->dropped);
     s->said_cut = true;
 }
 
@@ -73,27 +68,58 @@ static void keep_tail(struct output *o, const uint8_t *p, size_t n)
     o->tail_n = keep + n;
 }
 
-/* n bytes have come in after those held: keeps what the cap allows. */
-static void take(struct output *o, unsigned i, size_t n, int64_t now)
+/* Where the cap cuts a value in two, its first part is masked as well. */
+static void mask_cut(struct output_stream *s, size_t at)
+{
+    size_t decided = s->n - s->undecided;
+    if (at > decided && s->undecided >= MASK_MIN)
+        memset(s->held + decided, MASK_STAR, at - decided);
+}
+
+/* The first n bytes held: emits what the cap allows, and counts the rest. */
+static void let_go(struct output *o, unsigned i, size_t n)
 {
     struct output_stream *s = &o->stream[i];
     size_t keep = n < o->left ? n : (size_t)o->left;
+    if (keep < n)
+        mask_cut(s, keep);
     if (i == 1)
-        keep_tail(o, s->held + s->n, n);
-    if (s->n == 0) {
-        s->at = s->read;
-        s->since = now;
-    }
-    s->read += n;
-    s->n += keep;
+        keep_tail(o, s->held, n);
+    if (keep)
+        o->emit(o->self, i + 1, s->at, span_of(s->held, keep), 0);
     o->left -= keep;
     s->dropped += n - keep;
-    if (s->n == sizeof s->held)
-        emit_held(o, i);
-    if (s->dropped && !s->said_cut) {
-        emit_held(o, i);
+    s->at += n;
+    s->n -= n;
+    if (s->n)
+        memmove(s->held, s->held + n, s->n);
+    if (s->dropped && !s->said_cut)
         emit_cut(o, i);
+}
+
+static void let_decided_go(struct output *o, unsigned i)
+{
+    struct output_stream *s = &o->stream[i];
+    if (s->n > s->undecided)
+        let_go(o, i, s->n - s->undecided);
+}
+
+/* n bytes have come in after those held. */
+static void take(struct output *o, unsigned i, size_t n, int64_t now)
+{
+    struct output_stream *s = &o->stream[i], *other = &o->stream[!i];
+    bool had = s->n > s->undecided;
+    if (other->n > other->undecided && o->turns) {
+        o->turns--;
+        let_decided_go(o, !i);
     }
+    s->undecided = mask_feed(o->secrets, &s->mask_at, s->held, s->n, n);
+    s->read += n;
+    s->n += n;
+    if (!had)
+        s->since = now;
+    if (s->n == sizeof s->held || (!o->left && s->n > s->undecided))
+        let_decided_go(o, i);
 }
 
 /* Bytes read; 0: nothing now; -1: the other end is closed. */
@@ -123,7 +149,7 @@ int64_t output_due(const struct output *o)
 {
     int64_t due = INT64_MAX;
     for (int i = 0; i < 2; i++)
-        if (o->stream[i].n && o->stream[i].since + OUTPUT_PACE_MS < due)
+        if (o->stream[i].n > o->stream[i].undecided && o->stream[i].since + OUTPUT_PACE_MS < due)
             due = o->stream[i].since + OUTPUT_PACE_MS;
     return due;
 }
@@ -131,8 +157,8 @@ int64_t output_due(const struct output *o)
 void output_flush(struct output *o, int64_t now)
 {
     for (unsigned i = 0; i < 2; i++)
-        if (o->stream[i].n && o->stream[i].since + OUTPUT_PACE_MS <= now)
-            emit_held(o, i);
+        if (o->stream[i].since + OUTPUT_PACE_MS <= now)
+            let_decided_go(o, i);
 }
 
 void output_end(struct output *o, int64_t now)
@@ -147,7 +173,8 @@ void output_end(struct output *o, int64_t now)
         for (uint64_t until = s->read + (uint64_t)there; s->read < until;)
             if (read_once(o, i, now) <= 0)
                 break;
-        emit_held(o, i);
+        if (s->n)
+            let_go(o, i, s->n);
         if (s->dropped)
             emit_cut(o, i);
         close(s->fd);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/name.h"
+#include "common/textcarry.h"
 #include "common/utf8.h"
 #include "runner/jsonread.h"
 #include "runner/typed.h"
@@ -20,19 +21,27 @@ static struct span trim(struct span s)
 
 void outputs_clean_text(struct span s, size_t most, struct buf *out)
 {
-    size_t used = 0;
-    s = trim(s);
+    const size_t from = out->n;
     while (s.n) {
         uint32_t point;
         uint8_t bytes[4];
-        size_t n = utf8_take(s, &point);
+        bool whole;
+        size_t n = textcarry_escape(s, &whole);
+        if (n) {
+            s = span_of(s.p + n, s.n - n);
+            continue;
+        }
+        n = utf8_take(s, &point);
         size_t put = utf8_put(n == 0 ? 0xfffd : point < 0x20 || point == 0x7f ? ' ' : point, bytes);
-        if (used + put > most)
-            return;
-        buf_add(out, bytes, put);
-        used += put;
+        bool leading = out->n == from && bytes[0] == ' ';
+        if (!leading && out->n - from + put > most)
+            break;
+        if (!leading)
+            buf_add(out, bytes, put);
         s = span_of(s.p + (n ? n : 1), s.n - (n ? n : 1));
     }
+    while (out->n > from && out->p[out->n - 1] == ' ')
+        out->n--;
 }
 
 /* ---- Outputs */

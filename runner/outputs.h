@@ -24,8 +24,9 @@ bool outputs_read_verdict(struct span text, enum package_outcome *ret, struct bu
  * whole line yet. */
 bool outputs_read_progress(struct span text, uint64_t *ret_percent, struct buf *message);
 
-/* Appends at most `most` bytes of `s` as one line of UTF-8: invalid bytes become U+FFFD, control
- * characters become spaces, and spaces at both ends are removed. */
+/* Appends at most `most` bytes of `s` as one line of UTF-8: invalid bytes become U+FFFD, escape
+ * sequences are removed, other control characters become spaces, and spaces at both ends are
+ * removed. */
 void outputs_clean_text(struct span s, size_t most, struct buf *out);
 
 #endif

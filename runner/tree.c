@@ -19,7 +19,7 @@
 struct tree_process {
     pid_t pid, parent;
     unsigned long long started; /* with the pid, the identity of a process */
-    char state;
+    char state, name[TREE_NAME];
     bool ours, spared;
 };
 
@@ -58,9 +58,10 @@ static bool read_process(pid_t pid, struct tree_process *ret)
     if (n <= 0)
         return false;
     text[n] = 0;
-    char *after = strrchr(text, ')');
-    if (!after || strlen(after) < 4)
+    char *after = strrchr(text, ')'), *before = strchr(text, '(');
+    if (!after || !before || strlen(after) < 4)
         return false;
+    snprintf(ret->name, sizeof ret->name, "%.*s", (int)(after - before - 1), before + 1);
     char *at = after + 3;
     ret->pid = pid;
     ret->ours = ret->spared = false;
@@ -133,18 +134,42 @@ static bool signal_process(const struct tree_process *p, int sig)
     return same;
 }
 
+static int read_marked(struct tree_table *t, pid_t except)
+{
+    int rc = read_table(t);
+    if (rc == 0 && t->n) {
+        qsort(t->v, t->n, sizeof *t->v, by_pid);
+        mark(t, getpid(), except);
+    }
+    return rc;
+}
+
+static bool is_alive(const struct tree_process *p)
+{
+    return p->ours && !p->spared && p->state != 'Z' && p->state != 'X';
+}
+
 int tree_signal(int sig, pid_t except)
 {
     struct tree_table t = {0};
-    pid_t self = getpid();
-    int rc = read_table(&t), n = 0;
-    if (rc == 0) {
-        if (t.n)
-            qsort(t.v, t.n, sizeof *t.v, by_pid);
-        mark(&t, self, except);
-        for (size_t i = 0; i < t.n; i++)
-            if (t.v[i].ours && !t.v[i].spared && t.v[i].state != 'Z' && t.v[i].state != 'X')
-                n += signal_process(&t.v[i], sig);
+    int rc = read_marked(&t, except), n = 0;
+    for (size_t i = 0; rc == 0 && i < t.n; i++)
+        if (is_alive(&t.v[i]))
+            n += signal_process(&t.v[i], sig);
+    mem_free(&t.v);
+    return rc < 0 ? rc : n;
+}
+
+int tree_names(char (*names)[TREE_NAME], int room)
+{
+    struct tree_table t = {0};
+    int rc = read_marked(&t, 0), n = 0;
+    for (size_t i = 0; rc == 0 && i < t.n; i++) {
+        if (!is_alive(&t.v[i]))
+            continue;
+        if (n < room)
+            memcpy(names[n], t.v[i].name, TREE_NAME);
+        n++;
     }
     mem_free(&t.v);
     return rc < 0 ? rc : n;

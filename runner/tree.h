@@ -22,6 +22,12 @@ int tree_own(struct error *err);
  * if /proc cannot be read. */
 int tree_signal(int sig, pid_t except);
 
+enum { TREE_NAME = 16 /* of a process, with its NUL */ };
+
+/* How many descendants there are that are not zombies, and the names of the first `room`; -errno as
+ * above. */
+int tree_names(char (*names)[TREE_NAME], int room);
+
 /* Reaps whatever has ended. If `main` has, *ret_main is true and *ret_status and *ret_usage are
  * set. True: a child is left; false: no descendant is. Never blocks. */
 bool tree_reap(pid_t main, bool *ret_main, int *ret_status, struct rusage *ret_usage);

@@ -60,7 +60,8 @@ HOLDS = {
     "PARENT_BEGIN.parent": "signed parent", "PARENT_END.report": "JSON",
     "ATTEST.jobs": "attested_job", "ATTEST.packages": "attested_package", "ATTEST.needs": "need",
     "EXECUTE.call": "signed call", "EXECUTE.certificate": "signed certificate",
-    "RESULT.outcome": "outcome", "DESIRED.packages": "deployed",
+    "RESULT.outcome": "outcome", "RESULT.executions": "executions", "executions.tries": "execution",
+    "DESIRED.packages": "deployed",
     "REVOKED.list": "signed revocations", "ROWS.rows": "JSON", "EVENTS.events": "JSON",
     "LOG.chunks": "LOG_DATA", "PUT_END.manifest": "JSON",
     "PUT_END.signature": "minisign signature file", "CHUNK.signature": "minisign signature file",
@@ -90,8 +91,8 @@ ENUMS_OF = {
     "ERROR.code": "code", "audit.code": "code", "audit.decision": "audit_decision",
 }
 
-# Messages that came after 1.0, by name; fields that may be missing came with 1.1.
-SINCE = {}
+# Messages that came after 1.0, by name; fields that may be missing came with 1.1, except these.
+SINCE = {"RESULT.executions": "1.2"}
 
 ENUMS = {  # name: header, macro
     "run_state": ("proto/state.h", "RUN_STATES"),
@@ -154,7 +155,7 @@ def field(owner, kind, name, most):
     full = f"{owner}.{name}"
     entry = {"name": name, "type": kind.removeprefix("added_")}
     if kind.startswith("added_"):
-        entry |= {"optional": True, "since": "1.1"}
+        entry |= {"optional": True, "since": SINCE.get(full, "1.1")}
     if most:
         entry["max"] = int(most)
     if full in HOLDS:

@@ -109,7 +109,7 @@ static void release_as(struct bcore *c, struct peer_state *p, struct run *r,
     }
     bool good = span_eq_str(how, "succeed");
     if (good && operators_word(m, &outcome, &signature))
-        run_end(c, r, outcome, signature, false);
+        run_end(c, r, outcome, signature, SPAN_NONE, false);
     else
         run_end_by_broker(
             c, r,

@@ -414,9 +414,9 @@ void attempt_free(struct bcore *c, struct run *r);
 void run_cancel_free(struct bcore *c, struct run *r);
 void runs_empty_graveyard(struct bcore *c);
 /* The end of a run: emits r_ended with this outcome, tells followers, frees its server's slot.
- * signature: whose words these are; empty: the broker's own. */
+ * signature: whose words these are; empty: the broker's own. executions: as in RESULT. */
 void run_end(struct bcore *c, struct run *r, struct span outcome, struct span signature,
-             bool reported);
+             struct span executions, bool reported);
 struct bcore_verdict {
     enum delivery delivery;
     enum job_outcome job;

@@ -243,7 +243,7 @@ void bcore_on_result(struct bcore *c, struct peer_state *p)
         measure(r->at->job, &o);
         s->ended++;
         s->returns = 0;
-        run_end(c, r, m.outcome, m.signature, true);
+        run_end(c, r, m.outcome, m.signature, m.executions, true);
         recorded(c, p, &m, r->lsn);
     } else {
         not_counted(c, p, &m, false);

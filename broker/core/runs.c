@@ -157,7 +157,7 @@ void attempt_free(struct bcore *c, struct run *r)
 
 /* ---- The end */
 void run_end(struct bcore *c, struct run *r, struct span outcome, struct span signature,
-             bool reported)
+             struct span executions, bool reported)
 {
     struct server *s = r->at ? r->at->server : NULL;
     struct text *server = r->at ? text_ref(r->at->server_name) : NULL;
@@ -165,7 +165,8 @@ void run_end(struct bcore *c, struct run *r, struct span outcome, struct span si
     queue_remove(c, r);
     bcore_timer_clear(c, &r->timer);
     r->lsn = EMIT(c, ended, .at = c->wall, .run = r->id, .attempt = r->attempt, .server = name,
-                  .outcome = outcome, .reported = reported, .signature = signature);
+                  .outcome = outcome, .reported = reported, .signature = signature,
+                  .executions = executions);
     c->counts.ended++;
     follow_end(c, r, outcome, signature, name);
     text_put(c, &server);
@@ -197,7 +198,7 @@ void run_end_by_broker(struct bcore *c, struct run *r, struct bcore_verdict v, c
     }
     buf_clear(&c->scratch);
     d_outcome_encode(&o, &c->scratch);
-    run_end(c, r, buf_span(&c->scratch), SPAN_NONE, false);
+    run_end(c, r, buf_span(&c->scratch), SPAN_NONE, SPAN_NONE, false);
 }
 
 void run_end_cancelled(struct bcore *c, struct run *r)

@@ -186,7 +186,7 @@ static void set_flags(json_t *o, const struct d_step_outcome *s)
         json_set_flag(o, "out_of_memory", true);
 }
 
-static void set_texts(json_t *o, const char *name, const struct wire_list *list)
+void json_set_texts(json_t *o, const char *name, const struct wire_list *list)
 {
     struct wire_iter it = wire_iter(list);
     struct span item;
@@ -221,9 +221,9 @@ static json_t *step_json(const struct d_step_outcome *s)
         json_set_number(o, "cut_bytes", s->cut_bytes);
     json_set_text(o, "user", s->user);
     if (s->argv.count)
-        set_texts(o, "argv", &s->argv);
+        json_set_texts(o, "argv", &s->argv);
     if (s->off.count)
-        set_texts(o, "off", &s->off);
+        json_set_texts(o, "off", &s->off);
     json_object_set_new(o, "package", step_package(s));
     return o;
 }
@@ -260,5 +260,5 @@ void json_set_outcome(json_t *o, const struct d_outcome *outcome)
     json_set_time(o, "started_at", outcome->started_at);
     json_set_time(o, "ended_at", outcome->ended_at);
     if (outcome->off.count)
-        set_texts(o, "off", &outcome->off);
+        json_set_texts(o, "off", &outcome->off);
 }

@@ -37,5 +37,10 @@ void json_set_layers(json_t *o, enum delivery delivery, enum job_outcome job,
                      enum package_outcome package);
 /* The layers with reason and steps, status, message, outputs, times. */
 void json_set_outcome(json_t *o, const struct d_outcome *outcome);
+/* `execution` in each step that json_set_outcome has written and of which one is on record, and
+ * executions_left_out. bytes: d_executions; what cannot be read is passed over. */
+void json_set_executions(json_t *o, struct span bytes);
+/* An array of texts. */
+void json_set_texts(json_t *o, const char *name, const struct wire_list *list);
 
 #endif

@@ -100,6 +100,7 @@ static void add_end(json_t *o, struct span record, const struct about *about)
     if (kind == KIND_R_ENDED && r_ended_decode(record, &ended, NULL) == 0 &&
         d_outcome_decode(ended.outcome, &outcome, NULL) == 0) {
         json_set_outcome(o, &outcome);
+        json_set_executions(o, ended.executions);
         /* the broker accepted the call then; the outcome knows only when its server got it */
         json_set_time(o, "called_at", about->begun_at);
         if (!outcome.ended_at)

@@ -328,7 +328,7 @@ static void a_raised_store_counts_as_a_new_one(void **state)
         mem_free(&(char *){testing_shell(state, BACK[i])});
     begin(&p, state, (struct store_options){0});
     end(&p);
-    testing_assert_shell(state, "PRAGMA user_version", "4");
+    testing_assert_shell(state, "PRAGMA user_version", "5");
     testing_assert_shell(state, SUMS, before);
     testing_assert_shell(state, "SELECT group_concat(owner, ' ') FROM held WHERE kind = 1",
                          "anna mona");

@@ -268,7 +268,7 @@ static void a_store_of_the_first_schema_can_be_searched(void **state)
     assert_found(&p, "last", "anna", "6 ");
     assert_found(&p, "last-failed", "", "6 ");
     store_close(&p.store);
-    testing_assert_shell(state, "PRAGMA user_version", "4");
+    testing_assert_shell(state, "PRAGMA user_version", "5");
     buf_free(&whole);
 }
 

@@ -13,6 +13,7 @@
 #include "gen/broker/store/schema_2_sql.h"
 #include "gen/broker/store/schema_3_sql.h"
 #include "gen/broker/store/schema_4_sql.h"
+#include "gen/broker/store/schema_5_sql.h"
 #include "gen/broker/store/schema_sql.h"
 #include "gen/broker/store/views_sql.h"
 
@@ -37,8 +38,8 @@ static void add_words(struct buf *sql)
 }
 
 /* The steps from schema n to n + 1. The first starts from an empty file. */
-static const char *const STEP[STORE_SCHEMA] = {schema_sql, schema_2_sql, schema_3_sql,
-                                               schema_4_sql};
+static const char *const STEP[STORE_SCHEMA] = {schema_sql, schema_2_sql, schema_3_sql, schema_4_sql,
+                                               schema_5_sql};
 
 /* Appends the statements for today's views, and returns the checksum by which a store records that
  * it has them. */

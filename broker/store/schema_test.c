@@ -3,7 +3,7 @@
 #include "broker/store/inside.h"
 #include "broker/store/testing.h"
 
-/* The steps of a future version: from schema 4 to 5, and from 5 to 6. */
+/* The steps of a future version: from schema 5 to 6, and from 6 to 7. */
 static const char *const LATER[STORE_SCHEMA + 2] = {
     [STORE_SCHEMA] = "ALTER TABLE ended_run ADD COLUMN cost INTEGER NOT NULL DEFAULT 7;",
     "CREATE TABLE prices (job TEXT PRIMARY KEY, price INTEGER NOT NULL) STRICT;",
@@ -39,7 +39,7 @@ static void an_earlier_schema_is_raised_step_by_step_and_loses_nothing(void **st
     two_runs(state);
     if (raise_by_two(state, LATER, &err) < 0)
         fail_msg("%s", err.text);
-    testing_assert_shell(state, "PRAGMA user_version", "6");
+    testing_assert_shell(state, "PRAGMA user_version", "7");
     testing_assert_shell(state, "SELECT count(*) || ' ' || max(lsn) FROM journal", "3 3");
     testing_assert_shell(state, "SELECT key || ' ' || cost FROM ended_run", "key-2 7");
     testing_assert_shell(state, "SELECT count(*) FROM prices", "0");
@@ -61,7 +61,7 @@ static void a_failed_step_leaves_the_store_unchanged(void **state)
     two_runs(state);
     assert_true(raise_by_two(state, broken, &err) < 0);
     assert_contains(err.text, "raising the store's schema");
-    testing_assert_shell(state, "PRAGMA user_version", "4");
+    testing_assert_shell(state, "PRAGMA user_version", "5");
     testing_assert_shell(
         state, "SELECT count(*) FROM pragma_table_info('ended_run') WHERE name = 'cost'", "0");
     testing_assert_loads(state, "200@1 209@3 ", NULL);

@@ -31,7 +31,7 @@
 
 enum {
     EXIT_STORE = 74,  /* EX_IOERR: the disk or the file is unreliable */
-    STORE_SCHEMA = 4, /* PRAGMA user_version */
+    STORE_SCHEMA = 5, /* PRAGMA user_version */
     /* space for the results of some 100,000 jobs; less: fewer results fit once the disk fills up */
     STORE_RESERVE_DEFAULT = 64 << 20,
     STORE_PAGE_MAX = LIMIT_ROWS,

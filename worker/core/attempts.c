@@ -54,6 +54,7 @@ static void drop_work(struct wcore *c, struct wattempt *a)
     for (unsigned i = 0; i < a->n_tries; i++) {
         c->open -= !a->tries[i].t.ended;
         buf_free(&a->tries[i].outcome);
+        buf_free(&a->tries[i].execution);
     }
     mem_free(&a->tries);
     a->n_tries = a->cap_tries = 0;
@@ -66,6 +67,11 @@ static void drop_work(struct wcore *c, struct wattempt *a)
     wjob_drop(c, &a->job);
 }
 
+size_t attempt_result_bytes(const struct wattempt *a)
+{
+    return a->outcome.n + a->executions.n;
+}
+
 void attempt_drop(struct wcore *c, struct wattempt *a)
 {
     slots_leave(c, a);
@@ -74,8 +80,8 @@ void attempt_drop(struct wcore *c, struct wattempt *a)
         if (c->unsent == a)
             c->unsent = a->next;
         DL_DELETE(c->outbox, a);
-        c->in_flight -= a->sent ? a->outcome.n : 0;
-        c->finished_bytes -= a->outcome.n;
+        c->in_flight -= a->sent ? attempt_result_bytes(a) : 0;
+        c->finished_bytes -= attempt_result_bytes(a);
     } else {
         c->n_unfinished--;
     }
@@ -87,6 +93,7 @@ void attempt_drop(struct wcore *c, struct wattempt *a)
         mem_free(&r);
     }
     buf_free(&a->outcome);
+    buf_free(&a->executions);
     buf_free(&a->text);
     mem_free(&a);
 }
@@ -240,6 +247,7 @@ static int apply_ended(struct wcore *c, const struct s_ended *s, struct error *e
     if (!t || t->t.ended)
         return 0;
     buf_add(&t->outcome, s->outcome.p, s->outcome.n);
+    buf_add(&t->execution, s->execution.p, s->execution.n);
     c->open--;
     rc = d_step_outcome_decode(buf_span(&t->outcome), &t->o, err);
     steps_take_end(&t->t, &t->o);
@@ -286,7 +294,8 @@ static int apply_finished(struct wcore *c, const struct s_finished *s, struct er
     drop_work(c, a);
     a->state = ATTEMPT_FINISHED;
     buf_add(&a->outcome, s->outcome.p, s->outcome.n);
-    c->finished_bytes += a->outcome.n;
+    buf_add(&a->executions, s->executions.p, s->executions.n);
+    c->finished_bytes += attempt_result_bytes(a);
     c->n_unfinished--;
     DL_APPEND(c->outbox, a);
     if (!c->unsent)
@@ -351,7 +360,7 @@ static void digest_attempt(const struct wattempt *a, struct buf *b)
     buf_printf(b, "%s/%" PRIu64 " %d %" PRId64 " %d %d %d\n", id_format(a->run->id, id), a->attempt,
                (int)a->state, a->taken_at, a->stopped, a->force,
                a->stopped ? (int)a->stopped_as : 0);
-    const struct buf *parts[] = {&a->execute, &a->stopped_why, &a->outcome,
+    const struct buf *parts[] = {&a->execute, &a->stopped_why, &a->outcome, &a->executions,
                                  a->job ? &a->job->bytes : &a->outcome};
     for (unsigned i = 0; i < sizeof parts / sizeof *parts; i++) {
         buf_printf(b, "%zu:", parts[i]->n);
@@ -362,6 +371,7 @@ static void digest_attempt(const struct wattempt *a, struct buf *b)
         buf_printf(b, "%u.%" PRIu64 " %" PRId64 " %" PRId64 " %d %d %zu:", t->t.step, t->t.try_no,
                    t->asked_at, t->launched_at, t->t.launched, t->t.ended, t->outcome.n);
         buf_add(b, t->outcome.p, t->outcome.n);
+        buf_add(b, t->execution.p, t->execution.n);
     }
 }
 

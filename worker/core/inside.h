@@ -37,6 +37,7 @@ struct wtry {
     int64_t asked_at, launched_at; /* wall */
     struct buf outcome;            /* d_step_outcome once ended; `o` points into it */
     struct d_step_outcome o;
+    struct buf execution; /* d_execution; empty: there is none */
     bool kept;     /* not durable */
     bool doubtful; /* it may have begun or ended though the spool does not say so; not durable */
 };
@@ -63,7 +64,8 @@ struct wattempt {
     bool patched; /* an entry of ours is lost: a keeper's shows a try that we have not asked for */
     enum job_outcome stopped_as;
     struct buf stopped_why;
-    struct buf outcome; /* d_outcome once finished */
+    struct buf outcome;    /* d_outcome once finished */
+    struct buf executions; /* d_executions, likewise; empty: no try was run */
 
     /* ---- not durable */
     enum { NOT_QUEUED, QUEUED_FRESH, QUEUED_GOING } queued;
@@ -152,6 +154,8 @@ bool attempt_launched(const struct wattempt *a);   /* any step of it */
 /* True if this step is to end because the attempt is stopped. Without force, `always` steps go
  * on. */
 bool attempt_stops(const struct wattempt *a, const struct wtry *t);
+/* Bytes of a finished one's RESULT. */
+size_t attempt_result_bytes(const struct wattempt *a);
 int attempts_apply(struct wcore *c, struct span entry, struct error *err);
 void attempts_free(struct wcore *c);
 
@@ -187,6 +191,10 @@ void outcome_of_attempt(struct wcore *c, struct wattempt *a, const struct steps_
                         struct buf *out);
 void outcome_of_refusal(struct wcore *c, const struct wattempt *a, enum refusal code,
                         const char *text, struct buf *out);
+
+/* ---- executions.c */
+/* d_executions of what is on record of its tries; nothing if there is none. */
+void executions_of_attempt(const struct wattempt *a, struct buf *out);
 
 /* ---- outbox.c */
 /* FINISHED, and its RESULT */

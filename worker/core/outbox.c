@@ -12,7 +12,7 @@
 static void send_result(struct wcore *c, struct wattempt *a)
 {
     EMIT(c, SEND, a, m_result, .run = a->run->id, .attempt = a->attempt,
-         .outcome = buf_span(&a->outcome));
+         .outcome = buf_span(&a->outcome), .executions = buf_span(&a->executions));
 }
 
 static void push(struct wcore *c)
@@ -20,7 +20,7 @@ static void push(struct wcore *c)
     for (; c->up && c->unsent && c->in_flight < OUTBOX_BYTES; c->unsent = c->unsent->next) {
         send_result(c, c->unsent);
         c->unsent->sent = true;
-        c->in_flight += c->unsent->outcome.n;
+        c->in_flight += attempt_result_bytes(c->unsent);
     }
 }
 
@@ -37,7 +37,11 @@ static void wake_newer(struct wcore *c, struct wrun *r)
 
 void outbox_finish(struct wcore *c, struct wattempt *a, struct span outcome)
 {
-    SPOOL(c, a, s_finished, .run = a->run->id, .attempt = a->attempt, .outcome = outcome);
+    struct buf executions = {0};
+    executions_of_attempt(a, &executions);
+    SPOOL(c, a, s_finished, .run = a->run->id, .attempt = a->attempt, .outcome = outcome,
+          .executions = buf_span(&executions));
+    buf_free(&executions);
     push(c);
     if (a->run->attempts->a_next)
         wake_newer(c, a->run);

@@ -398,6 +398,79 @@ static void of_two_ends_of_one_step_the_first_counts(void **state)
     wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_SUCCEEDED, PACKAGE_SUCCEEDED);
 }
 
+/* ---- What is on record of how the tries were run */
+
+/* The try ends, with so many bytes on record. */
+static void ended_on_record(struct wtest *w, const char *step, uint64_t try_no,
+                            enum package_outcome package, size_t bytes)
+{
+    struct buf outcome = {0}, execution = {0};
+    struct d_step_outcome o = {.name = span_str(step), .try_no = try_no, .package = package};
+    buf_grow(&execution, bytes + 1);
+    memset(execution.p, (int)try_no, bytes);
+    d_step_outcome_encode(&o, &outcome);
+    wtest_launched(w, 1, 1, step, try_no);
+    KEEPER(w, s_ended, .run = wtest_run(1), .attempt = 1, .outcome = buf_span(&outcome),
+           .execution = span_of(execution.p, bytes));
+    buf_free(&outcome);
+    buf_free(&execution);
+}
+
+/* What the RESULT brings; points into the log of what was sent. */
+static struct d_executions on_record(const struct wtest *w)
+{
+    struct m_result m;
+    struct d_executions x = {.left_out = 0};
+    struct error err = {0};
+    assert_int_equal(m_result_decode(wtest_seen_at(w, WCORE_FX_SEND, KIND_M_RESULT, 0), &m, &err),
+                     0);
+    assert_true(m.executions.n <= LIMIT_EXECUTIONS);
+    if (m.executions.n && d_executions_decode(m.executions, &x, &err) < 0)
+        fail_msg("%s", err.text);
+    return x;
+}
+
+static void a_result_brings_what_is_on_record_of_each_try(void **state)
+{
+    struct wtest *w = *state;
+    wtest_job(w, (const struct row[]){{.name = "a", .attempts = 2}, {.name = "b"}}, 2);
+    wtest_execute(w, 1, 1);
+    ended_on_record(w, "a", 1, PACKAGE_FAILED, 10);
+    wtest_pass(w, 60000);
+    ended_on_record(w, "a", 2, PACKAGE_SUCCEEDED, 20);
+    wtest_ran(w, 1, "b", 1, PACKAGE_SUCCEEDED); /* an older keeper puts nothing on record */
+    for (int i = 0; i < 2; i++) {
+        struct d_executions x = on_record(w);
+        struct wire_iter it = wire_iter(&x.tries);
+        struct span one;
+        assert_int_equal(x.tries.count, 2);
+        assert_true(wire_next(&it, &one) && one.n == 10 && one.p[0] == 1);
+        assert_true(wire_next(&it, &one) && one.n == 20 && one.p[0] == 2);
+        assert_int_equal(x.left_out, 0);
+        wtest_restart(w);
+        wtest_clear(w);
+        wtest_up(w);
+    }
+}
+
+static void of_more_than_fits_the_newest_tries_are_kept_and_the_others_counted(void **state)
+{
+    struct wtest *w = *state;
+    wtest_job(w, (const struct row[]){{.name = "a", .attempts = 5}}, 1);
+    wtest_execute(w, 1, 1);
+    for (uint64_t try_no = 1; try_no <= 5; try_no++) {
+        ended_on_record(w, "a", try_no, try_no < 5 ? PACKAGE_FAILED : PACKAGE_SUCCEEDED,
+                        LIMIT_EXECUTIONS / 3);
+        wtest_pass(w, 60000);
+    }
+    struct d_executions x = on_record(w);
+    struct wire_iter it = wire_iter(&x.tries);
+    struct span one;
+    assert_int_equal(x.tries.count, 2);
+    assert_int_equal(x.left_out, 3);
+    assert_true(wire_next(&it, &one) && one.p[0] == 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -428,6 +501,8 @@ int main(void)
         in_world(the_replay_refuses_a_taken_entry_with_a_bad_job),
         in_world(entries_of_unknown_attempts_are_skipped),
         in_world(of_two_ends_of_one_step_the_first_counts),
+        in_world(a_result_brings_what_is_on_record_of_each_try),
+        in_world(of_more_than_fits_the_newest_tries_are_kept_and_the_others_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

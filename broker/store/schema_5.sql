@@ -1,0 +1,3 @@
+-- schema_5.sql - what makes schema 5 of schema 4: from here on the record of a run's end may have
+-- one more field, what is on record of how its steps were run. No table changes; the number keeps a
+-- broker that does not know the field away from records that it could not read.
