@@ -6,8 +6,8 @@ usage: victim.py --home HOME --address A --phases FILE --out FILE
 FILE of phases: its last word is the name of the phase that is on; `end` ends the victim.
 Out: JSON {"PHASE": {"whoami": {"n", "p50_ms", "p99_ms", "max_ms"}, "history": ..., "job": ...,
 "missed": N}}. An answer that does not come within 60 s is missed. Phases quiet/1, quiet/2 and so on
-are together also the phase `quiet`, and so for `busy`. The number of answers of the phase that is on stands, now and
-then, in the file OUT.n.
+are together also the phase `quiet`, and so for `busy`. The number of answers of the phase that is
+on stands, now and then, in the file OUT.n.
 Exit: 0; 1 something was missed, or a job did not succeed.
 """
 import argparse
