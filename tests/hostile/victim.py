@@ -6,8 +6,8 @@ usage: victim.py --home HOME --address A --phases FILE --out FILE
 FILE of phases: its last word is the name of the phase that is on; `end` ends the victim.
 Out: JSON {"PHASE": {"whoami": {"n", "p50_ms", "p99_ms", "max_ms"}, "history": ..., "job": ...,
 "missed": N}}. An answer that does not come within 60 s is missed. Phases quiet/1, quiet/2 and so on
-are together also the phase `quiet`. The number of answers of the phase that is on stands, now and
-then, in the file OUT.n.
+are together also the phase `quiet`, and so for `busy`. The number of answers of the phase that is
+on stands, now and then, in the file OUT.n.
 Exit: 0; 1 something was missed, or a job did not succeed.
 """
 import argparse
@@ -110,16 +110,17 @@ class Victim:
                 print(self.phase, n, file=f)
             os.replace(self.a.out + ".new", self.a.out + ".n")
 
-    def pool_quiet(self):
-        """All quiet phases as one, beside themselves."""
-        parts = [t for phase, t in self.times.items() if phase.startswith("quiet/")]
+    def pool(self, name):
+        """All phases NAME/1, NAME/2, ... as one, beside themselves."""
+        parts = [t for phase, t in self.times.items() if phase.startswith(name + "/")]
         if parts:
-            self.times["quiet"] = {"missed": 0} | {
+            self.times[name] = {"missed": 0} | {
                 what: [v for t in parts for v in t[what]] for what in ("whoami", "history", "job")}
 
     def report(self):
         said = {}
-        self.pool_quiet()
+        self.pool("quiet")
+        self.pool("busy")
         for phase, times in self.times.items():
             said[phase] = {"missed": times.pop("missed")}
             for what, values in times.items():

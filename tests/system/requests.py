@@ -14,7 +14,8 @@ from wire import WORDS, code_of, expect, problems
 
 BAD_ARGUMENT = 30
 ID = "0198c1f2-7a10-7cc3-9d1e-6a9f4b3c2d10"
-VALUES = {"run": ID, "parent": ID, "since": 5, "until": 5, "status": "failed", "state": "running"}
+VALUES = {"run": ID, "parent": ID, "since": 5, "until": 5, "status": "failed", "state": "running",
+          "decision": "denied"}
 
 
 def section():
