@@ -34,9 +34,9 @@ static const char examples[] =
     "  lbctl logs PARENT --times 2>&1 | sort                all children by time\n"
     "Of a parent: one child after the other, in the order in which they began, each\n"
     "line with the child's name; with -f as the lines come.\n"
-    "Exit codes: 0 done; 1 there is no output, because it has not started, was refused,\n"
-    "or is no longer kept; 2 wrong usage, or an unknown step; 3 refused, or the broker\n"
-    "cannot be reached.\n";
+    "Exit codes: 0 done; 1 there is no output, because it has not started, was\n"
+    "refused, or is no longer kept; 2 wrong usage, or an unknown step; 3 refused, or\n"
+    "the broker cannot be reached.\n";
 
 static bool is_done(void *self)
 {

@@ -1,4 +1,5 @@
-/* readersinside.h - what readers.c (turns, pages) and readersbegin.c (what is there to read) share. */
+/* readersinside.h - what readers.c (turns, pages) and readersbegin.c (what is there to read)
+ * share. */
 #ifndef LB_BROKER_LOGS_READERSINSIDE_H
 #define LB_BROKER_LOGS_READERSINSIDE_H
 

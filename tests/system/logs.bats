@@ -89,10 +89,12 @@ tasks:
   c: {package: say, pool: etl, parameters: {text: c}, after: [{task: a, is: success}]}
 END
     lbsubmit "$demo/slow.yaml" --quiet >/dev/null 2>&1 3>&- &
-    await "it is running" sh -c "lbctl runs --json | jq -es 'map(.state) | . == [\"running\", \"running\"]'"
+    await "they are running" sh -c \
+        "lbctl runs --json | jq -es 'map(.state) == [\"running\", \"running\"]'"
     lbctl logs last -f >"$demo/followed" 2>&1 3>&- &
     local logs=$!
-    await "both are followed" sh -c "grep -q '^a | begin a' $demo/followed && grep -q '^b | begin b' $demo/followed"
+    await "the one is followed" grep -q '^a | begin a' "$demo/followed"
+    await "and the other" grep -q '^b | begin b' "$demo/followed"
     : >"$demo/go-a"
     await "so is the next" grep -q '^c | end c' "$demo/followed"
     not grep -q 'end b' "$demo/followed"
