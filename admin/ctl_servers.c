@@ -68,6 +68,8 @@ static void trouble(json_t *row, struct buf *out)
         if (*ctl_text(item, "trouble"))
             buf_printf(out, "%s: %s; ", ctl_text(item, "need"), ctl_text(item, "trouble"));
     }
+    json_array_foreach (json_object_get(row, "refused"), i, item)
+        buf_printf(out, "it refuses %s: %s; ", ctl_text(item, "job"), ctl_text(item, "trouble"));
     const char *wrong = ctl_text(row, "jobs_with_trouble");
     if (*wrong && strcmp(wrong, "0") != 0)
         buf_printf(out, "%s job file%s wrong (lbworker check, there, says why); ", wrong,

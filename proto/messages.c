@@ -112,6 +112,25 @@ const char *refusal_text(uint64_t code)
     }
 }
 
+enum refusal_fault refusal_fault(uint64_t code)
+{
+    switch (code) {
+    case REFUSAL_UNKNOWN_JOB:
+    case REFUSAL_WRONG_JOB:
+    case REFUSAL_BAD_PACKAGE:
+    case REFUSAL_START_FAILED:
+        return REFUSAL_OF_JOB;
+    case REFUSAL_BUSY:
+    case REFUSAL_UNKNOWN_ADDRESS:
+    case REFUSAL_NO_PROXY:
+    case REFUSAL_NO_SPACE:
+    case REFUSAL_INTERNAL:
+        return REFUSAL_OF_SERVER;
+    default:
+        return REFUSAL_OF_CALL;
+    }
+}
+
 bool d_parameter_find(const struct wire_list *declared, struct span name, struct d_parameter *ret)
 {
     struct wire_iter it = wire_iter(declared);

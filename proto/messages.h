@@ -125,6 +125,14 @@ enum refusal { REFUSAL_NONE = 0, REFUSALS(X) };
 const char *refusal_word(uint64_t code); /* "denied"; "?" if unknown */
 const char *refusal_text(uint64_t code);
 
+/* Whose fault is it that a server has refused a run? */
+enum refusal_fault {
+    REFUSAL_OF_CALL,   /* the call's: it would be refused everywhere */
+    REFUSAL_OF_SERVER, /* the server's, or between it and this caller: others may take the run */
+    REFUSAL_OF_JOB     /* the server's, for every run of this job */
+};
+enum refusal_fault refusal_fault(uint64_t code);
+
 /* The declaration of this name in a list of d_parameter (d_runnable.parameters, d_runnable.outputs,
  * d_version.parameters). Malformed ones are skipped: the maker of the list has already checked
  * them. */

@@ -3,10 +3,8 @@
  * A row: X(type, field, most). Types and their meaning are in wire.h; `most` is a number of
  * limits.h: the greatest value of a u64, the bytes of a str, bin or map, the entries of strs and
  * bins. Kinds are numbers that never change meaning; fields are only appended, and one
- * of type added_ may be missing. Families:
- *   m_ messages of a session (PROTOCOL.md)   d_ signed documents   r_ records of the broker's
- *   journal   s_ spool
- * entries
+ * of type added_ may be missing. Families: m_ messages of a session (PROTOCOL.md), d_ documents,
+ * r_ records of the broker's journal, s_ spool entries.
  *
  * Times are milliseconds since 1970 UTC in i64 (`_at`), durations milliseconds in u64 (`_ms`); 0
  * means "not set". */
@@ -446,6 +444,9 @@
 /* never started there: waits again */
 #define R_RETURNED(X) \
     X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, reason, LIMIT_TEXT)
+/* refused by its server's own fault: waits again, and never goes back there */
+#define R_DECLINED(X) X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) \
+    X(u64, code, 9999) X(str, text, LIMIT_TEXT)
 /* asked for */
 #define R_CANCELLED(X) \
     X(i64, at, 0) X(id, run, 0) X(str, by, LIMIT_NAME) X(flag, force, 0) \
@@ -501,9 +502,9 @@
     M(RETURNED, returned, 203) M(CANCELLED, cancelled, 204) M(LOST, lost, 205) \
     M(RELEASED, released, 206) M(ENDED, ended, 207) M(EVIDENCE, evidence, 208) M(KEPT, kept, 209) \
     M(PARENT_BEGUN, parent_begun, 210) M(PARENT_DRIVEN, parent_driven, 211) \
-    M(PARENT_ENDED, parent_ended, 212) M(HELD, held, 213) M(SERVER, server, 220) \
-    M(OPERATED, operated, 221) M(DEPLOYED, deployed, 222) M(ENROLLED, enrolled, 223) \
-    M(REVOKED, revoked, 224) M(EPOCH, epoch, 225)
+    M(PARENT_ENDED, parent_ended, 212) M(HELD, held, 213) M(DECLINED, declined, 214) \
+    M(SERVER, server, 220) M(OPERATED, operated, 221) M(DEPLOYED, deployed, 222) \
+    M(ENROLLED, enrolled, 223) M(REVOKED, revoked, 224) M(EPOCH, epoch, 225)
 
 /* ======== Worker, runner and keepers: requests on unix sockets and entries of the spool. */
 

@@ -211,6 +211,9 @@ static void timers_due(struct bcore *c)
         case TIMER_REST:
             placement_rest_due(c, heap_entry(n, struct server, rest));
             break;
+        case TIMER_MEND:
+            declined_due(c, heap_entry(n, struct server, mend));
+            break;
         case TIMER_RECALL:
             placement_recall_due(c, heap_entry(n, struct class, recall));
             break;

@@ -62,6 +62,23 @@ static void text_of_address(const struct bcore *c, const char *server, const str
     }
 }
 
+static void text_of_refused(const struct bcore *c, const struct server *s, const struct class *cl,
+                            const struct job_version *j, struct explain_unmet *u)
+{
+    const char *why = j && j->refused ? j->refused : "";
+    bool own = declined_has(cl->declined, s->name);
+    snprintf(u->text, sizeof u->text, "it has refused %s%s%.180s", own ? "this run" : "the job",
+             *why ? ": " : "", why);
+    if (own)
+        snprintf(u->clears, sizeof u->clears,
+                 "nothing for this run; for the next, `lbworker check` on %s names the fault",
+                 s->name->s);
+    else
+        snprintf(u->clears, sizeof u->clears,
+                 "mend it on %s (`lbworker check` names it); it is tried again in %lld s",
+                 s->name->s, (long long)((j->refused_until - c->now + 999) / 1000));
+}
+
 static void text_of(const struct bcore *c, const struct server *s, const struct class *cl,
                     const struct job_version *j, struct explain_unmet *u)
 {
@@ -106,6 +123,9 @@ static void text_of(const struct bcore *c, const struct server *s, const struct 
         break;
     case EXPLAIN_NEED:
         text_of_need(s, j, u);
+        break;
+    case EXPLAIN_REFUSED:
+        text_of_refused(c, s, cl, j, u);
         break;
     case EXPLAIN_CONCURRENCY:
         snprintf(u->text, sizeof u->text, "%llu runs of job '%s' are there, which is its limit",
