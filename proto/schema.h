@@ -574,6 +574,8 @@
     X(i64, expires, 0)
 /* all keepers have been heard */
 #define S_KEPT_END(X) X(u64, count, ANY)
+/* keeper -> runner: slot `slots` cannot be used; runner -> worker: so many of them; 0: none */
+#define S_TROUBLE(X) X(u64, slots, LIMIT_SLOTS) X(str, text, LIMIT_TEXT)
 /* runner -> keeper: verified, run it. parameters: bound and typed; outputs, exit_codes: as in
    D_RUNNABLE; context: a context */
 #define S_LAUNCH(X) \
@@ -594,6 +596,6 @@
     M(STOPPED, stopped, 309) M(STEP, step, 320) M(OUTPUTS, outputs, 321) M(HALT, halt, 322) \
     M(INSTALL, install, 323) M(INSTALLED, installed, 324) M(ATTACH, attach, 325) \
     M(KEPT, kept, 326) M(KEPT_END, kept_end, 327) M(LAUNCH, launch, 328) \
-    M(REPLAY, replay, 340) M(SEEN, seen, 341)
+    M(TROUBLE, trouble, 329) M(REPLAY, replay, 340) M(SEEN, seen, 341)
 
 #endif

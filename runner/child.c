@@ -39,6 +39,7 @@ struct child {
     struct childfiles *files;
     struct workfolder *work;
     char *fence_path;
+    struct error trouble; /* why no further child may start here; code 0: it may */
     char *credentials; /* the folder of what a proxy hands out; there only while a step has some */
     int null;
     struct output output;
@@ -123,6 +124,11 @@ void child_free(struct child **pc)
 const struct s_launch *child_launch(const struct child *c)
 {
     return c->phase == PHASE_NONE ? NULL : &c->launch;
+}
+
+const struct error *child_trouble(const struct child *c)
+{
+    return &c->trouble;
 }
 
 /* ---- Reports */
@@ -246,10 +252,9 @@ static void say_ended(struct child *c)
 
 static void over(struct child *c)
 {
-    struct error err = {0};
     loop_timer_stop(c->loop, &c->timer);
-    if (workfolder_clean(c->work, &err) < 0)
-        log_warn("slot %u: %s", c->slot, err.text);
+    if (workfolder_clean(c->work, &c->trouble) < 0)
+        log_error("slot %u: %s", c->slot, c->trouble.text);
     c->context = (struct d_context){0};
     c->phase = PHASE_NONE;
     command_free(&c->command);

@@ -327,11 +327,32 @@ static bool may_start(const struct keeper *k, const struct buf *launch)
     return may;
 }
 
+static void say_trouble(struct keeper *k, const char *why)
+{
+    buf_clear(&k->scratch);
+    s_trouble_encode(&(struct s_trouble){.slots = k->slot, .text = span_str(why)}, &k->scratch);
+    tell(k, buf_span(&k->scratch));
+}
+
+/* What waits here goes back, and the slot is left: its next keeper looks again. */
+static void leave(struct keeper *k, const char *why)
+{
+    for (; k->n; k->n--, k->first = (k->first + 1) % KEEPER_WAITING)
+        tell(k, buf_span(waiting_at(k, 0)));
+    say_trouble(k, why);
+    flush_runner(k);
+    loop_stop(k->loop, 0);
+}
+
 /* After each turn: starts the next step if the slot is free. A step that the fence no longer
  * lets start goes back to the runner, which has others for this slot; without a runner it waits. */
 static void on_turn_end(struct loop *l, void *arg)
 {
     struct keeper *k = arg;
+    if (!child_launch(k->child) && child_trouble(k->child)->code) {
+        leave(k, child_trouble(k->child)->text);
+        return;
+    }
     while (!child_launch(k->child) && k->n) {
         bool may = may_start(k, waiting_at(k, 0));
         if (!may && !k->runner)
@@ -344,6 +365,10 @@ static void on_turn_end(struct loop *l, void *arg)
         child_start(k->child, buf_span(&k->started));
         if (child_launch(k->child))
             tell_kept(k, child_launch(k->child), KEPT_RUNS);
+        else if (child_trouble(k->child)->code) {
+            leave(k, child_trouble(k->child)->text);
+            return;
+        }
     }
     if (!k->runner || channel_wants_write(k->runner) == false)
         return;
@@ -402,17 +427,21 @@ static int keeper_open(struct keeper *k, int channel, bool shielded, struct erro
         rc = report_open(k->paths->spool, stem, k->paths->run, &k->report, err);
     if (rc == 0)
         rc = runner_paths_claim_memory(k->paths, err);
-    if (rc == 0)
-        rc =
-            child_new(k->paths, k->slot, shielded, k->loop, k->report, on_ended, k, &k->child, err);
+    if (rc == 0 && (rc = channel_from_fd(channel, &c, err)) == 0)
+        adopt_runner(k, c);
+    if (rc == 0 && (rc = child_new(k->paths, k->slot, shielded, k->loop, k->report, on_ended, k,
+                                   &k->child, err)) < 0) {
+        say_trouble(k, err->text);
+        flush_runner(k);
+    }
     if (rc == 0)
         rc = channel_listen(sock, &k->listening, err);
     if (rc == 0)
         rc = loop_add(k->loop, k->listening, EPOLLIN, on_listening, k, err);
-    if (rc == 0 && (rc = channel_from_fd(channel, &c, err)) == 0)
-        adopt_runner(k, c);
-    if (rc == 0)
+    if (rc == 0) {
         loop_on_turn_end(k->loop, on_turn_end, k);
+        tell_all(k); /* it works */
+    }
     mem_free(&stem);
     mem_free(&sock);
     return rc;

@@ -24,7 +24,9 @@
  *
  *     S_KEPT, KEPT_RUNS    it has started
  *     S_KEPT, KEPT_GONE    it has ended: its outcome is in the spool
- *     S_LAUNCH             given back; also unasked, when the fence forbids its start (fence.h)
+ *     S_LAUNCH             given back; also unasked, when the fence forbids its start (fence.h), or
+ *                          no further child may start in this slot
+ *     S_TROUBLE            why that is so; then the keeper ends
  *
  * Without a runner the keeper goes on with what it has. With nothing to do and no runner for
  * KEEPER_ALONE_MS, it ends. */

@@ -80,6 +80,16 @@ static void on_gone(void *self, const struct s_kept *kept, bool launched)
         tell_kept(r, kept);
 }
 
+static void on_trouble(void *self, unsigned slots, const char *why)
+{
+    struct runner *r = self;
+    if (!r->attached)
+        return;
+    buf_clear(&r->scratch);
+    s_trouble_encode(&(struct s_trouble){.slots = slots, .text = span_str(why)}, &r->scratch);
+    tell(r, buf_span(&r->scratch));
+}
+
 static void on_notes(struct loop *l, struct loop_timer *t, void *arg)
 {
     struct runner *r = arg;
@@ -126,6 +136,7 @@ static void take_attach(struct runner *r, const struct s_attach *a)
     buf_clear(&r->scratch);
     s_kept_end_encode(&end, &r->scratch);
     tell(r, buf_span(&r->scratch));
+    slots_tell_trouble(r->slots);
     log_info("worker attached: %u slots, %u steps held", (unsigned)a->slots, (unsigned)end.count);
 }
 
@@ -321,7 +332,8 @@ int runner_new(const struct runner_paths *paths, struct loop *loop, struct runne
     r->paths = paths;
     r->loop = loop;
     r->listening = -1;
-    const struct slots_events events = {.gone = on_gone, .begun = on_begun, .self = r};
+    const struct slots_events events = {
+        .gone = on_gone, .begun = on_begun, .trouble = on_trouble, .self = r};
     int rc = report_open(paths->spool, "runner", paths->run, &r->report, err);
     if (rc == 0)
         rc = verifier_new(paths, &r->verifier, err);

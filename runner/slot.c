@@ -65,6 +65,38 @@ static void let_go(struct slot *t, struct slot_step *h)
 
 /* ---- Speaking with the keeper */
 
+/* Each is tried again, less and less often: what is in the way may be cleared at any time. */
+static void failed(struct slot *t)
+{
+    int64_t ms = SLOT_AGAIN_MS;
+    for (unsigned i = 0; i < t->failed && ms < SLOT_AGAIN_MOST_MS; i++)
+        ms *= 2;
+    t->failed++;
+    t->not_before = loop_now(t->loop) + (ms < SLOT_AGAIN_MOST_MS ? ms : SLOT_AGAIN_MOST_MS);
+    t->events->trouble(t->events->self);
+}
+
+/* A keeper that works after all; the trouble of one that has just left stays until the next. */
+static void works(struct slot *t)
+{
+    bool had = t->failed || t->trouble;
+    if (t->works)
+        return;
+    t->works = true;
+    t->failed = 0;
+    mem_free(&t->trouble);
+    if (had)
+        t->events->trouble(t->events->self);
+}
+
+static void take_trouble(struct slot *t, const struct s_trouble *m)
+{
+    mem_free(&t->trouble);
+    t->trouble = span_dup_str(m->text);
+    t->works = false;
+    log_error("slot %u is out of service: %s", t->number, t->trouble);
+}
+
 void slot_lost(struct slot *t)
 {
     if (!t->channel)
@@ -77,6 +109,8 @@ void slot_lost(struct slot *t)
     t->n = 0;
     slotfile_clear(t->file);
     t->heard = t->written = false;
+    if (!t->works)
+        failed(t);
 }
 
 void slot_send(struct slot *t, struct span message)
@@ -167,11 +201,17 @@ static void take_message(struct slot *t, struct span message)
     struct error err = {0};
     struct s_kept kept;
     struct s_launch l;
+    struct s_trouble trouble;
     uint64_t kind = 0;
     size_t size;
     int rc = wire_peek(message, &kind, &size, &err);
-    if (rc == 0 && kind == KIND_S_KEPT &&
-        (rc = wire_decode(&s_kept_schema, message, true, &kept, &err)) == 0)
+    if (rc == 0 && kind != KIND_S_TROUBLE)
+        works(t);
+    if (rc == 0 && kind == KIND_S_TROUBLE &&
+        (rc = wire_decode(&s_trouble_schema, message, true, &trouble, &err)) == 0)
+        take_trouble(t, &trouble);
+    else if (rc == 0 && kind == KIND_S_KEPT &&
+             (rc = wire_decode(&s_kept_schema, message, true, &kept, &err)) == 0)
         slot_take_kept(t, &kept, true);
     else if (rc == 0 && kind == KIND_S_LAUNCH &&
              (rc = wire_decode(&s_launch_schema, message, true, &l, &err)) == 0)
@@ -207,6 +247,7 @@ static void on_keeper(struct loop *l, int fd, uint32_t events, void *arg)
 int slot_open(struct slot *t, struct channel *channel, struct error *err)
 {
     t->channel = channel;
+    t->works = false;
     t->since = loop_now(t->loop);
     int rc = loop_add(t->loop, channel_fd(t->channel), EPOLLIN, on_keeper, t, err);
     if (rc < 0)

@@ -31,8 +31,14 @@ struct slot_events {
     /* a step has ended, after about this many ms */
     void (*ended)(void *self, int64_t ms);
     void (*given_back)(void *self, struct span launch);
-    void (*turn)(void *self); /* a keeper has spoken or has died */
+    void (*trouble)(void *self); /* a slot's `failed` or `trouble` has changed */
+    void (*turn)(void *self);    /* a keeper has spoken or has died */
     void *self;
+};
+
+enum {
+    SLOT_AGAIN_MS = 250, /* until the next keeper where one did not work; twice that each time */
+    SLOT_AGAIN_MOST_MS = 60000
 };
 
 struct slotfile;
@@ -42,6 +48,10 @@ struct slot {
     unsigned number;
     struct channel *channel; /* NULL: no keeper */
     bool heard;              /* the keeper has reported everything it holds */
+    bool works;              /* this keeper has spoken, other than of trouble */
+    unsigned failed;         /* keepers, one after another, that did not work */
+    int64_t not_before;      /* boot ms: no keeper is started here before */
+    char *trouble;           /* as the last of them said; NULL: none */
     bool written;            /* something is queued on its channel */
     struct slot_step *held;  /* in the order in which it will run them */
     unsigned n;

@@ -143,8 +143,9 @@ static void on_timer(struct loop *l, struct loop_timer *timer, void *arg);
 
 static void look_again(struct slots *s, int64_t ms)
 {
-    if (!loop_timer_is_set(&s->timer))
-        loop_timer_set(s->loop, &s->timer, "slots", loop_now(s->loop) + ms, on_timer, s);
+    int64_t at = loop_now(s->loop) + ms;
+    if (!loop_timer_is_set(&s->timer) || at < s->timer.node.key)
+        loop_timer_set(s->loop, &s->timer, "slots", at, on_timer, s);
 }
 
 /* A slot without a keeper, for which one may be started. */
@@ -154,6 +155,10 @@ static struct slot *empty_slot(struct slots *s)
         struct slot *t = slot_at(s, i);
         if (t->channel)
             continue;
+        if (t->not_before > loop_now(s->loop)) {
+            look_again(s, t->not_before - loop_now(s->loop));
+            continue;
+        }
         if (keeper_slot_is_free(s->paths, i))
             return t;
         look_again(s, LOCKED_MS);
@@ -213,6 +218,40 @@ static struct slots_waiting **first_ready(struct slots *s)
     return NULL;
 }
 
+/* Out of service: it has no keeper, and two have tried in vain. */
+static unsigned out_of_service(const struct slots *s, const char **ret_why)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < s->n && i < s->limit; i++) {
+        const struct slot *t = s->slot[i];
+        if (t->failed < 2 || t->works)
+            continue;
+        *ret_why = t->trouble ? t->trouble : "its keeper does not start";
+        n++;
+    }
+    return n;
+}
+
+/* Where no slot can be used, nothing that waits here will start: others may run it. */
+static void give_up(struct slots *s)
+{
+    const char *why;
+    struct s_launch l;
+    struct s_kept k;
+    struct slot_step h;
+    if (!s->first || !s->limit || out_of_service(s, &why) < s->limit)
+        return;
+    while (s->first) {
+        struct slots_waiting *w = dequeue(s, &s->first);
+        if (launch_of(w, &l)) {
+            slot_step_of(&l, &h);
+            slot_step_kept(&h, 0, KEPT_NOWHERE, &k);
+            s->events.gone(s->events.self, &k, false);
+        }
+        waiting_free(&w);
+    }
+}
+
 static void dispatch(struct slots *s)
 {
     struct slots_waiting **at;
@@ -231,6 +270,7 @@ static void dispatch(struct slots *s)
         }
         waiting_free(&w);
     }
+    give_up(s);
     for (unsigned i = 0; i < s->n; i++)
         behind |= s->slot[i]->n > 1;
     if (behind)
@@ -298,6 +338,14 @@ static void on_given_back(void *self, struct span launch)
     enqueue(self, launch, true);
 }
 
+static void on_trouble(void *self)
+{
+    struct slots *s = self;
+    const char *why = "";
+    unsigned n = out_of_service(s, &why);
+    s->events.trouble(s->events.self, n, why);
+}
+
 static void on_turn(void *self)
 {
     dispatch(self);
@@ -313,7 +361,8 @@ struct slots *slots_new(const struct runner_paths *paths, struct loop *loop, str
     s->loop = loop;
     s->report = report;
     s->events = *events;
-    s->slot_events = (struct slot_events){on_gone, on_begun, on_ended, on_given_back, on_turn, s};
+    s->slot_events =
+        (struct slot_events){on_gone, on_begun, on_ended, on_given_back, on_trouble, on_turn, s};
     s->last = &s->first;
     s->average_ms = AHEAD_MS;
     return s;
@@ -334,11 +383,17 @@ void slots_free(struct slots **ps)
         channelloop_close(&t->channel, s->loop);
         slotfile_close(&t->file);
         mem_free(&t->held);
+        mem_free(&t->trouble);
         mem_free(&s->slot[i]);
     }
     mem_free(&s->slot);
     buf_free(&s->scratch);
     mem_free(ps);
+}
+
+void slots_tell_trouble(struct slots *s)
+{
+    on_trouble(s);
 }
 
 void slots_resize(struct slots *s, unsigned n)

@@ -24,11 +24,13 @@ struct slots;
 
 /* What the owner is told. */
 struct slots_events {
-    /* The keeper of this step has died (KEPT_GONE). launched: an S_LAUNCHED is in the spool; if
+    /* The keeper of this step has died (KEPT_GONE), or no slot can be used (KEPT_NOWHERE). launched: an S_LAUNCHED is in the spool; if
      * not, the step may be asked for again. */
     void (*gone)(void *self, const struct s_kept *kept, bool launched);
     /* Its keeper has begun this step. */
     void (*begun)(void *self, const struct s_kept *kept);
+    /* So many slots are out of service now, and why one of them is; 0: none. */
+    void (*trouble)(void *self, unsigned slots, const char *why);
     void *self;
 };
 
@@ -52,6 +54,8 @@ typedef void slots_kept_fn(void *self, const struct s_kept *kept);
 unsigned slots_list(struct slots *s, slots_kept_fn *fn, void *self);
 /* Is this step here: in our queue or with a keeper? */
 bool slots_hold(const struct slots *s, const struct s_step *step);
+/* Calls `trouble`, for an owner that has missed it. */
+void slots_tell_trouble(struct slots *s);
 /* Sends what was queued in this turn. */
 void slots_flush(struct slots *s);
 

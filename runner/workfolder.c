@@ -10,11 +10,13 @@
 #include <unistd.h>
 
 #include "common/file.h"
+#include "common/log.h"
 #include "common/mem.h"
 
 struct workfolder {
-    char *path;
-    int fd;
+    char *base; /* of the slot */
+    char *path; /* the one in use: the same, or one beside it */
+    int fd;     /* of that; -1: none could be had */
 };
 
 static int open_it(struct workfolder *w, struct error *err)
@@ -45,6 +47,33 @@ static bool is_empty(int fd)
     return empty;
 }
 
+static char *path_of(const struct workfolder *w, unsigned at)
+{
+    return at ? mem_printf("%s.%u", w->base, at) : mem_strdup(w->base);
+}
+
+/* Takes the first of the slot's folders that can be emptied. */
+static int choose(struct workfolder *w, struct error *err)
+{
+    struct error first = {0}, later;
+    for (unsigned at = 0; at <= WORKFOLDER_BESIDE_MAX; at++) {
+        struct error *why = at ? &later : &first;
+        mem_free(&w->path);
+        w->path = path_of(w, at);
+        if (file_remove_tree(w->path, why) == 0 && open_it(w, why) == 0) {
+            if (at)
+                log_warn("%s; children start in '%s' from now on", first.text, w->path);
+            return 0;
+        }
+    }
+    if (w->fd >= 0)
+        close(w->fd);
+    w->fd = -1;
+    if (err)
+        *err = first;
+    return first.code;
+}
+
 /* Most children leave nothing; then this costs a few system calls and no disk access. */
 int workfolder_clean(struct workfolder *w, struct error *err)
 {
@@ -53,14 +82,15 @@ int workfolder_clean(struct workfolder *w, struct error *err)
         kept.st_ino == there.st_ino && kept.st_dev == there.st_dev &&
         (there.st_mode & 07777) == 0700 && is_empty(w->fd))
         return 0;
-    int rc = file_remove_tree(w->path, err);
-    return rc < 0 ? rc : open_it(w, err);
+    if (w->path && file_remove_tree(w->path, NULL) == 0 && open_it(w, NULL) == 0)
+        return 0;
+    return choose(w, err);
 }
 
 int workfolder_open(const char *path, struct workfolder **ret, struct error *err)
 {
     struct workfolder *w = mem_zalloc(1, sizeof *w);
-    w->path = mem_strdup(path);
+    w->base = mem_strdup(path);
     w->fd = -1;
     int rc = workfolder_clean(w, err); /* a killed keeper may have left something */
     if (rc < 0)
@@ -76,6 +106,7 @@ void workfolder_close(struct workfolder **w)
         return;
     if ((*w)->fd >= 0)
         close((*w)->fd);
+    mem_free(&(*w)->base);
     mem_free(&(*w)->path);
     mem_free(w);
 }

@@ -91,6 +91,8 @@ static void add_facts(const struct worker *w, struct buf *items, uint32_t *count
         add_number(items, count, "memory_mib", (int64_t)(s.totalram * s.mem_unit >> 20));
     add_fact(items, count, "runner",
              runnerlink_is_up(w->runner) ? "up" : runnerlink_trouble(w->runner));
+    if (w->slots_trouble)
+        add_fact(items, count, "slots_with_trouble", w->slots_trouble);
     add_fact(items, count, "software", "longboat " LB_VERSION);
 }
 

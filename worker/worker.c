@@ -164,6 +164,7 @@ void worker_close(struct worker **pw)
     buf_free(&w->to_broker.bytes);
     buf_free(&w->to_runner.bytes);
     mem_free(&w->bell_path);
+    mem_free(&w->slots_trouble);
     loop_destroy(&w->loop);
     mem_free(pw);
 }
@@ -287,6 +288,7 @@ static void runner_message(void *self, uint64_t kind, struct span message)
 {
     struct worker *w = self;
     struct s_installed s;
+    struct s_trouble trouble;
     switch (kind) {
     case KIND_S_KEPT:
         worker_feed_spool(w); /* what the keeper wrote before must come first: core.h */
@@ -301,6 +303,16 @@ static void runner_message(void *self, uint64_t kind, struct span message)
             if (s.code)
                 log_error("cannot install a package: " SPAN_FMT, SPAN_ARG(s.text));
             desired_installed(w->desired, &s, loop_now(w->loop));
+        }
+        break;
+    case KIND_S_TROUBLE:
+        if (s_trouble_decode(message, &trouble, NULL) == 0) {
+            mem_free(&w->slots_trouble);
+            if (trouble.slots)
+                w->slots_trouble = mem_printf("%llu of %u slots out of service: " SPAN_FMT,
+                                              (unsigned long long)trouble.slots, w->options.slots,
+                                              SPAN_ARG(trouble.text));
+            attest_soon(w, ATTEST_MS);
         }
         break;
     default:

@@ -125,6 +125,8 @@ static json_t *server_json(const struct query *q, const struct view_server *s, b
     if (wire_map_get(&facts, "jobs_with_trouble", &wrong) && wrong.type == VALUE_INT &&
         wrong.integer > 0)
         json_set_number(o, "jobs_with_trouble", (uint64_t)wrong.integer);
+    if (wire_map_get(&facts, "slots_with_trouble", &wrong) && wrong.type == VALUE_STR)
+        json_set_text(o, "slots_with_trouble", wrong.bytes);
     json_object_set_new(o, "needs", needs_json(q, s));
     json_object_set_new(o, "refused", refused_json(q, s));
     return o;

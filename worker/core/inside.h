@@ -133,6 +133,8 @@ void wcore_emit(struct wcore *c, enum wcore_effect_kind kind, const struct watte
         struct name body_ = {__VA_ARGS__}; \
         wcore_spool((c), (a), &name##_schema, &body_); \
     } while (0)
+/* RETURNED: it has launched nothing here, and never will. */
+void wcore_give_back(struct wcore *c, struct wattempt *a, const char *reason);
 void wcore_spool(struct wcore *c, const struct wattempt *a, const struct wire_schema *schema,
                  const void *entry);
 
