@@ -17,7 +17,6 @@
 /* Rows are laid out by hand. */
 /* clang-format off */
 #define ANY UINT64_MAX
-
 /* ======== The head of a frame: [0, session, number, ack]; messages follow one after the other. */
 
 /* session: chosen by the client at random with HELLO. number: 1, 2, ... for frames with messages; a
@@ -348,11 +347,11 @@
     X(bins, outputs, LIMIT_VALUES) X(bins, exit_codes, 256) X(u64, timeout_ms, ANY) \
     X(u64, output_cap, ANY) X(u64, memory, ANY) X(u64, processes, ANY) X(flag, idempotent, 0) \
     X(flag, entry_point, 0) X(hash, signer_key, 0) X(strs, needs, LIMIT_NEEDS)
-/* type: string, int, float, bool, date, datetime, json. fallback: an encoded value; empty: none. */
+/* type: string, int, float, bool, date, datetime, json. fallback: encoded. read_from: "file" */
 #define D_PARAMETER(X) \
     X(str, name, LIMIT_NAME) X(str, type, LIMIT_NAME) X(flag, required, 0) X(flag, sensitive, 0) \
     X(bin, fallback, LIMIT_PARAMETERS) X(bins, allowed, LIMIT_VALUES) X(str, pattern, LIMIT_TEXT) \
-    X(bin, minimum, 64) X(bin, maximum, 64)
+    X(bin, minimum, 64) X(bin, maximum, 64) X(added_str, read_from, LIMIT_NAME)
 /* What a step runs as and within: made by the runner from proxy, subsystem and package, applied by
    the keeper. user, home: for people and for the child's environment. uid, gid: 0: the keeper's
    own (nobody is switched). groups: supplementary, 4 bytes each, big endian. environment: name and

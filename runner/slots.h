@@ -24,8 +24,8 @@ struct slots;
 
 /* What the owner is told. */
 struct slots_events {
-    /* The keeper of this step has died (KEPT_GONE), or no slot can be used (KEPT_NOWHERE). launched: an S_LAUNCHED is in the spool; if
-     * not, the step may be asked for again. */
+    /* The keeper of this step has died (KEPT_GONE), or no slot can be used (KEPT_NOWHERE).
+     * launched: an S_LAUNCHED is in the spool; if not, the step may be asked for again. */
     void (*gone)(void *self, const struct s_kept *kept, bool launched);
     /* Its keeper has begun this step. */
     void (*begun)(void *self, const struct s_kept *kept);
