@@ -248,7 +248,8 @@ static void check_jobs(struct check *c)
     path_of(files, c->paths.config, "jobs");
     path_of(packages, c->paths.state, "packages");
     path_of(compiled, c->paths.state, "jobs");
-    int rc = jobs_open(&jobs, &(struct jobs_folders){files, packages, compiled, true}, &err);
+    int rc =
+        jobs_open(&jobs, &(struct jobs_folders){files, packages, compiled, true, &c->paths}, &err);
     if (rc == 0)
         rc = jobs_refresh(jobs, clock_wall_ms(), NULL, job_trouble, c, &err);
     if (rc < 0) {
@@ -259,9 +260,10 @@ static void check_jobs(struct check *c)
     char hex[2 * sizeof(struct hash) + 1];
     const struct job_here *j;
     for (size_t i = 0; (j = jobs_at(jobs, i)); i++)
-        say(c, true, "job", "%s blake2b:%.16s%s", j->name,
+        say(c, !j->refused, "job", "%s blake2b:%.16s%s%s%s", j->name,
             hex_format(j->hash.b, sizeof j->hash.b, hex),
-            j->older ? " (an older version, for calls that were signed for it)" : "");
+            j->older ? " (an older version, for calls that were signed for it)" : "",
+            j->refused ? ": the runner would refuse it: " : "", j->refused ? j->refused : "");
     struct buf items = {0};
     struct wire_list needs = jobs_needs(jobs, &items);
     struct span need;

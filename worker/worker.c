@@ -86,7 +86,8 @@ static int open_state(struct worker *w, struct error *err)
     if (rc == 0 && (rc = state_path(w, path, "jobs", err)) == 0 &&
         (rc = state_path(w, packages, "packages", err)) == 0 &&
         (rc = path_join(files, sizeof files, err, w->paths.config, "jobs", NULL)) == 0)
-        rc = jobs_open(&w->jobs, &(struct jobs_folders){files, packages, path, false}, err);
+        rc = jobs_open(&w->jobs, &(struct jobs_folders){files, packages, path, false, &w->paths},
+                       err);
     if (rc < 0)
         return rc;
     w->watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
@@ -94,6 +95,11 @@ static int open_state(struct worker *w, struct error *err)
     if (w->watch < 0 || inotify_add_watch(w->watch, files, changes) < 0 ||
         inotify_add_watch(w->watch, packages, changes) < 0)
         return error_errno(err, errno, "cannot watch '%s' and '%s'", files, packages);
+    /* what decides about refusals; a folder that is missing is found at the next SIGHUP */
+    static const char *const deciding[] = {"trust", "proxies.d", "subsystems.d"};
+    for (size_t i = 0; i < sizeof deciding / sizeof *deciding; i++)
+        if (path_join(path, sizeof path, NULL, w->paths.config, deciding[i], NULL) == 0)
+            inotify_add_watch(w->watch, path, changes);
     return 0;
 }
 
@@ -281,6 +287,7 @@ static void runner_up(void *self)
     log_info("the runner is up");
     worker_feed(w, (struct wcore_event){.kind = WCORE_RUNNER_UP});
     desired_again(w->desired, loop_now(w->loop));
+    w->reread_at = loop_now(w->loop); /* what it refuses depends on whether it switches users */
     attest_soon(w, ATTEST_MS);
 }
 

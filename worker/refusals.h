@@ -1,0 +1,25 @@
+/* refusals.h - which jobs of this server its runner would refuse, whoever calls them: a proxy that is
+ * missing or cannot be used, a subsystem that it does not take, a package without a signer of
+ * trust/signers. Such a job is attested with a need that does not hold, so that no call goes to it
+ * and `lbctl explain` says why.
+ *
+ * The judgement is the runner's own (trust/proxyserver.h), made here beforehand. It decides only
+ * where calls go: the runner asks for itself at every step. */
+#ifndef LB_WORKER_REFUSALS_H
+#define LB_WORKER_REFUSALS_H
+
+#include "common/paths.h"
+#include "package/installed.h"
+
+enum { REFUSALS_TEXT = 64 }; /* of the need's name */
+
+struct refusals;
+/* Reads trust/signers; proxies are read as they are asked about. On success yours: refusals_free. */
+struct refusals *refusals_new(const struct paths *paths, const struct installed_store *store);
+void refusals_free(struct refusals **r);
+
+/* 0: the runner would take every step of this compiled job from somebody. Negative: the sentence
+ * names the first that it would refuse. */
+int refusals_judge(struct refusals *r, struct span job, struct error *err);
+
+#endif
