@@ -24,3 +24,23 @@ setup() { enter; }
     run call --wait package:say etl1
     [ "$status" -eq 0 ]
 }
+
+@test "what a child leaves immutable is not found by the next child" {
+    local kept=$demo/kept
+    [ "$(id -u)" -eq 0 ] || skip "only root can make a file immutable"
+    new_package hide shell "mkdir k && echo secret >k/f && touch $kept/ready && sleep 4"
+    new_package look shell '[ -z "$(ls -A .)" ]'
+    witness_folder "$kept"
+    deploy hide etl2
+    deploy look etl2
+    call package:hide etl2 >"$demo/hide-run"
+    await "it runs" test -e "$kept/ready"
+    find "$demo/etl2/var/work" -name f -exec chattr +i {} + 2>/dev/null ||
+        skip "this file system has no immutable files"
+    await "it has ended" sh -c "lbctl show $(cat "$demo/hide-run") --json | grep -q succeeded"
+    for _ in 1 2 3 4; do
+        run call --wait package:look etl2
+        [ "$status" -eq 0 ]
+    done
+    find "$demo/etl2/var/work" -name f -exec chattr -i {} +
+}
