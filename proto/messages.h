@@ -134,8 +134,8 @@ enum refusal_fault {
 enum refusal_fault refusal_fault(uint64_t code);
 
 /* May this value go into a child's environment, or need it not? Sensitive ones never go there; what
- * is longer than LIMIT_PARAMETER_ENV only if its reader takes it from the file. -EMSGSIZE: no. p NULL:
- * nobody has declared it. */
+ * is longer than LIMIT_PARAMETER_ENV only if its reader takes it from the file. -EMSGSIZE: no.
+ * p NULL: nobody has declared it. */
 #define PARAMETER_FROM_FILE "file" /* d_parameter.read_from */
 int d_parameter_fits(const struct d_parameter *p, struct span name, const struct value *v,
                      struct error *err);

@@ -78,8 +78,8 @@ static void env_parameters(struct command *c, const struct s_launch *l)
     buf_free(&text);
 }
 
-/* The zone by its name, which every language knows. Where the system has a file instead of a link to
- * one, there is no name, and programs read that file by themselves. */
+/* The zone by its name, which every language knows. Where the system has a file instead of a link
+ * to one, there is no name, and programs read that file by themselves. */
 static void env_zone(struct command *c)
 {
     static const char folder[] = "/zoneinfo/";

@@ -1,4 +1,4 @@
-/* refusals.h - which jobs of this server its runner would refuse, whoever calls them: a proxy that is
+/* refusals.h - which jobs of this server its runner would refuse, whoever calls: a proxy that is
  * missing or cannot be used, a subsystem that it does not take, a package without a signer of
  * trust/signers. Such a job is attested with a need that does not hold, so that no call goes to it
  * and `lbctl explain` says why.
@@ -11,10 +11,8 @@
 #include "common/paths.h"
 #include "package/installed.h"
 
-enum { REFUSALS_TEXT = 64 }; /* of the need's name */
-
 struct refusals;
-/* Reads trust/signers; proxies are read as they are asked about. On success yours: refusals_free. */
+/* Reads trust/signers; proxies are read as they are asked about. Yours: refusals_free. */
 struct refusals *refusals_new(const struct paths *paths, const struct installed_store *store);
 void refusals_free(struct refusals **r);
 

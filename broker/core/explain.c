@@ -20,6 +20,7 @@ const char *explain_condition_text(enum explain_condition c)
 static void text_of_need(const struct server *s, const struct job_version *j,
                          struct explain_unmet *u)
 {
+    static const char of_runner[] = "runner:"; /* worker/refusals.h */
     struct d_attested_job job;
     struct d_need need;
     struct span name = SPAN_NONE;
@@ -33,11 +34,16 @@ static void text_of_need(const struct server *s, const struct job_version *j,
     snprintf(u->text, sizeof u->text, "need '" SPAN_FMT "' has not been probed yet",
              SPAN_ARG(name));
     for (unsigned i = 0; i < s->n_needs; i++)
-        if (d_need_decode(s->needs[i], &need, &err) == 0 && span_eq(need.need, name))
-            snprintf(u->text, sizeof u->text, "need '%.*s' does not hold: %.*s",
-                     (int)(name.n > 80 ? 80 : name.n), (const char *)name.p,
-                     (int)(need.trouble.n > 120 ? 120 : need.trouble.n),
-                     need.trouble.n ? (const char *)need.trouble.p : "");
+        if (d_need_decode(s->needs[i], &need, &err) == 0 && span_eq(need.need, name)) {
+            int n = (int)(need.trouble.n > 180 ? 180 : need.trouble.n);
+            const char *why = n ? (const char *)need.trouble.p : "";
+            if (name.n > sizeof of_runner && !memcmp(name.p, of_runner, sizeof of_runner - 1))
+                snprintf(u->text, sizeof u->text, "its runner would refuse it: %.*s", n, why);
+            else
+                snprintf(u->text, sizeof u->text, "need '%.*s' does not hold: %.*s",
+                         (int)(name.n > 80 ? 80 : name.n), (const char *)name.p, n > 120 ? 120 : n,
+                         why);
+        }
     snprintf(u->clears, sizeof u->clears,
              "it is probed again automatically; `lbworker check` on %s shows it now", s->name->s);
 }

@@ -26,8 +26,8 @@ enum {
     FOLLOW_BATCH = 256, /* messages to one peer when its window opens, before others are served */
     WHY_MS = 1000,      /* how long the sentence that says why a class is parked is reused */
     CLASSES_IDLE = 256, /* classes kept without runs, so that a single call finds its seats ready */
-    RETRY_SPACING_MS = 1,     /* refused calls of one principal return at most once in this time */
-    RETRY_LATEST_MS = 60000,  /* ... but none is told to wait longer than this */
+    RETRY_SPACING_MS = 1,    /* refused calls of one principal return at most once in this time */
+    RETRY_LATEST_MS = 60000, /* ... but none is told to wait longer than this */
     /* a server that has refused a job by its own fault gets no run of it for this long, unless it
        attests anew before: each time costs one run a detour of a few ms */
     REFUSED_MS = 60000,
@@ -249,7 +249,7 @@ struct server {
     bool resting;
     unsigned returns; /* unasked, one after another */
     struct rate sessions, evidence;
-    uint64_t forged, unkept;      /* as in bcore_counts; the first of each is noted */
+    uint64_t forged, unkept;            /* as in bcore_counts; the first of each is noted */
     struct heap_node lease, rest, mend; /* timers; mend: jobs that it refuses may be tried again */
     uint64_t haves, slots, n_live, n_long, n_started, ended, last_used;
     struct buf attest; /* the last m_attest as received; jobs, packages, needs point into it */
@@ -589,7 +589,15 @@ void explain_reason(const struct bcore *c, const struct run *r, char *out, size_
 /* ---- core.c */
 struct peer_state *bcore_peer_find(const struct bcore *c, uint64_t handle);
 void bcore_peer_forget(struct bcore *c, struct peer_state *p);
-enum timer_kind { TIMER_RUN, TIMER_LEASE, TIMER_REST, TIMER_MEND, TIMER_RECALL, TIMER_LOOK, TIMER_KINDS };
+enum timer_kind {
+    TIMER_RUN,
+    TIMER_LEASE,
+    TIMER_REST,
+    TIMER_MEND,
+    TIMER_RECALL,
+    TIMER_LOOK,
+    TIMER_KINDS
+};
 void bcore_timer_set(struct bcore *c, struct heap_node *node, enum timer_kind kind, int64_t at);
 void bcore_timer_clear(struct bcore *c, struct heap_node *node);
 /* Decodes the event's message; a malformed one closes the session; returns false. */
