@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "broker/core/inside.h"
+#include "broker/core/declined.h"
 
 static int no_run(struct id id, const char *what, struct error *err)
 {

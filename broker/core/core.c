@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "broker/core/inside.h"
+#include "broker/core/declined.h"
 
 #ifndef LB_VERSION
 #error "LB_VERSION: the Makefile says it"

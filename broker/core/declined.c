@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/core/inside.h"
+#include "broker/core/declined.h"
 
 enum { BETWEEN = '\n' }; /* two names; no name has one */
 

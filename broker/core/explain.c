@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "broker/core/inside.h"
+#include "broker/core/declined.h"
 #include "common/suggest.h"
 #include "common/utf8.h"
 

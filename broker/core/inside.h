@@ -484,17 +484,6 @@ unsigned seat_judge(const struct server *s, const struct class *cl, struct job_v
 /* The run waits in the class of runs that these servers have refused. */
 void lane_move(struct bcore *c, struct run *r, struct text *declined);
 
-/* ---- declined.c: runs that a server has refused by its own fault */
-bool declined_has(const struct text *declined, const struct text *server);
-/* Its live attempt was refused with this code: may another server have it, so that this is not its
- * end? */
-bool declined_goes_on(const struct bcore *c, const struct run *r, uint64_t code);
-/* Sends it on. `o`: the server's RESULT. */
-void declined_go(struct bcore *c, struct run *r, const struct d_outcome *o);
-/* to the durable state: frees its attempt */
-void declined_apply(struct bcore *c, struct run *r);
-void declined_due(struct bcore *c, struct server *s);
-
 /* ---- placement.c */
 uint64_t placement_credit(const struct server *s, const struct job_version *j);
 void class_pump(struct bcore *c, struct class *cl);

@@ -10,7 +10,7 @@
  * A class lives as long as it has runs; the last CLASSES_IDLE empty ones are kept. */
 #include <string.h>
 
-#include "broker/core/inside.h"
+#include "broker/core/declined.h"
 
 /* ---- Tables */
 struct group_key {

@@ -12,7 +12,7 @@
  * answered by RECORDED as well, so that the worker forgets it, and is counted and noted. */
 #include <stdio.h>
 
-#include "broker/core/inside.h"
+#include "broker/core/declined.h"
 #include "common/utf8.h"
 
 /* The run, if this is its live attempt and the server of this session has it; else NULL. */
