@@ -253,6 +253,7 @@ static void say_ended(struct child *c)
 static void over(struct child *c)
 {
     loop_timer_stop(c->loop, &c->timer);
+    childfiles_empty(c->files);
     if (workfolder_clean(c->work, &c->trouble) < 0)
         log_error("slot %u: %s", c->slot, c->trouble.text);
     c->context = (struct d_context){0};

@@ -23,6 +23,8 @@ enum childfile { CHILDFILES(X) CHILDFILE_COUNT };
 struct childfiles;
 /* Makes the folder if need be. Closing removes it. On success *ret is yours: childfiles_close. */
 int childfiles_open(const char *folder, struct childfiles **ret, struct error *err);
+/* After a step: its parameters, which may be sensitive, are gone. */
+void childfiles_empty(struct childfiles *f);
 void childfiles_close(struct childfiles **f);
 const char *childfiles_path(const struct childfiles *f, enum childfile which);
 
