@@ -20,6 +20,7 @@
 #include "runner/intact.h"
 #include "runner/output.h"
 #include "runner/outputs.h"
+#include "runner/owntmp.h"
 #include "runner/sandbox.h"
 #include "runner/secrets.h"
 #include "runner/spawn.h"
@@ -544,7 +545,9 @@ static int prepare(struct child *c, struct error *err)
 static int begin(struct child *c, struct error *err)
 {
     int ends[2];
-    struct spawn s = {.command = &c->command,
+    struct command wrapped = {0};
+    const bool has_tmp = sandbox_has_tmp(c->sandbox);
+    struct spawn s = {.command = has_tmp ? &wrapped : &c->command,
                       .folder = workfolder_fd(c->work),
                       .null = c->null,
                       .user = c->switched ? &c->user : NULL,
@@ -555,7 +558,10 @@ static int begin(struct child *c, struct error *err)
         return rc;
     s.out = ends[0];
     s.err = ends[1];
+    if (has_tmp)
+        sandbox_wrap(c->sandbox, &c->command, &wrapped);
     rc = spawn_child(&s, &c->pid, err);
+    owntmp_free(&wrapped);
     close(ends[0]);
     close(ends[1]);
     bool started = rc == 0;

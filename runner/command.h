@@ -15,7 +15,8 @@
  *     HOME, USER, LOGNAME   the account that it runs as
  *     what subsystem and proxy give, perhaps another PATH, LANG or TZ
  *     LB_RUN, LB_ATTEMPT, LB_JOB, LB_STEP, LB_TRY, LB_TASK, LB_AS_OF, LB_SERVER   what runs
- *     LB_WORK       the folder in which the child starts: empty, its own, an absolute path
+ *     LB_WORK       the folder in which the child starts: empty (but for owntmp.h's), its own, an
+ *                   absolute path
  *     LB_PACKAGE    the files of its package
  *     LB_PARAMETERS, LB_OUTPUTS, LB_RESULT, LB_PROGRESS   files, see childfiles.h
  *     LB_CREDENTIALS   a folder with a file for each of the proxy's credentials, if it has any
