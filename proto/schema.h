@@ -172,9 +172,11 @@
 /* follow: go on until the run has ended. */
 #define M_LOGS(X) \
     X(u64, req, ANY) X(id, run, 0) X(str, step, LIMIT_NAME) X(u64, after, ANY) X(flag, follow, 0)
-/* chunks: a LOG_DATA each. end: this is the last. */
+/* chunks: a LOG_DATA each. end: this is the last. dropped: in the first, what output of this server
+   is no longer kept, and why; empty: all is. */
 #define M_LOG(X) \
-    X(u64, req, ANY) X(bins, chunks, LIMIT_EVENTS) X(u64, next, ANY) X(flag, end, 0)
+    X(u64, req, ANY) X(bins, chunks, LIMIT_EVENTS) X(u64, next, ANY) X(flag, end, 0) \
+    X(added_str, dropped, LIMIT_TEXT)
 
 /* ======== Packages, certificates ======== */
 

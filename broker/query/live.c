@@ -380,6 +380,9 @@ void query_stats(struct query *q)
                    {"depot_bytes", depot_bytes(q->from->depot)},
                    {"logs_bytes", logs_bytes(q->from->logs)},
                    {"logs_refused", logs_refused(q->from->logs)},
+                   {"logs_dropped_age_bytes", logs_dropped(q->from->logs, LOGFILE_AGE)},
+                   {"logs_dropped_size_bytes", logs_dropped(q->from->logs, LOGFILE_QUOTA)},
+                   {"logs_dropped_share_bytes", logs_dropped(q->from->logs, LOGFILE_SHARE)},
                    {"turn_us_max", (uint64_t)loop_longest_us(q->shell->loop)},
                    {"turn_cpu_us_max", (uint64_t)loop_longest_cpu_us(q->shell->loop)}};
     for (unsigned i = 0; i < sizeof numbers / sizeof *numbers; i++)
