@@ -46,6 +46,7 @@ struct child {
     struct workfolder *work;
     struct intact *intact;
     struct sandbox *sandbox;
+    struct error trouble; /* why no further child may start here; code 0: it may */
     char *credentials; /* the folder of what a proxy hands out; there only while a step has some */
     int null;
     struct output output;
@@ -145,6 +146,11 @@ void child_free(struct child **pc)
 const struct s_launch *child_launch(const struct child *c)
 {
     return c->phase == PHASE_NONE ? NULL : &c->launch;
+}
+
+const struct error *child_trouble(const struct child *c)
+{
+    return &c->trouble;
 }
 
 /* ---- Reports */
@@ -283,10 +289,10 @@ static void say_ended(struct child *c)
 
 static void over(struct child *c)
 {
-    struct error err = {0};
     loop_timer_stop(c->loop, &c->timer);
-    if (workfolder_clean(c->work, &err) < 0)
-        log_warn("slot %u: %s", c->slot, err.text);
+    childfiles_empty(c->files);
+    if (workfolder_clean(c->work, &c->trouble) < 0)
+        log_error("slot %u: %s", c->slot, c->trouble.text);
     c->context = (struct d_context){0};
     c->phase = PHASE_NONE;
     command_free(&c->command);
@@ -522,6 +528,7 @@ static int prepare_files(struct child *c, struct error *err)
 
 static int prepare(struct child *c, struct error *err)
 {
+    int rc = prepare_files(c, err); /* decides about the folder */
     const struct command_source from = {.paths = c->paths,
                                         .files = c->files,
                                         .work = workfolder_path(c->work),
@@ -529,7 +536,6 @@ static int prepare(struct child *c, struct error *err)
                                             c->context.credentials.count ? c->credentials : NULL,
                                         .launch = &c->launch,
                                         .context = &c->context};
-    int rc = prepare_files(c, err);
     if (rc == 0)
         rc = prepare_sandbox(c, err);
     return rc < 0 ? rc : command_make(&from, &c->command, err);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/file.h"
+#include "common/log.h"
 #include "common/mem.h"
 
 struct childfiles_file {
@@ -169,6 +170,14 @@ void childfiles_close(struct childfiles **pf)
     }
     mem_free(&f->folder);
     mem_free(pf);
+}
+
+/* One call that the next step then need not make. What a child has put in the file's place is
+ * replaced by then. */
+void childfiles_empty(struct childfiles *f)
+{
+    if (ftruncate(f->file[CHILDFILE_PARAMETERS].fd, 0) < 0)
+        log_warn("cannot empty '%s'", f->file[CHILDFILE_PARAMETERS].path);
 }
 
 const char *childfiles_path(const struct childfiles *f, enum childfile which)

@@ -51,6 +51,17 @@ static void parameters_are_private_and_the_other_files_empty(void **state)
     assert_int_equal(access(testing_path(state, "slot"), F_OK), -1);
 }
 
+static void parameters_do_not_outlive_their_step(void **state)
+{
+    struct childfiles *f = opened(state);
+    assert_int_equal(childfiles_prepare(f, NULL, span_str("{\"secret\":1}\n"), NULL), 0);
+    childfiles_empty(f);
+    holds(f, CHILDFILE_PARAMETERS, "");
+    assert_int_equal(childfiles_prepare(f, NULL, span_str("{}\n"), NULL), 0);
+    holds(f, CHILDFILE_PARAMETERS, "{}\n");
+    childfiles_close(&f);
+}
+
 static void a_step_sees_nothing_of_the_previous_one(void **state)
 {
     struct childfiles *f = opened(state);
@@ -146,6 +157,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_folder(parameters_are_private_and_the_other_files_empty),
+        in_folder(parameters_do_not_outlive_their_step),
         in_folder(a_step_sees_nothing_of_the_previous_one),
         in_folder(a_replaced_or_removed_file_is_read_and_then_recreated),
         in_folder(links_folders_and_pipes_are_not_read),

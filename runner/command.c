@@ -3,12 +3,13 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/mem.h"
+#include "proto/childenv.h"
 #include "runner/installed.h"
-
-#define CHILD_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 void command_free(struct command *c)
 {
@@ -77,6 +78,19 @@ static void env_parameters(struct command *c, const struct s_launch *l)
     buf_free(&text);
 }
 
+/* The zone by its name, which every language knows. Where the system has a file instead of a link
+ * to one, there is no name, and programs read that file by themselves. */
+static void env_zone(struct command *c)
+{
+    static const char folder[] = "/zoneinfo/";
+    char path[PATH_MAX];
+    ssize_t n = readlink("/etc/localtime", path, sizeof path - 1);
+    path[n > 0 ? n : 0] = '\0';
+    const char *zone = strstr(path, folder);
+    if (zone)
+        env(c, "TZ", span_str(zone + sizeof folder - 1));
+}
+
 static void env_account(const struct command_source *from, struct command *c)
 {
     const struct d_context *x = from->context;
@@ -86,9 +100,9 @@ static void env_account(const struct command_source *from, struct command *c)
     struct wire_iter it = wire_iter(&x->environment);
     struct span name;
     struct value v;
-    env(c, "PATH", span_str(CHILD_PATH));
+    env(c, "PATH", span_str(CHILDENV_PATH));
     env(c, "LANG", span_str("C.UTF-8"));
-    env(c, "TZ", span_str(":/etc/localtime"));
+    env_zone(c);
     env(c, "HOME", x->home.n ? x->home : span_str(home));
     env(c, "USER", user);
     env(c, "LOGNAME", user);
@@ -145,9 +159,10 @@ static int own_argv(const struct s_launch *l, struct command *c, struct error *e
         arg(c, "-c");
     } else if (span_eq_str(l->subsystem, "shell"))
         arg(c, "/bin/sh");
-    else if (span_eq_str(l->subsystem, "python"))
+    else if (span_eq_str(l->subsystem, "python")) {
         arg(c, "/usr/bin/python3");
-    else if (!span_eq_str(l->subsystem, "exec"))
+        arg(c, "-u"); /* what it prints is there when it is killed */
+    } else if (!span_eq_str(l->subsystem, "exec"))
         return error_set(err, -EINVAL, "this runner lacks the subsystem '" SPAN_FMT "'",
                          SPAN_ARG(l->subsystem));
     return 0;

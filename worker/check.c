@@ -15,7 +15,7 @@
 #include "common/paths.h"
 #include "common/termout.h"
 #include "package/signature.h"
-#include "worker/checkproxy.h"
+#include "worker/refusals.h"
 #include "worker/worker.h"
 
 enum { EXIT_DONE, EXIT_FAILED, EXIT_ASKED_WRONGLY };
@@ -266,24 +266,31 @@ static void job_trouble(void *self, const char *file, const struct error *why)
     say(self, false, "job", "%s", why->text);
 }
 
-static void proxy_trouble(void *self, const char *job, const char *step, const struct error *why)
+struct check_refused {
+    struct check *check;
+    const char *job;
+};
+
+static void step_refused(void *self, struct span step, const struct error *why)
 {
-    say(self, false, "proxy", "job %s, step %s: %s", job, step, why->text);
+    const struct check_refused *r = self;
+    say(r->check, false, "proxy", "job %s, step " SPAN_FMT ": %s", r->job, SPAN_ARG(step),
+        why->text);
 }
 
 /* As the runner does at each step. Older versions of jobs are run, too. */
-static void check_proxies(struct check *c, const struct jobs *jobs)
+static void check_refusals(struct check *c, const struct jobs *jobs)
 {
-    struct proxyhere here;
+    struct refusals *refusals = refusals_new(&c->paths, jobs_packages(jobs));
     const struct job_here *j;
     unsigned refused = 0, n = 0;
-    proxyhere_open(&here, &c->paths);
     for (; (j = jobs_at(jobs, n)); n++)
-        refused += checkproxy_job(&here, jobs_packages(jobs), j, proxy_trouble, c);
+        refused += refusals_judge(refusals, buf_span(&j->bytes), step_refused,
+                                  &(struct check_refused){c, j->name});
     if (n && !refused)
         say(c, true, "proxy", "the proxies here allow every step of %s",
             n == 1 ? "the job" : "all jobs");
-    proxyhere_close(&here);
+    refusals_free(&refusals);
 }
 
 static void check_jobs(struct check *c)
@@ -294,7 +301,8 @@ static void check_jobs(struct check *c)
     path_of(files, c->paths.config, "jobs");
     path_of(packages, c->paths.state, "packages");
     path_of(compiled, c->paths.state, "jobs");
-    int rc = jobs_open(&jobs, &(struct jobs_folders){files, packages, compiled, true, false}, &err);
+    int rc = jobs_open(&jobs, &(struct jobs_folders){files, packages, compiled, true, false, NULL},
+                       &err);
     if (rc == 0)
         rc = jobs_refresh(jobs, clock_wall_ms(), NULL, job_trouble, c, &err);
     if (rc < 0) {
@@ -308,7 +316,7 @@ static void check_jobs(struct check *c)
         say(c, true, "job", "%s blake2b:%.16s%s", j->name,
             hex_format(j->hash.b, sizeof j->hash.b, hex),
             j->older ? " (an older version, for calls that were signed for it)" : "");
-    check_proxies(c, jobs);
+    check_refusals(c, jobs);
     struct buf items = {0};
     struct wire_list needs = jobs_needs(jobs, &items);
     struct span need;

@@ -14,6 +14,7 @@
 #include "package/jobfile.h"
 #include "proto/packagejob.h"
 #include "worker/older.h"
+#include "worker/refusals.h"
 
 struct jobs {
     char *files, *packages, *compiled;
@@ -22,11 +23,14 @@ struct jobs {
     size_t n;
     unsigned troubled;
     bool read_only, must_be_kept;
-    struct buf older; /* of jobs_find */
+    const struct paths *paths;
+    struct refusals *refusals; /* only while all is read */
+    struct buf older;          /* of jobs_find */
 };
 
 static void free_one(struct job_here *h)
 {
+    mem_free(&h->refused);
     mem_free(&h->name);
     buf_free(&h->bytes);
     buf_free(&h->attested);
@@ -53,6 +57,7 @@ int jobs_open(struct jobs **ret, const struct jobs_folders *f, struct error *err
     j->compiled = mem_strdup(f->compiled);
     j->read_only = f->read_only;
     j->must_be_kept = f->must_be_kept;
+    j->paths = f->paths;
     *ret = j;
     return 0;
 }
@@ -132,7 +137,7 @@ static void add_step(const struct jobs *j, const struct d_step *s, struct lists 
             l->n_packages++;
         }
         for (struct wire_iter it = wire_iter(&p->runnable.needs); wire_next(&it, &item);)
-            if (l->n_needs < LIMIT_NEEDS && !names_of_list(&l->needs, l->n_needs, item)) {
+            if (l->n_needs < LIMIT_NEEDS - 1 && !names_of_list(&l->needs, l->n_needs, item)) {
                 wire_add_str(&l->needs, item);
                 l->n_needs++;
             }
@@ -142,6 +147,21 @@ static void add_step(const struct jobs *j, const struct d_step *s, struct lists 
         if (d_binding_decode(item, &b, NULL) == 0)
             add_parameter(l, &b, p ? &p->runnable : NULL);
     }
+}
+
+/* The need that stands for it: no package can state one of this kind. */
+static const char *refusal_need(struct span job, char ret[LIMIT_SHORT + 1])
+{
+    snprintf(ret, LIMIT_SHORT + 1, "runner:" SPAN_FMT, SPAN_ARG(job));
+    return ret;
+}
+
+/* The first says enough. */
+static void note_refused(void *self, struct span step, const struct error *why)
+{
+    struct job_here *h = self;
+    if (!h->refused)
+        h->refused = mem_printf("step '" SPAN_FMT "': %s", SPAN_ARG(step), why->text);
 }
 
 static int attest(const struct jobs *j, struct job_here *h, struct error *err)
@@ -159,6 +179,11 @@ static int attest(const struct jobs *j, struct job_here *h, struct error *err)
     }
     if (l.parameters.n > LIMIT_MANIFEST)
         buf_clear(&l.parameters);
+    if (j->refusals && refusals_judge(j->refusals, buf_span(&h->bytes), note_refused, h)) {
+        char need[LIMIT_SHORT + 1];
+        wire_add_str(&l.needs, span_str(refusal_need(job.name, need)));
+        l.n_needs++;
+    }
     struct d_attested_job a = {.name = job.name,
                                .job_hash = h->hash,
                                .version = job.version,
@@ -387,12 +412,18 @@ static int read_older(struct jobs_reading *r, struct error *err)
     return rc;
 }
 
+static bool is_same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 static bool is_same(const struct jobs *j, const struct jobs_reading *r,
                     const struct installed_store *old)
 {
     bool same = j->n == r->n && j->troubled == r->troubled && old;
     for (size_t i = 0; same && i < r->n; i++)
-        same = span_eq(buf_span(&j->v[i].attested), buf_span(&r->v[i].attested));
+        same = span_eq(buf_span(&j->v[i].attested), buf_span(&r->v[i].attested)) &&
+               is_same_text(j->v[i].refused, r->v[i].refused);
     for (size_t i = 0; same; i++) {
         const struct installed_package *a = installed_at(old, i), *b = installed_at(j->store, i);
         if (!a || !b)
@@ -418,11 +449,14 @@ int jobs_refresh(struct jobs *j, int64_t now, jobs_uses_fn *uses, jobs_trouble_f
         return rc;
     }
     j->store = store;
+    if (j->paths)
+        j->refusals = refusals_new(j->paths, store);
     read_packages(&r);
     for (size_t i = 0; i < n; i++)
         read_file(&r, names[i]);
     free_names(names, n);
     rc = read_older(&r, err);
+    refusals_free(&j->refusals);
     bool same = is_same(j, &r, old);
     installed_close(&old);
     free_list(j->v, j->n);
@@ -488,4 +522,22 @@ struct wire_list jobs_needs(const struct jobs *j, struct buf *items)
                     count++;
                 }
     return wire_list_from(items, count);
+}
+
+void jobs_add_refusals(const struct jobs *j, int64_t now, struct buf *items, uint32_t *count)
+{
+    struct buf one = {0};
+    char need[LIMIT_SHORT + 1];
+    for (size_t i = 0; i < j->n && *count < LIMIT_NEEDS; i++) {
+        if (!j->v[i].refused || j->v[i].older)
+            continue;
+        struct d_need d = {.need = span_str(refusal_need(span_str(j->v[i].name), need)),
+                           .trouble = span_str(j->v[i].refused),
+                           .probed_at = now};
+        buf_clear(&one);
+        d_need_encode(&d, &one);
+        wire_add_bin(items, buf_span(&one));
+        ++*count;
+    }
+    buf_free(&one);
 }

@@ -20,11 +20,12 @@ enum {
 };
 
 struct jobs_folders {
-    const char *files;    /* etc/jobs */
-    const char *packages; /* var/packages */
-    const char *compiled; /* var/jobs */
-    bool read_only;       /* nothing is made or changed; a folder that is missing is empty */
-    bool must_be_kept;    /* a job counts only once the runner has put it into `compiled` */
+    const char *files;         /* etc/jobs */
+    const char *packages;      /* var/packages */
+    const char *compiled;      /* var/jobs */
+    bool read_only;            /* nothing is made or changed; a folder that is missing is empty */
+    bool must_be_kept;         /* a job counts only once the runner has put it into `compiled` */
+    const struct paths *paths; /* to judge what the runner would refuse; NULL: nobody judges */
 };
 
 struct job_here {
@@ -33,6 +34,7 @@ struct job_here {
     struct buf bytes;    /* d_job */
     struct buf attested; /* d_attested_job */
     unsigned older;      /* 0: current; n: the n-th before it */
+    char *refused;       /* why the runner would refuse it; NULL: it would not */
 };
 
 struct jobs;
@@ -58,6 +60,9 @@ int jobs_find(struct jobs *j, struct span name, const struct hash *hash, struct 
 const struct installed_store *jobs_packages(const struct jobs *j);
 /* The needs of all packages here, each once; the list points into *items. */
 struct wire_list jobs_needs(const struct jobs *j, struct buf *items);
+/* Adds a need that does not hold for each job that the runner would refuse; *count grows. Needs
+ * beyond LIMIT_NEEDS are left out: they do not hold either. */
+void jobs_add_refusals(const struct jobs *j, int64_t now_wall, struct buf *items, uint32_t *count);
 unsigned jobs_troubled(const struct jobs *j); /* files that do not compile */
 
 #endif

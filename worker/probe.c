@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/duration.h"
+#include "proto/childenv.h"
 
 struct probe_answer {
     char *trouble;
@@ -31,17 +32,17 @@ static bool probe_path(const char *path, struct probe_answer *a)
 static bool probe_command(const char *name, struct probe_answer *a)
 {
     char path[PATH_MAX];
-    const char *dirs = getenv("PATH");
+    const char *dirs = CHILDENV_PATH; /* of children, not of this program */
     if (strchr(name, '/'))
         return access(name, X_OK) == 0 || SAY(a, "%s: %s", name, strerror(errno));
-    for (const char *at = dirs; at && *at;) {
+    for (const char *at = dirs; *at;) {
         size_t n = strcspn(at, ":");
         snprintf(path, sizeof path, "%.*s/%s", (int)n, at, name);
         if (access(path, X_OK) == 0)
             return true;
         at += n + (at[n] == ':');
     }
-    return SAY(a, "%s is not in PATH (%s)", name, dirs ? dirs : "PATH is not set");
+    return SAY(a, "%s is not in the PATH of children (%s)", name, dirs);
 }
 
 static bool probe_env(const char *name, struct probe_answer *a)

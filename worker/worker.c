@@ -110,7 +110,8 @@ static int open_state(struct worker *w, struct error *err)
     if (rc == 0 && (rc = state_path(w, path, "jobs", err)) == 0 &&
         (rc = state_path(w, packages, "packages", err)) == 0 &&
         (rc = path_join(files, sizeof files, err, w->paths.config, "jobs", NULL)) == 0)
-        rc = jobs_open(&w->jobs, &(struct jobs_folders){files, packages, path, w->apart, w->apart},
+        rc = jobs_open(&w->jobs,
+                       &(struct jobs_folders){files, packages, path, w->apart, w->apart, &w->paths},
                        err);
     if (rc < 0)
         return rc;
@@ -120,6 +121,11 @@ static int open_state(struct worker *w, struct error *err)
         inotify_add_watch(w->watch, packages, changes) < 0 ||
         (w->apart && inotify_add_watch(w->watch, path, changes) < 0))
         return error_errno(err, errno, "cannot watch '%s' and '%s'", files, packages);
+    /* what decides about refusals; a folder that is missing is found at the next SIGHUP */
+    static const char *const deciding[] = {"trust", "proxies.d", "subsystems.d"};
+    for (size_t i = 0; i < sizeof deciding / sizeof *deciding; i++)
+        if (path_join(path, sizeof path, NULL, w->paths.config, deciding[i], NULL) == 0)
+            inotify_add_watch(w->watch, path, changes);
     return 0;
 }
 
@@ -191,6 +197,7 @@ void worker_close(struct worker **pw)
     buf_free(&w->to_broker.bytes);
     buf_free(&w->to_runner.bytes);
     mem_free(&w->bell_path);
+    mem_free(&w->slots_trouble);
     loop_destroy(&w->loop);
     mem_free(pw);
 }
@@ -308,6 +315,7 @@ static void runner_up(void *self)
     log_info("the runner is up");
     worker_feed(w, (struct wcore_event){.kind = WCORE_RUNNER_UP});
     desired_again(w->desired, loop_now(w->loop));
+    w->reread_at = loop_now(w->loop); /* what it refuses depends on whether it switches users */
     attest_soon(w, ATTEST_MS);
 }
 
@@ -315,6 +323,7 @@ static void runner_message(void *self, uint64_t kind, struct span message)
 {
     struct worker *w = self;
     struct s_installed s;
+    struct s_trouble trouble;
     switch (kind) {
     case KIND_S_KEPT:
         worker_feed_spool(w); /* what the keeper wrote before must come first: core.h */
@@ -329,6 +338,16 @@ static void runner_message(void *self, uint64_t kind, struct span message)
             if (s.code)
                 log_error("cannot install a package: " SPAN_FMT, SPAN_ARG(s.text));
             desired_installed(w->desired, &s, loop_now(w->loop));
+        }
+        break;
+    case KIND_S_TROUBLE:
+        if (s_trouble_decode(message, &trouble, NULL) == 0) {
+            mem_free(&w->slots_trouble);
+            if (trouble.slots)
+                w->slots_trouble = mem_printf("%llu of %u slots out of service: " SPAN_FMT,
+                                              (unsigned long long)trouble.slots, w->options.slots,
+                                              SPAN_ARG(trouble.text));
+            attest_soon(w, ATTEST_MS);
         }
         break;
     default:

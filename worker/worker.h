@@ -73,6 +73,7 @@ struct worker {
     char *bell_path;
     struct worker_queue to_broker, to_runner;
     int64_t queued_since; /* boot ms: since when to_broker has something; 0: it is empty */
+    char *slots_trouble;  /* of the runner's slots; NULL: none */
     bool bell_rang;       /* another process has written to the spool */
     int64_t attest_at;    /* boot ms: when to attest what can run here; 0: nothing new */
     int64_t reread_at;    /* boot ms: when to read jobs and packages again; 0: nothing changed */
