@@ -187,6 +187,8 @@ help:
 	@echo "make soak MINUTES=30 SEED=7   a cluster under load while its processes are killed;"
 	@echo "                what is lost or run twice is counted; HOSTILE=1: a hostile holder of"
 	@echo "                each role's key attacks beside it"
+	@echo "make kills JOBS=10000 SEED=7   small jobs while workers, runners and keepers are"
+	@echo "                killed; what is left over of them is counted"
 	@echo "make hostile MINUTES=30   hostile holders of keys, and what others notice of them"
 	@echo "make check-vm   cgroups and Landlock in a guest of QEMU with Debian's kernel"
 	@echo "make bench      figures, as ratios within one run; ONLY=waiting: what"
@@ -320,6 +322,14 @@ soak:
 	@tools/deps.sh build test
 	@$(MAKE) --no-print-directory all soak-child
 	@LB_HOSTILE=$(HOSTILE) tests/soak/run.sh $(B) "$(MINUTES)" $(SEED)
+
+# The seed is printed.
+.PHONY: kills
+JOBS ?= 1000
+kills:
+	@tools/deps.sh build test
+	@$(MAKE) --no-print-directory all
+	@tests/soak/kills.sh $(B) "$(JOBS)" $(SEED)
 
 # With SAN=address,undefined the broker is a sanitized one. EACH=5: each attack alone, for so many
 # seconds.

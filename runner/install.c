@@ -10,6 +10,7 @@
 
 #include "common/file.h"
 #include "common/mem.h"
+#include "runner/deployed.h"
 #include "runner/outputs.h"
 #include "runner/spawn.h"
 
@@ -29,6 +30,7 @@ struct install_order {
 struct installer {
     const struct runner_paths *paths;
     struct policy *policy;
+    struct deployed *deployed;
     struct loop *loop;
     installed_fn *fn;
     void *self;
@@ -46,6 +48,7 @@ struct installer *installer_new(const struct runner_paths *paths, struct policy 
     struct installer *i = mem_zalloc(1, sizeof *i);
     i->paths = paths;
     i->policy = policy;
+    i->deployed = deployed_new(paths->own);
     i->loop = loop;
     i->fn = fn;
     i->self = self;
@@ -79,6 +82,7 @@ void installer_free(struct installer **pi)
     if (i->said >= 0)
         close(i->said);
     mem_free(&i->signature_file);
+    deployed_free(&i->deployed);
     mem_free(pi);
 }
 
@@ -117,9 +121,12 @@ static int judge_deployment(struct installer *i, const struct s_install *r, int6
     span_copy_str(d.name, name, sizeof name);
     span_copy_str(d.address, address, sizeof address);
     bool by_name = strcmp(address, self->name) == 0;
-    return grant_check(who, VERB_DEPLOY, name, address,
-                       by_name ? (const char *const *)self->pools : NULL,
-                       by_name ? self->n_pools : 0, err);
+    rc = grant_check(who, VERB_DEPLOY, name, address,
+                     by_name ? (const char *const *)self->pools : NULL, by_name ? self->n_pools : 0,
+                     err);
+    if (rc == 0 && (rc = deployed_take(i->deployed, &d, err)) < 0)
+        *code = rc == -ESTALE ? REFUSAL_REPLAYED : REFUSAL_INTERNAL;
+    return rc;
 }
 
 /* ---- One after the other */
