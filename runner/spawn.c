@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "runner/inchild.h"
+
 enum { STACK = 256 << 10 /* of the child until execve */ };
 
 #define STAGES(X) \
@@ -28,10 +30,6 @@ enum stage { STAGES(X) STAGE_COUNT };
 #define X(n, t) t,
 static const char *const stage_text[] = {STAGES(X)};
 #undef X
-
-/* At execve the child leaves its stack without returning. AddressSanitizer would blame the next
- * child on the same stack for what it had noted about this one. */
-#define IN_CHILD __attribute__((no_sanitize("address")))
 
 struct birth {
     const struct spawn *s;
