@@ -10,12 +10,11 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "proto/protect.h"
+#include "runner/inchild.h"
 #include "runner/landlock.h"
 #include "runner/owntmp.h"
 #include "runner/rlimits.h"
 #include "runner/syscalls.h"
-
-#define IN_CHILD __attribute__((no_sanitize("address"))) /* spawn.c says why */
 
 struct sandbox {
     const struct runner_paths *paths;
