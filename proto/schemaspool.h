@@ -1,5 +1,5 @@
-/* schemaspool.h - what worker, runner and keepers of a server say to each other on unix sockets, and
- * the entries of its spool; rows as in schema.h. */
+/* schemaspool.h - what worker, runner and keepers of a server say to each other on unix sockets,
+ * and the entries of its spool; rows as in schema.h. */
 #ifndef LB_PROTO_SCHEMASPOOL_H
 #define LB_PROTO_SCHEMASPOOL_H
 
