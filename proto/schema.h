@@ -27,11 +27,13 @@
 /* First message of every session. `spool`, `boot`, `incarnation` and `slots` are a worker's;
    others send zeros. boot: another one when the spool may have lost entries, as after a power cut.
    certificate: the sender's; empty for a one-time key, or if the broker has it.
-   revocations: the number of the list that the sender has; 0: none. */
+   revocations: the number of the list that the sender has; 0: none. process: host and process id,
+   for people. With it, `incarnation` stays the same while a worker is started again on the same
+   spool, and is another one for a copy of it and after a boot; without, each process has its own. */
 #define M_HELLO(X) \
     X(u64, major, 255) X(u64, minor, 255) X(str, software, LIMIT_SHORT) \
     X(bin, certificate, LIMIT_CERTIFICATE) X(id, incarnation, 0) X(id, spool, 0) X(id, boot, 0) \
-    X(u64, slots, LIMIT_SLOTS) X(u64, revocations, ANY)
+    X(u64, slots, LIMIT_SLOTS) X(u64, revocations, ANY) X(added_str, process, LIMIT_SHORT)
 /* The session is open. certificate: the broker's. yours: a newer certificate of the sender's own
    key than the one in HELLO, to be used from now on; empty: there is none. next: the broker's, for
    the key that it will have soon. */
@@ -446,11 +448,12 @@
 #define R_CALLED(X) \
     X(i64, at, 0) X(id, run, 0) X(str, principal, LIMIT_NAME) X(bin, call, LIMIT_CALL) \
     X(bin, certificate, LIMIT_CERTIFICATE) X(hash, digest, 0)
-/* as told to the server: never DEFAULT, never 0 */
+/* on_lost, lost_after_ms: as told to the server: never DEFAULT, never 0. boot, incarnation: as its
+   HELLO said; incarnation empty: it said no process */
 #define R_ASSIGNED(X) \
     X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) \
     X(id, spool, 0) X(hash, job_hash, 0) X(u64, on_lost, 15) X(u64, lost_after_ms, ANY) \
-    X(added_bin, boot, 16)
+    X(added_bin, boot, 16) X(added_bin, incarnation, 16)
 #define R_STARTED(X) \
     X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME)
 /* never started there: waits again */
@@ -586,7 +589,8 @@
 #define S_KEPT_END(X) X(u64, count, ANY)
 /* runner -> keeper: verified, run it. parameters: bound and typed; outputs, exit_codes: as in
    D_RUNNABLE; context: a context; fingerprint: hash of the one with which files are compared;
-   job_hash: as in LAUNCHED: the runner is then told S_ENDED, too */
+   job_hash: as in LAUNCHED: the runner is then told S_ENDED, too. form: "1": the worker reads entries
+   of the spool as 0.1 wrote them alone, without what was added; empty: it reads all */
 #define S_LAUNCH(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
     X(u64, try_no, LIMIT_TRIES) X(hash, identity, 0) X(i64, expires, 0) X(u64, on_lost, 15) \
@@ -596,7 +600,8 @@
     X(hash, package, 0) X(str, package_name, LIMIT_NAME) X(str, package_version, LIMIT_SHORT) \
     X(str, entry, LIMIT_PATH) X(bins, outputs, LIMIT_VALUES) X(bins, exit_codes, 256) \
     X(map, parameters, LIMIT_PARAMETERS) X(strs, sensitive, LIMIT_VALUES) \
-    X(added_bin, context, LIMIT_CONTEXT) X(added_bin, fingerprint, 32) X(added_bin, job_hash, 32)
+    X(added_bin, context, LIMIT_CONTEXT) X(added_bin, fingerprint, 32) X(added_bin, job_hash, 32) \
+    X(added_str, form, LIMIT_NAME)
 
 #define SPOOLS(M) \
     M(TAKEN, taken, 300) M(STEPPED, stepped, 301) M(FINISHED, finished, 302) \
