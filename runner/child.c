@@ -186,6 +186,7 @@ static int say_launched(struct child *c, struct error *err)
                            .job_hash = c->launch.job_hash};
     buf_clear(&c->entry);
     s_launched_encode(&l, &c->entry);
+    report_form_of(c->report, &c->launch);
     report_add(c->report, buf_span(&c->entry));
     c->launched = true;
     return report_flush(c->report, err);
@@ -278,6 +279,7 @@ static void say_ended(struct child *c)
     e.execution = buf_span(&execution);
     buf_clear(&c->entry);
     ended_encode(&e, &c->entry);
+    report_form_of(c->report, &c->launch);
     report_add(c->report, buf_span(&c->entry));
     buf_free(&outputs);
     buf_free(&result);
@@ -485,6 +487,7 @@ static void not_started(struct child *c, enum refusal code, const struct error *
     drop_credentials(c);
     buf_clear(&c->entry);
     ended_refused(&c->launch, code, false, why->text, clock_wall_ms(), &c->entry);
+    report_form_of(c->report, &c->launch);
     report_add(c->report, buf_span(&c->entry));
     c->phase = PHASE_SAYING;
     if (report_flush(c->report, &err) == 0)
