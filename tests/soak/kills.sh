@@ -71,7 +71,7 @@ set_up() {
     done
     package work 'case $LB_PARAM_what in
 fails) exit 3 ;;
-files) mkdir -p "$LB_WORK/a/b" && echo x >"$LB_WORK/a/b/c" && mkfifo "$LB_WORK/a/d" ;;
+files) mkdir -p "$LB_WORK/a/b"; echo x >"$LB_WORK/a/b/c"; mkfifo "$LB_WORK/a/d" ;;
 daemon) setsid sh -c "sleep 1000 & sleep 1000" >/dev/null 2>&1 & ;;
 deaf) setsid sh -c "trap \"\" TERM; sleep 1000; sleep 1000" & ;;
 slow) sleep 0.3 ;;
@@ -79,7 +79,8 @@ outputs) echo "1 begun" >"$LB_PROGRESS"; echo "rows=1" >>"$LB_OUTPUTS"; head -c 
 esac' 'parameters: {what: {type: string, required: true}}
 outputs: {rows: {type: int}}'
     # it says something, so that each file of a keeper has a reader that ships output
-    package gate 'echo inside; touch "$LB_WORK/inside"; while [ ! -e "$LB_PARAM_gate" ]; do sleep 0.05; done' \
+    package gate 'echo inside; touch "$LB_WORK/inside"
+while [ ! -e "$LB_PARAM_gate" ]; do sleep 0.05; done' \
         'parameters: {gate: {type: string, required: true}}'
 }
 
