@@ -79,7 +79,7 @@ ALL_ROOMS := $(foreach r,$(filter-out $(NO_ROOMS),$(foreach f,$(FLOORS),$(call f
 
 # ---- Programs: main file, room
 PROGRAMS := lbbroker:broker lbworker:worker lbrunner:runner lbunpack:runner/unpack \
-  lbparse:runner/parse lbsubmit:parent lbmon:monitor lbctl:admin lbpkg:admin
+  lbparse:runner/parse lbtmp:runner/tmp lbsubmit:parent lbmon:monitor lbctl:admin lbpkg:admin
 program_name = $(firstword $(subst $(colon), ,$(1)))
 program_room = $(lastword $(subst $(colon), ,$(1)))
 BINARIES := $(foreach p,$(PROGRAMS),$(B)/bin/$(call program_name,$(p)))
@@ -89,7 +89,7 @@ MAINS := $(foreach p,$(PROGRAMS),$(call program_room,$(p))/$(call program_name,$
 # Libraries of the distribution, by the room that needs them; the linker takes those that are used.
 LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
 LIBS_RUNNER := $(shell pkg-config --libs libsodium libseccomp 2>/dev/null)
-libs_of = $(if $(filter runner,$(1)),$(LIBS_RUNNER),$(LIBS))
+libs_of = $(if $(filter runner runner/tmp,$(1)),$(LIBS_RUNNER),$(LIBS))
 
 # What a room's tests share, and those of the rooms above it use, lies in test*.c, *testing.c and
 # *fixture.c; it goes into an archive of its own, which no program is linked with.
@@ -150,11 +150,12 @@ $(foreach p,$(PROGRAMS),$(eval $(call PROGRAM,$(call program_name,$(p)),$(call p
 # These two look at the programs themselves.
 $(B)/test/broker/lbbroker_test: | $(B)/bin/lbbroker
 $(B)/test/runner/lbrunner_test: | $(B)/bin/lbrunner
-# A runner looks for it beside its own program.
-$(B)/test/runner/lbparse: $(B)/bin/lbparse
+# A runner looks for them beside its own program.
+$(addprefix $(B)/test/runner/,lbparse lbtmp): $(B)/test/runner/%: $(B)/bin/%
 	@mkdir -p $(@D)
-	@ln -sf ../../bin/lbparse $@
+	@ln -sf ../../bin/$* $@
 $(patsubst %,$(B)/test/runner/%_test,compiled context proxies): | $(B)/test/runner/lbparse
+$(B)/test/runner/sandbox_test: | $(B)/test/runner/lbtmp
 
 # ---- Tests. `make unit ROOMS="common proto"` runs those rooms' unit tests only.
 ROOMS ?= $(ALL_ROOMS)

@@ -28,11 +28,13 @@
 /* First message of every session. `spool`, `boot`, `incarnation` and `slots` are a worker's;
    others send zeros. boot: another one when the spool may have lost entries, as after a power cut.
    certificate: the sender's; empty for a one-time key, or if the broker has it.
-   revocations: the number of the list that the sender has; 0: none. */
+   revocations: the number of the list that the sender has; 0: none. process: host and process id,
+   for people. With it, `incarnation` stays the same while a worker is started again on the same
+   spool, and is another one for a copy of it and after a boot; without, each process has its own. */
 #define M_HELLO(X) \
     X(u64, major, 255) X(u64, minor, 255) X(str, software, LIMIT_SHORT) \
     X(bin, certificate, LIMIT_CERTIFICATE) X(id, incarnation, 0) X(id, spool, 0) X(id, boot, 0) \
-    X(u64, slots, LIMIT_SLOTS) X(u64, revocations, ANY)
+    X(u64, slots, LIMIT_SLOTS) X(u64, revocations, ANY) X(added_str, process, LIMIT_SHORT)
 /* The session is open. certificate: the broker's. yours: a newer certificate of the sender's own
    key than the one in HELLO, to be used from now on; empty: there is none. next: the broker's, for
    the key that it will have soon. */
@@ -172,9 +174,11 @@
 /* follow: go on until the run has ended. */
 #define M_LOGS(X) \
     X(u64, req, ANY) X(id, run, 0) X(str, step, LIMIT_NAME) X(u64, after, ANY) X(flag, follow, 0)
-/* chunks: a LOG_DATA each. end: this is the last. */
+/* chunks: a LOG_DATA each. end: this is the last. dropped: in the first, what output of this server
+   is no longer kept, and why; empty: all is. */
 #define M_LOG(X) \
-    X(u64, req, ANY) X(bins, chunks, LIMIT_EVENTS) X(u64, next, ANY) X(flag, end, 0)
+    X(u64, req, ANY) X(bins, chunks, LIMIT_EVENTS) X(u64, next, ANY) X(flag, end, 0) \
+    X(added_str, dropped, LIMIT_TEXT)
 
 /* ======== Packages, certificates ======== */
 
@@ -447,11 +451,12 @@
 #define R_CALLED(X) \
     X(i64, at, 0) X(id, run, 0) X(str, principal, LIMIT_NAME) X(bin, call, LIMIT_CALL) \
     X(bin, certificate, LIMIT_CERTIFICATE) X(hash, digest, 0)
-/* as told to the server: never DEFAULT, never 0 */
+/* on_lost, lost_after_ms: as told to the server: never DEFAULT, never 0. boot, incarnation: as its
+   HELLO said; incarnation empty: it said no process */
 #define R_ASSIGNED(X) \
     X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) \
     X(id, spool, 0) X(hash, job_hash, 0) X(u64, on_lost, 15) X(u64, lost_after_ms, ANY) \
-    X(added_bin, boot, 16)
+    X(added_bin, boot, 16) X(added_bin, incarnation, 16)
 #define R_STARTED(X) \
     X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME)
 /* never started there: waits again */

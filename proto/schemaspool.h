@@ -1,5 +1,5 @@
-/* schemaspool.h - what worker, runner and keepers of a server say to each other on unix sockets, and
- * the entries of its spool; rows as in schema.h. */
+/* schemaspool.h - what worker, runner and keepers of a server say to each other on unix sockets,
+ * and the entries of its spool; rows as in schema.h. */
 #ifndef LB_PROTO_SCHEMASPOOL_H
 #define LB_PROTO_SCHEMASPOOL_H
 
@@ -77,9 +77,17 @@
 #define S_KEPT_END(X) X(u64, count, ANY)
 /* keeper -> runner: slot `slots` cannot be used; runner -> worker: so many of them; 0: none */
 #define S_TROUBLE(X) X(u64, slots, LIMIT_SLOTS) X(str, text, LIMIT_TEXT)
+/* worker -> runner: would you take such a step, whoever calls, and do its needs hold? number: the
+   worker's own. package: zero for a step with a text. */
+#define S_PROBE(X) \
+    X(u64, number, ANY) X(str, proxy, LIMIT_NAME) X(str, subsystem, LIMIT_NAME) X(hash, package, 0)
+/* runner -> worker: code 0: it would, and `needs` has a need for each of package and subsystem */
+#define S_PROBED(X) \
+    X(u64, number, ANY) X(u64, code, 9999) X(str, text, LIMIT_TEXT) X(bins, needs, LIMIT_NEEDS)
 /* runner -> keeper: verified, run it. parameters: bound and typed; outputs, exit_codes: as in
    D_RUNNABLE; context: a context; fingerprint: hash of the one with which files are compared;
-   job_hash: as in LAUNCHED: the runner is then told S_ENDED, too */
+   job_hash: as in LAUNCHED: the runner is then told S_ENDED, too. form: "1": the worker reads
+   entries of the spool as 0.1 wrote them alone, without what was added; empty: it reads all */
 #define S_LAUNCH(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
     X(u64, try_no, LIMIT_TRIES) X(hash, identity, 0) X(i64, expires, 0) X(u64, on_lost, 15) \
@@ -89,7 +97,8 @@
     X(hash, package, 0) X(str, package_name, LIMIT_NAME) X(str, package_version, LIMIT_SHORT) \
     X(str, entry, LIMIT_PATH) X(bins, outputs, LIMIT_VALUES) X(bins, exit_codes, 256) \
     X(map, parameters, LIMIT_PARAMETERS) X(strs, sensitive, LIMIT_VALUES) \
-    X(added_bin, context, LIMIT_CONTEXT) X(added_bin, fingerprint, 32) X(added_bin, job_hash, 32)
+    X(added_bin, context, LIMIT_CONTEXT) X(added_bin, fingerprint, 32) X(added_bin, job_hash, 32) \
+    X(added_str, form, LIMIT_NAME)
 
 #define SPOOLS(M) \
     M(TAKEN, taken, 300) M(STEPPED, stepped, 301) M(FINISHED, finished, 302) \
@@ -98,6 +107,6 @@
     M(STOPPED, stopped, 309) M(STEP, step, 320) M(OUTPUTS, outputs, 321) M(HALT, halt, 322) \
     M(INSTALL, install, 323) M(INSTALLED, installed, 324) M(ATTACH, attach, 325) \
     M(KEPT, kept, 326) M(KEPT_END, kept_end, 327) M(LAUNCH, launch, 328) \
-    M(TROUBLE, trouble, 329) M(SHIPPED, shipped, 335) M(REPLAY, replay, 340) M(SEEN, seen, 341)
+    M(TROUBLE, trouble, 329) M(PROBE, probe, 330) M(PROBED, probed, 331) M(SHIPPED, shipped, 335) M(REPLAY, replay, 340) M(SEEN, seen, 341)
 
 #endif

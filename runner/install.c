@@ -14,8 +14,6 @@
 #include "runner/outputs.h"
 #include "runner/spawn.h"
 
-#define UNPACKER "lbunpack"
-
 enum {
     EXIT_UNPACK_REFUSED = 3, /* lbunpack's: wrong hash or signer, or a malformed archive */
     SAID_MAX = 4096          /* bytes of its standard error that are kept */
@@ -151,18 +149,6 @@ static void finish(struct installer *i, enum refusal code, const char *sentence)
     start_next(i);
 }
 
-/* The program beside ours. */
-static char *find_unpacker(void)
-{
-    char self[4096];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n <= 0)
-        return mem_strdup(UNPACKER);
-    self[n] = 0;
-    char *slash = strrchr(self, '/');
-    return mem_printf("%.*s/" UNPACKER, slash ? (int)(slash - self) : 0, self);
-}
-
 /* As the unpacker's user, in separated mode. It ends with us: the next runner is asked again. */
 static int spawn_unpacker(struct installer *i, char *argv[], int said, struct error *err)
 {
@@ -205,7 +191,7 @@ static int start(struct installer *i, struct error *err)
         return rc;
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
         return error_errno(err, errno, "cannot make a pipe");
-    char *program = find_unpacker(), *hash = mem_printf("blake2b:%s", digits);
+    char *program = file_beside_program("lbunpack"), *hash = mem_printf("blake2b:%s", digits);
     char *signers = mem_printf("%s/signers", i->paths->trust),
          *store = mem_strdup(i->paths->packages);
     char *argv[] = {program,           o->archive, hash,       store, signers,

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/hashbang.h"
+#include "runner/inchild.h"
 
 enum { STACK = 256 << 10 /* of the child until execve */ };
 
@@ -30,10 +31,6 @@ enum stage { STAGES(X) STAGE_COUNT };
 #define X(n, t) t,
 static const char *const stage_text[] = {STAGES(X)};
 #undef X
-
-/* At execve the child leaves its stack without returning. AddressSanitizer would blame the next
- * child on the same stack for what it had noted about this one. */
-#define IN_CHILD __attribute__((no_sanitize("address")))
 
 struct birth {
     const struct spawn *s;

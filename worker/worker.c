@@ -3,10 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -21,7 +21,7 @@
 
 static int identify(struct worker *w, struct error *err)
 {
-    uint8_t random[10];
+    char host[HOST_NAME_MAX + 1] = "";
     int rc = paths_resolve(&w->paths, err);
     if (rc == 0)
         rc = client_config_load(&w->who, w->paths.config, err);
@@ -36,12 +36,26 @@ static int identify(struct worker *w, struct error *err)
             "--server NAME, "
             "then lbworker join)",
             w->paths.config, w->who.me.name, role_word(w->who.me.role));
-    if (getrandom(random, sizeof random, 0) != sizeof random)
-        return error_errno(err, errno, "no random bytes");
-    w->incarnation = id_make(clock_wall_ms(), random);
+    gethostname(host, sizeof host - 1);
+    snprintf(w->process, sizeof w->process, "%s (process %d)", host[0] ? host : "unnamed",
+             (int)getpid());
     struct stat st;
     w->apart = stat(w->paths.state, &st) == 0 && st.st_uid != geteuid();
     return 0;
+}
+
+/* ---- What the runner says of our jobs */
+
+static void ask_runner(void *self, struct span question)
+{
+    worker_tell_runner(self, question);
+}
+
+static void answers_changed(void *self)
+{
+    struct worker *w = self;
+    jobs_attest_again(w->jobs);
+    attest_soon(w, ATTEST_MS);
 }
 
 /* ---- Opening */
@@ -85,8 +99,7 @@ static int open_spool(struct worker *w, struct error *err)
     struct wcore_config config = {.slots = w->options.slots,
                                   .ahead = AHEAD_STEPS,
                                   .spool = spool_id(w->spool),
-                                  .boot = w->boot,
-                                  .incarnation = w->incarnation};
+                                  .boot = w->boot};
     snprintf(config.server, sizeof config.server, "%s", w->who.me.name);
     w->core = wcore_new(&config);
     if ((rc = worker_replay(w, err)) == 0) {
@@ -110,9 +123,9 @@ static int open_state(struct worker *w, struct error *err)
     if (rc == 0 && (rc = state_path(w, path, "jobs", err)) == 0 &&
         (rc = state_path(w, packages, "packages", err)) == 0 &&
         (rc = path_join(files, sizeof files, err, w->paths.config, "jobs", NULL)) == 0)
-        rc = jobs_open(&w->jobs,
-                       &(struct jobs_folders){files, packages, path, w->apart, w->apart, &w->paths},
-                       err);
+        rc = jobs_open(
+            &w->jobs, &(struct jobs_folders){files, packages, path, w->apart, w->apart, w->answers},
+            err);
     if (rc < 0)
         return rc;
     w->watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
@@ -158,6 +171,8 @@ int worker_open(struct worker **ret, const struct worker_options *options, struc
     w->options = *options;
     w->bell = w->watch = -1;
     w->loop = loop_new(err);
+    if (w->loop)
+        w->answers = answers_new(w->loop, &(struct answers_calls){w, ask_runner, answers_changed});
     int rc = w->loop ? identify(w, err) : err->code;
     if (rc == 0)
         rc = open_state(w, err);
@@ -178,9 +193,9 @@ void worker_close(struct worker **pw)
         return;
     dialer_close(&w->dialer);
     runnerlink_close(&w->runner);
-    needs_stop(&w->needs);
     desired_close(&w->desired);
     jobs_close(&w->jobs);
+    answers_free(&w->answers);
     logship_close(&w->logs);
     fence_close(&w->fence);
     revoked_close(&w->revoked);
@@ -220,18 +235,15 @@ static void job_trouble(void *self, const char *file, const struct error *why)
 static void reread(struct worker *w)
 {
     struct error err = {0};
-    struct buf items = {0};
     w->reread_at = 0;
     int rc = jobs_refresh(w->jobs, loop_now_wall(w->loop), uses_job, job_trouble, w, &err);
     if (rc < 0)
         log_error("%s", err.text);
     if (rc > 0) {
-        struct wire_list needs = jobs_needs(w->jobs, &items);
-        needs_set(w->needs, &needs);
         desired_look(w->desired, loop_now(w->loop));
         attest_soon(w, ATTEST_MS);
     }
-    buf_free(&items);
+    answers_ask_all(w->answers); /* a file that decides may have changed, too */
 }
 
 /* ---- What wakes us */
@@ -292,7 +304,6 @@ static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void 
         break;
     case SIGHUP:
         w->reread_at = loop_now(l);
-        needs_probe_soon(w->needs);
         desired_retry(w->desired, loop_now(l));
         break;
     default:
@@ -300,11 +311,6 @@ static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void 
                  wcore_live(w->core));
         loop_stop(l, 0);
     }
-}
-
-static void needs_changed(void *self)
-{
-    attest_soon(self, ATTEST_MS);
 }
 
 /* ---- The runner */
@@ -315,7 +321,7 @@ static void runner_up(void *self)
     log_info("the runner is up");
     worker_feed(w, (struct wcore_event){.kind = WCORE_RUNNER_UP});
     desired_again(w->desired, loop_now(w->loop));
-    w->reread_at = loop_now(w->loop); /* what it refuses depends on whether it switches users */
+    answers_runner_up(w->answers, runnerlink_version(w->runner) > 1);
     attest_soon(w, ATTEST_MS);
 }
 
@@ -324,6 +330,7 @@ static void runner_message(void *self, uint64_t kind, struct span message)
     struct worker *w = self;
     struct s_installed s;
     struct s_trouble trouble;
+    struct s_probed probed;
     switch (kind) {
     case KIND_S_KEPT:
         worker_feed_spool(w); /* what the keeper wrote before must come first: core.h */
@@ -339,6 +346,10 @@ static void runner_message(void *self, uint64_t kind, struct span message)
                 log_error("cannot install a package: " SPAN_FMT, SPAN_ARG(s.text));
             desired_installed(w->desired, &s, loop_now(w->loop));
         }
+        break;
+    case KIND_S_PROBED:
+        if (s_probed_decode(message, &probed, NULL) == 0)
+            answers_take(w->answers, &probed);
         break;
     case KIND_S_TROUBLE:
         if (s_trouble_decode(message, &trouble, NULL) == 0) {
@@ -359,6 +370,7 @@ static void runner_down(void *self, const char *why)
 {
     struct worker *w = self;
     log_warn("the runner is down: %s", why);
+    answers_runner_down(w->answers);
     worker_feed(w, (struct wcore_event){.kind = WCORE_RUNNER_DOWN});
     attest_soon(w, ATTEST_MS);
 }
@@ -452,8 +464,6 @@ static void turn_end(struct loop *l, void *arg)
 int worker_run(struct worker *w, struct error *err)
 {
     int rc = loop_signals(w->loop, on_signal, w, err);
-    if (rc == 0)
-        rc = needs_start(&w->needs, w->loop, needs_changed, w, err);
     if (rc == 0)
         rc = loop_add(w->loop, w->bell, EPOLLIN, on_bell, w, err);
     if (rc == 0)

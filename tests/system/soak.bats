@@ -23,7 +23,22 @@ load helpers
     assert_has "as before"
 }
 
-@test "make soak, make kills and make mutants say what is wrong with their arguments" {
+@test "make soak, make hostile, make kills and make mutants say what is wrong with their arguments" {
+    local what args
+    for what in soak hostile; do
+        for args in "" "$LB_BIN/.." "$LB_BIN/.. 1 2 3"; do
+            run "$top/tests/$what/run.sh" $args
+            echo "$what $args: $status $output"
+            [ "$status" -eq 2 ]
+            assert_has "$what: MINUTES is missing; usage: tests/$what/run.sh BUILD-FOLDER MINUTES"
+        done
+        run "$top/tests/$what/run.sh" "$LB_BIN/.." ""
+        [ "$status" -eq 2 ]
+        assert_has "make $what MINUTES=30"
+    done
+    run "$top/tests/hostile/run.sh" "$LB_BIN/.." abc
+    [ "$status" -eq 2 ]
+    assert_has "MINUTES is 'abc'"
     run "$top/tests/soak/run.sh" "$LB_BIN/.." abc
     [ "$status" -eq 2 ]
     assert_has "MINUTES is 'abc'"
