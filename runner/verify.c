@@ -26,6 +26,7 @@ struct verifier {
     struct attempts *attempts;
     attempts_holds_fn *holds; /* NULL: nothing is held */
     void *holds_self;
+    bool first_form;  /* see verifier_form */
     struct hash ends; /* of the last verify_step; zero: it ends no try */
     struct verified_roots roots;
 };
@@ -438,7 +439,8 @@ static void make_launch(const struct inquiry *q, struct buf *out)
                          .job_hash = q->has_turn ? hash_span(&q->turn.job_hash) : SPAN_NONE,
                          .parameters = wire_list_from(&q->bound.items, q->bound.count),
                          .sensitive = wire_list_from(&q->bound.sensitive, q->bound.n_sensitive),
-                         .context = buf_span(&q->context)};
+                         .context = buf_span(&q->context),
+                         .form = span_str(q->v->first_form ? "1" : "")};
     if (q->has_package) {
         l.timeout_ms = proxies_least(l.timeout_ms, p->timeout_ms);
         l.output_cap = proxies_least(l.output_cap, p->output_cap);
@@ -553,9 +555,19 @@ void verifier_ask_of_slots(struct verifier *v, attempts_holds_fn *holds, void *s
     v->holds_self = self;
 }
 
+void verifier_form(struct verifier *v, bool first)
+{
+    v->first_form = first;
+}
+
 struct policy *verifier_policy(struct verifier *v)
 {
     return v->policy;
+}
+
+struct proxies *verifier_proxies(struct verifier *v)
+{
+    return v->proxies;
 }
 
 void verifier_installed(struct verifier *v, const struct hash *package)

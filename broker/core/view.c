@@ -111,6 +111,10 @@ static bool fill_server(const struct server *s, struct view_server *v)
         .draining_reason = s->draining_reason ? s->draining_reason : "",
         .address = s->address ? s->address : "",
         .software = text_or_none(s->software),
+        .process = s->process ? s->process : "",
+        .rival = s->rival.process ? s->rival.process : "",
+        .rival_address = s->rival.address ? s->rival.address : "",
+        .rival_at = s->rival.process ? s->rival.at : 0,
         .heard_wall = s->heard_wall,
         .up_since = s->peer ? s->up_since : 0,
         .spool = id_is_zero(s->spool) ? s->last_spool : s->spool,
@@ -164,7 +168,8 @@ bool view_server_job(const struct bcore *c, const char *server, unsigned index,
                                  .idempotent = j->idempotent,
                                  .mean_us = j->mean_us,
                                  .older = j->older,
-                                 .attested = j->attested};
+                                 .attested = j->attested,
+                                 .refused = j->refused_until ? j->refused : ""};
     return j != NULL;
 }
 

@@ -49,10 +49,10 @@ struct tried_key {
 struct tried {
     struct tried_key key;
     char server[LIMIT_NAME + 1];
-    struct id spool, boot;
+    struct id spool, boot, incarnation;
     struct hash job;
     enum on_lost on_lost;
-    bool assigned, returned, is_finished, started;
+    bool assigned, returned, declined, is_finished, started;
     uint64_t lost_after_ms;
     int64_t stop_heard;                   /* 0: not */
     uint64_t evidence_in;                 /* the broker's process that recorded it */

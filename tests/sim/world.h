@@ -61,6 +61,7 @@ struct clock_sim {
     X(POWER_CUT, "power cut at a server") \
     X(REINSTALL, "server reinstalled") \
     X(SECOND_WORKER, "second worker under the name") \
+    X(COPIED_HOME, "second worker with the first one's spool") \
     X(CALLER_CRASH, "caller crash") \
     X(CALLER_PAUSE, "caller stopped") \
     X(PARTITION, "partition") \
@@ -89,6 +90,7 @@ struct clock_sim {
     X(REDUCED_REPLAY, "replay of a folded journal") \
     X(EVIDENCE, "result not counted") \
     X(RETURNED, "attempt returned") \
+    X(DECLINED, "run sent on after a refusal") \
     X(RECALL, "attempt recalled") \
     X(LOST, "attempt lost") \
     X(WINDOW_FULL, "window full") \
