@@ -6,7 +6,7 @@
  * after the other while children run.
  *
  * 1 0.1
- * 2 S_LAUNCH has a context, S_ENDED an execution; S_TROUBLE, KEPT_NOWHERE */
+ * 2 S_LAUNCH has a context, S_ENDED an execution; S_TROUBLE, KEPT_NOWHERE; S_PROBE */
 #ifndef LB_PROTO_ATTACH_H
 #define LB_PROTO_ATTACH_H
 

@@ -77,6 +77,13 @@
 #define S_KEPT_END(X) X(u64, count, ANY)
 /* keeper -> runner: slot `slots` cannot be used; runner -> worker: so many of them; 0: none */
 #define S_TROUBLE(X) X(u64, slots, LIMIT_SLOTS) X(str, text, LIMIT_TEXT)
+/* worker -> runner: would you take such a step, whoever calls, and do its needs hold? number: the
+   worker's own. package: zero for a step with a text. */
+#define S_PROBE(X) \
+    X(u64, number, ANY) X(str, proxy, LIMIT_NAME) X(str, subsystem, LIMIT_NAME) X(hash, package, 0)
+/* runner -> worker: code 0: it would, and `needs` has a need for each of package and subsystem */
+#define S_PROBED(X) \
+    X(u64, number, ANY) X(u64, code, 9999) X(str, text, LIMIT_TEXT) X(bins, needs, LIMIT_NEEDS)
 /* runner -> keeper: verified, run it. parameters: bound and typed; outputs, exit_codes: as in
    D_RUNNABLE; context: a context; fingerprint: hash of the one with which files are compared;
    job_hash: as in LAUNCHED: the runner is then told S_ENDED, too */
@@ -98,6 +105,6 @@
     M(STOPPED, stopped, 309) M(STEP, step, 320) M(OUTPUTS, outputs, 321) M(HALT, halt, 322) \
     M(INSTALL, install, 323) M(INSTALLED, installed, 324) M(ATTACH, attach, 325) \
     M(KEPT, kept, 326) M(KEPT_END, kept_end, 327) M(LAUNCH, launch, 328) \
-    M(TROUBLE, trouble, 329) M(SHIPPED, shipped, 335) M(REPLAY, replay, 340) M(SEEN, seen, 341)
+    M(TROUBLE, trouble, 329) M(PROBE, probe, 330) M(PROBED, probed, 331) M(SHIPPED, shipped, 335) M(REPLAY, replay, 340) M(SEEN, seen, 341)
 
 #endif

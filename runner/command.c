@@ -91,12 +91,12 @@ static void env_zone(struct command *c)
         env(c, "TZ", span_str(zone + sizeof folder - 1));
 }
 
-static void env_account(const struct command_source *from, struct command *c)
+void command_environment(const struct runner_paths *paths, const struct d_context *x,
+                         const char *work, struct command *c)
 {
-    const struct d_context *x = from->context;
-    const struct span user = x->user.n ? x->user : span_str(from->paths->user);
+    const struct span user = x->user.n ? x->user : span_str(paths->user);
     /* "/" is nobody's to write to */
-    const char *home = x->user.n || !from->paths->home ? from->work : from->paths->home;
+    const char *home = x->user.n || !paths->home ? work : paths->home;
     struct wire_iter it = wire_iter(&x->environment);
     struct span name;
     struct value v;
@@ -115,7 +115,7 @@ static void make_env(const struct command_source *from, struct command *c)
     const struct s_launch *l = from->launch;
     const struct childfiles *files = from->files;
     char run[ID_TEXT];
-    env_account(from, c);
+    command_environment(from->paths, from->context, from->work, c);
     env(c, "LB_RUN", span_str(id_format(l->run, run)));
     env_number(c, "LB_ATTEMPT", l->attempt);
     env(c, "LB_AS_OF", l->as_of);

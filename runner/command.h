@@ -4,7 +4,7 @@
  *     subsystem   command line
  *     exec        the entry, without arguments
  *     shell       /bin/sh ENTRY; for a step without a package /bin/sh -eu -c TEXT
- *     python      /usr/bin/python3 ENTRY
+ *     python      /usr/bin/python3 -u ENTRY
  *     of the server's administrator: what subsystems.d says, then ENTRY or TEXT
  *
  * The entry is named by its path inside the content-addressed, read-only package folder: an
@@ -46,6 +46,9 @@ struct command_source {
  * was altered; -EINVAL: this runner lacks the subsystem. */
 int command_make(const struct command_source *from, struct command *ret, struct error *err);
 
+/* The variables of every child of this context: all but LB_. `work`: its folder. */
+void command_environment(const struct runner_paths *paths, const struct d_context *context,
+                         const char *work, struct command *ret);
 /* The text of $LB_PARAMETERS: all parameters as one JSON object, sensitive ones too. */
 void command_parameters(const struct s_launch *l, struct buf *out);
 

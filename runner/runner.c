@@ -15,6 +15,7 @@
 #include "runner/ended.h"
 #include "runner/install.h"
 #include "runner/jobfiles.h"
+#include "runner/probes.h"
 #include "runner/report.h"
 #include "runner/shipped.h"
 #include "runner/slots.h"
@@ -32,6 +33,7 @@ struct runner {
     struct slots *slots;
     struct installer *installer;
     struct jobfiles *jobfiles; /* separated mode */
+    struct probes *probes;
     int listening;
     struct channel *worker; /* NULL: none */
     bool attached, written;
@@ -51,6 +53,7 @@ static void drop_worker(struct runner *r)
         return;
     channelloop_close(&r->worker, r->loop);
     early_clear(r->early); /* the next worker asks again */
+    probes_clear(r->probes);
     r->attached = r->written = false;
 }
 
@@ -169,6 +172,14 @@ static void on_installed(void *self, const struct hash *package, enum refusal co
         verifier_installed(r->verifier, package);
     buf_clear(&r->scratch);
     s_installed_encode(&i, &r->scratch);
+    tell(r, buf_span(&r->scratch));
+}
+
+static void on_probed(void *self, const struct s_probed *answer)
+{
+    struct runner *r = self;
+    buf_clear(&r->scratch);
+    s_probed_encode(answer, &r->scratch);
     tell(r, buf_span(&r->scratch));
 }
 
@@ -324,6 +335,7 @@ static void take_message(struct runner *r, struct span message)
     struct s_halt halt;
     struct s_install install;
     struct s_shipped shipped;
+    struct s_probe probe;
     uint64_t kind = 0;
     size_t size;
     int rc = wire_peek(message, &kind, &size, &err);
@@ -345,6 +357,9 @@ static void take_message(struct runner *r, struct span message)
     } else if (kind == KIND_S_SHIPPED && r->paths->separated) {
         if (DECODE(shipped, shipped))
             take_shipped(r, &shipped);
+    } else if (kind == KIND_S_PROBE) {
+        if (DECODE(probe, probe))
+            probes_take(r->probes, &probe, loop_now_wall(r->loop));
     } else if (kind == KIND_S_INSTALL) {
         if (DECODE(install, install))
             installer_take(r->installer, &install, loop_now_wall(r->loop));
@@ -472,6 +487,8 @@ int runner_new(const struct runner_paths *paths, struct loop *loop, struct runne
         r->slots = slots_new(paths, loop, r->report, &events);
         verifier_ask_of_slots(r->verifier, holds, r);
         r->installer = installer_new(paths, verifier_policy(r->verifier), loop, on_installed, r);
+        r->probes = probes_new(paths, verifier_policy(r->verifier), verifier_proxies(r->verifier),
+                               loop, on_probed, r);
         rc = slots_adopt(r->slots, err);
     }
     if (rc == 0) {
@@ -509,6 +526,7 @@ void runner_free(struct runner **ps)
         close(r->listening);
     }
     installer_free(&r->installer);
+    probes_free(&r->probes);
     jobfiles_close(&r->jobfiles);
     slots_free(&r->slots);
     verifier_free(&r->verifier);
@@ -526,5 +544,6 @@ void runner_reap(struct runner *r)
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
         /* the others are guards; their channels have told us */
-        installer_reaped(r->installer, pid, status);
+        if (!probes_reaped(r->probes, pid))
+            installer_reaped(r->installer, pid, status);
 }

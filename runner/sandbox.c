@@ -17,7 +17,8 @@
 
 struct sandbox {
     const struct runner_paths *paths;
-    struct cgroup *cgroup;      /* NULL: there is none */
+    struct cgroup *cgroup;      /* NULL: there is none, or it is of no slot */
+    bool has_cgroup;            /* the server has one for each slot */
     struct sock_fprog syscalls; /* filter NULL: the kernel cannot */
     struct landlock_list usual; /* only its version counts: 0: the kernel cannot */
 
@@ -76,7 +77,9 @@ int sandbox_open(const struct runner_paths *paths, unsigned slot, struct sandbox
     s->files.fd = -1;
     s->usual.version = landlock_version(&landlock_kernel);
     int rc = 0;
-    if (paths->cgroup && (rc = cgroup_open(paths->cgroup, paths->run, slot, &s->cgroup, err)) == 0)
+    s->has_cgroup = paths->cgroup != NULL;
+    if (slot && paths->cgroup &&
+        (rc = cgroup_open(paths->cgroup, paths->run, slot, &s->cgroup, err)) == 0)
         log_debug("slot %u: its children are in a cgroup below %s", slot, paths->cgroup);
     if (rc == 0 && syscalls_compile(&s->syscalls, &without) < 0)
         log_debug("slot %u: %s", slot, without.text);
@@ -180,7 +183,7 @@ static int list_files(struct sandbox *s, const struct sandbox_step *step, struct
 static uint64_t missing(const struct sandbox *s, const struct sandbox_step *step)
 {
     const uint64_t wanted = step->context->on | step->context->required;
-    return step->off | PROTECT_PRIVATE_TMP | (s->cgroup ? 0 : PROTECT_CGROUP) |
+    return step->off | PROTECT_PRIVATE_TMP | (s->has_cgroup ? 0 : PROTECT_CGROUP) |
            (s->usual.version && (wanted & PROTECT_LANDLOCK) ? 0 : PROTECT_LANDLOCK) |
            (s->syscalls.filter && (wanted & PROTECT_SECCOMP) ? 0 : PROTECT_SECCOMP);
 }
@@ -197,16 +200,21 @@ static int check_required(const struct sandbox *s, struct error *err)
     return 0;
 }
 
+int sandbox_judge(struct sandbox *s, const struct sandbox_step *step, struct error *err)
+{
+    s->context = step->context;
+    s->off = missing(s, step);
+    return check_required(s, err);
+}
+
 int sandbox_begin(struct sandbox *s, const struct sandbox_step *step, struct error *err)
 {
     const struct d_context *c = step->context;
     const struct cgroup_limits limits = {
         .memory = c->memory, .cpu = c->cpu, .processes = c->processes};
-    s->context = c;
-    s->off = missing(s, step);
-    s->rlimits = rlimits_of(c, step->user != NULL, s->cgroup != NULL);
+    s->rlimits = rlimits_of(c, step->user != NULL, s->has_cgroup);
     close_files(s);
-    int rc = check_required(s, err);
+    int rc = sandbox_judge(s, step, err);
     if (rc == 0 && s->cgroup)
         rc = cgroup_begin(s->cgroup, &limits, err);
     if (rc == 0 && !(s->off & PROTECT_LANDLOCK))

@@ -25,7 +25,8 @@ char *sandbox_survey(const struct runner_paths *paths);
 /* ---- Of a slot */
 
 struct sandbox;
-/* `paths` is lent. What the server cannot give is no error here. */
+/* `paths` is lent. What the server cannot give is no error here. Slot 0: of none, for programs of
+ * ours that see what a child would; they enter no cgroup. */
 int sandbox_open(const struct runner_paths *paths, unsigned slot, struct sandbox **ret,
                  struct error *err);
 void sandbox_close(struct sandbox **s);
@@ -38,6 +39,8 @@ struct sandbox_step {
     const char *credentials;           /* that it may read; NULL: none */
     uint64_t off;                      /* PROTECT_: what else it is without */
 };
+/* Could such a step begin? The first part of sandbox_begin. */
+int sandbox_judge(struct sandbox *s, const struct sandbox_step *step, struct error *err);
 /* Before a step. -EPERM: its proxy requires what it would not have; *err names it. */
 int sandbox_begin(struct sandbox *s, const struct sandbox_step *step, struct error *err);
 /* PROTECT_: what the step is without, all told. */

@@ -104,7 +104,7 @@ static void encode(struct worker *w, struct buf *out)
 {
     struct buf jobs = {0}, packages = {0}, needs = {0}, facts = {0};
     uint32_t n_jobs = 0, n_packages = 0, n_facts = 0;
-    struct m_attest m = {.slots = w->options.slots, .needs = needs_state(w->needs, &needs)};
+    struct m_attest m = {.slots = w->options.slots, .needs = answers_needs(w->answers, &needs)};
     jobs_add_refusals(w->jobs, loop_now_wall(w->loop), &needs, &m.needs.count);
     m.needs = wire_list_from(&needs, m.needs.count);
     add_jobs(w, &jobs, &n_jobs);

@@ -14,7 +14,6 @@
 #include "package/jobfile.h"
 #include "proto/packagejob.h"
 #include "worker/older.h"
-#include "worker/refusals.h"
 
 struct jobs {
     char *files, *packages, *compiled;
@@ -23,9 +22,8 @@ struct jobs {
     size_t n;
     unsigned troubled;
     bool read_only, must_be_kept;
-    const struct paths *paths;
-    struct refusals *refusals; /* only while all is read */
-    struct buf older;          /* of jobs_find */
+    struct answers *answers;
+    struct buf older; /* of jobs_find */
 };
 
 static void free_one(struct job_here *h)
@@ -57,7 +55,7 @@ int jobs_open(struct jobs **ret, const struct jobs_folders *f, struct error *err
     j->compiled = mem_strdup(f->compiled);
     j->read_only = f->read_only;
     j->must_be_kept = f->must_be_kept;
-    j->paths = f->paths;
+    j->answers = f->answers;
     *ret = j;
     return 0;
 }
@@ -82,6 +80,8 @@ struct lists {
     struct buf packages, needs, parameters;
     uint32_t n_packages, n_needs;
     bool idempotent;
+    bool unknown;  /* the runner has yet to say something of a step */
+    char *refused; /* the first step that it would refuse, and why; NULL: none */
 };
 
 static bool names_of_list(const struct buf *items, uint32_t count, struct span name)
@@ -125,6 +125,23 @@ static void add_parameter(struct lists *l, const struct d_binding *b, const stru
     buf_free(&one);
 }
 
+static void add_answer(struct lists *l, const struct d_step *s, const struct answers_said *said)
+{
+    const struct wire_list needs =
+        said ? wire_list_from(&said->needs, said->n_needs) : (struct wire_list){.count = 0};
+    struct span item;
+    struct d_need d;
+    l->unknown |= !said;
+    if (said && said->refused && !l->refused)
+        l->refused = mem_printf("step '" SPAN_FMT "': %s", SPAN_ARG(s->name), said->refused);
+    for (struct wire_iter it = wire_iter(&needs); wire_next(&it, &item);)
+        if (d_need_decode(item, &d, NULL) == 0 && l->n_needs < LIMIT_NEEDS - 1 &&
+            !names_of_list(&l->needs, l->n_needs, d.need)) {
+            wire_add_str(&l->needs, d.need);
+            l->n_needs++;
+        }
+}
+
 static void add_step(const struct jobs *j, const struct d_step *s, struct lists *l)
 {
     const struct installed_package *p =
@@ -136,12 +153,9 @@ static void add_step(const struct jobs *j, const struct d_step *s, struct lists 
             wire_add_bin(&l->packages, span_of(p->hash.b, sizeof p->hash.b));
             l->n_packages++;
         }
-        for (struct wire_iter it = wire_iter(&p->runnable.needs); wire_next(&it, &item);)
-            if (l->n_needs < LIMIT_NEEDS - 1 && !names_of_list(&l->needs, l->n_needs, item)) {
-                wire_add_str(&l->needs, item);
-                l->n_needs++;
-            }
     }
+    if (j->answers)
+        add_answer(l, s, answers_find(j->answers, s));
     for (struct wire_iter it = wire_iter(&s->bindings); wire_next(&it, &item);) {
         struct d_binding b;
         if (d_binding_decode(item, &b, NULL) == 0)
@@ -154,14 +168,6 @@ static const char *refusal_need(struct span job, char ret[LIMIT_SHORT + 1])
 {
     snprintf(ret, LIMIT_SHORT + 1, "runner:" SPAN_FMT, SPAN_ARG(job));
     return ret;
-}
-
-/* The first says enough. */
-static void note_refused(void *self, struct span step, const struct error *why)
-{
-    struct job_here *h = self;
-    if (!h->refused)
-        h->refused = mem_printf("step '" SPAN_FMT "': %s", SPAN_ARG(step), why->text);
 }
 
 static int attest(const struct jobs *j, struct job_here *h, struct error *err)
@@ -179,7 +185,7 @@ static int attest(const struct jobs *j, struct job_here *h, struct error *err)
     }
     if (l.parameters.n > LIMIT_MANIFEST)
         buf_clear(&l.parameters);
-    if (j->refusals && refusals_judge(j->refusals, buf_span(&h->bytes), note_refused, h)) {
+    if (l.refused || l.unknown) { /* the first is listed with its reason, the second is not */
         char need[LIMIT_SHORT + 1];
         wire_add_str(&l.needs, span_str(refusal_need(job.name, need)));
         l.n_needs++;
@@ -193,8 +199,12 @@ static int attest(const struct jobs *j, struct job_here *h, struct error *err)
                                .needs = wire_list_from(&l.needs, l.n_needs),
                                .parameters = buf_span(&l.parameters),
                                .older = h->older};
+    buf_clear(&h->attested);
     d_attested_job_encode(&a, &h->attested);
+    mem_free(&h->name);
     h->name = span_dup_str(job.name);
+    mem_free(&h->refused);
+    h->refused = l.refused;
     buf_free(&l.packages);
     buf_free(&l.needs);
     buf_free(&l.parameters);
@@ -449,14 +459,13 @@ int jobs_refresh(struct jobs *j, int64_t now, jobs_uses_fn *uses, jobs_trouble_f
         return rc;
     }
     j->store = store;
-    if (j->paths)
-        j->refusals = refusals_new(j->paths, store);
     read_packages(&r);
     for (size_t i = 0; i < n; i++)
         read_file(&r, names[i]);
     free_names(names, n);
     rc = read_older(&r, err);
-    refusals_free(&j->refusals);
+    if (j->answers)
+        answers_sweep(j->answers);
     bool same = is_same(j, &r, old);
     installed_close(&old);
     free_list(j->v, j->n);
@@ -464,6 +473,12 @@ int jobs_refresh(struct jobs *j, int64_t now, jobs_uses_fn *uses, jobs_trouble_f
     j->n = r.n;
     j->troubled = r.troubled;
     return rc < 0 ? rc : !same;
+}
+
+void jobs_attest_again(struct jobs *j)
+{
+    for (size_t i = 0; i < j->n; i++)
+        attest(j, &j->v[i], NULL); /* it was decoded before */
 }
 
 /* ---- Asking */
@@ -507,21 +522,6 @@ int jobs_find(struct jobs *j, struct span name, const struct hash *hash, struct 
                              "' is here in another version than was called; submit it again"
                            : "job '" SPAN_FMT "' is not here",
                      SPAN_ARG(name));
-}
-
-struct wire_list jobs_needs(const struct jobs *j, struct buf *items)
-{
-    const struct installed_package *p;
-    uint32_t count = 0;
-    struct span item;
-    for (size_t i = 0; (p = installed_at(j->store, i)); i++)
-        if (!p->trouble)
-            for (struct wire_iter it = wire_iter(&p->runnable.needs); wire_next(&it, &item);)
-                if (count < LIMIT_NEEDS && !names_of_list(items, count, item)) {
-                    wire_add_str(items, item);
-                    count++;
-                }
-    return wire_list_from(items, count);
 }
 
 void jobs_add_refusals(const struct jobs *j, int64_t now, struct buf *items, uint32_t *count)

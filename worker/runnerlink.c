@@ -32,6 +32,7 @@ struct runnerlink {
     unsigned slots;
     struct channel *channel;
     bool up, writing, strange;
+    uint64_t version;
     struct loop_timer retry;
     int64_t retry_ms, spawn_ms, spawn_after;
     pid_t pid; /* of the runner that we started; 0: none is alive */
@@ -144,6 +145,7 @@ static bool take_attach(struct runnerlink *l, struct span message)
         return false;
     }
     l->up = true;
+    l->version = a.version;
     l->strange = false;
     l->trouble[0] = '\0';
     l->retry_ms = RETRY_MIN_MS;
@@ -249,6 +251,11 @@ void runnerlink_close(struct runnerlink **pl)
 bool runnerlink_is_up(const struct runnerlink *l)
 {
     return l->up;
+}
+
+uint64_t runnerlink_version(const struct runnerlink *l)
+{
+    return l->version;
 }
 
 bool runnerlink_is_strange(const struct runnerlink *l)
