@@ -294,7 +294,8 @@ static void check_jobs(struct check *c)
     path_of(files, c->paths.config, "jobs");
     path_of(packages, c->paths.state, "packages");
     path_of(compiled, c->paths.state, "jobs");
-    int rc = jobs_open(&jobs, &(struct jobs_folders){files, packages, compiled, true, false}, &err);
+    int rc = jobs_open(
+        &jobs, &(struct jobs_folders){files, packages, compiled, true, false, &c->paths}, &err);
     if (rc == 0)
         rc = jobs_refresh(jobs, clock_wall_ms(), NULL, job_trouble, c, &err);
     if (rc < 0) {

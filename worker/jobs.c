@@ -13,6 +13,7 @@
 #include "common/mem.h"
 #include "package/jobfile.h"
 #include "proto/packagejob.h"
+#include "worker/implied.h"
 #include "worker/older.h"
 
 struct jobs {
@@ -22,7 +23,9 @@ struct jobs {
     size_t n;
     unsigned troubled;
     bool read_only, must_be_kept;
-    struct buf older; /* of jobs_find */
+    const struct paths *paths;
+    struct implied *implied; /* only while all is read */
+    struct buf older;        /* of jobs_find */
 };
 
 static void free_one(struct job_here *h)
@@ -30,6 +33,7 @@ static void free_one(struct job_here *h)
     mem_free(&h->name);
     buf_free(&h->bytes);
     buf_free(&h->attested);
+    buf_free(&h->implied);
 }
 
 static void free_list(struct job_here *v, size_t n)
@@ -53,6 +57,7 @@ int jobs_open(struct jobs **ret, const struct jobs_folders *f, struct error *err
     j->compiled = mem_strdup(f->compiled);
     j->read_only = f->read_only;
     j->must_be_kept = f->must_be_kept;
+    j->paths = f->paths;
     *ret = j;
     return 0;
 }
@@ -100,6 +105,24 @@ static bool parameter_is_listed(struct span listed, struct span name)
     return false;
 }
 
+/* As the job declares it, without what is for people alone: peers of older versions would not know
+ * it. */
+static void add_declared(struct lists *l, const struct d_job *job)
+{
+    struct span rest = job->parameters;
+    struct d_parameter p;
+    struct value v;
+    struct buf one = {0};
+    while (rest.n && value_read(&rest, &v))
+        if (d_parameter_decode(v.bytes, &p, NULL) == 0) {
+            p.description = SPAN_NONE;
+            buf_clear(&one);
+            d_parameter_encode(&p, &one);
+            wire_add_bin(&l->parameters, buf_span(&one));
+        }
+    buf_free(&one);
+}
+
 /* A parameter of the call, declared like the package's parameter to which it is bound. */
 static void add_parameter(struct lists *l, const struct d_binding *b, const struct d_runnable *r)
 {
@@ -120,7 +143,29 @@ static void add_parameter(struct lists *l, const struct d_binding *b, const stru
     buf_free(&one);
 }
 
-static void add_step(const struct jobs *j, const struct d_step *s, struct lists *l)
+static void add_need(struct lists *l, struct span need)
+{
+    if (l->n_needs >= LIMIT_NEEDS || names_of_list(&l->needs, l->n_needs, need))
+        return;
+    wire_add_str(&l->needs, need);
+    l->n_needs++;
+}
+
+struct implying {
+    struct job_here *job;
+    struct lists *lists;
+};
+
+static void add_implied(void *self, struct span need)
+{
+    struct implying *i = self;
+    add_need(i->lists, need);
+    wire_add_str(&i->job->implied, need);
+    i->job->n_implied++;
+}
+
+static void add_step(const struct jobs *j, const struct d_step *s, struct job_here *h,
+                     struct lists *l)
 {
     const struct installed_package *p =
         hash_is_zero(&s->package) ? NULL : installed_by_hash(j->store, &s->package);
@@ -132,11 +177,11 @@ static void add_step(const struct jobs *j, const struct d_step *s, struct lists 
             l->n_packages++;
         }
         for (struct wire_iter it = wire_iter(&p->runnable.needs); wire_next(&it, &item);)
-            if (l->n_needs < LIMIT_NEEDS && !names_of_list(&l->needs, l->n_needs, item)) {
-                wire_add_str(&l->needs, item);
-                l->n_needs++;
-            }
+            add_need(l, item);
     }
+    if (j->implied)
+        implied_needs(j->implied, s, p ? &p->runnable : NULL, add_implied,
+                      &(struct implying){h, l});
     for (struct wire_iter it = wire_iter(&s->bindings); wire_next(&it, &item);) {
         struct d_binding b;
         if (d_binding_decode(item, &b, NULL) == 0)
@@ -152,10 +197,11 @@ static int attest(const struct jobs *j, struct job_here *h, struct error *err)
     int rc = d_job_decode(buf_span(&h->bytes), &job, err);
     if (rc < 0)
         return rc;
+    add_declared(&l, &job);
     for (struct wire_iter it = wire_iter(&job.steps); wire_next(&it, &item);) {
         struct d_step s;
         if (d_step_decode(item, &s, NULL) == 0)
-            add_step(j, &s, &l);
+            add_step(j, &s, h, &l);
     }
     if (l.parameters.n > LIMIT_MANIFEST)
         buf_clear(&l.parameters);
@@ -248,23 +294,35 @@ static int judge_writers(const char *path, struct error *err)
     return 0;
 }
 
+/* Several things may be wrong with one file. */
+static void tell_problems(struct jobs_reading *r, const char *path, const struct problems *ps)
+{
+    struct error err;
+    for (size_t i = 0; i < ps->n; i++) {
+        error_set(&err, -EINVAL, "%s", ps->v[i].text);
+        r->trouble(r->self, path, &err);
+    }
+}
+
 static void read_file(struct jobs_reading *r, const char *name)
 {
     size_t n = strlen(name);
     struct error err = {0};
     struct buf bytes = {0};
+    struct problems ps = {0};
     if (n < 6 || strcmp(name + n - 5, ".yaml") != 0 || name[0] == '.')
         return;
     char *path = mem_printf("%s/%s", r->j->files, name);
     int rc = judge_writers(path, &err);
     if (rc == 0)
-        rc = jobfile_compile(path, installed_find_package, r->j->store, &bytes, &err);
+        rc = jobfile_compile(path, installed_find_package, r->j->store, &bytes, &ps);
     if (rc == 0)
         rc = add(r, &bytes, true, 0, &err);
     if (rc < 0 && rc != -EAGAIN) { /* else the runner is not that far, and its folder will change */
         r->troubled++;
-        r->trouble(r->self, path, &err);
+        ps.n ? tell_problems(r, path, &ps) : r->trouble(r->self, path, &err);
     }
+    problems_free(&ps);
     buf_free(&bytes);
     mem_free(&path);
 }
@@ -418,11 +476,14 @@ int jobs_refresh(struct jobs *j, int64_t now, jobs_uses_fn *uses, jobs_trouble_f
         return rc;
     }
     j->store = store;
+    if (j->paths)
+        j->implied = implied_new(j->paths);
     read_packages(&r);
     for (size_t i = 0; i < n; i++)
         read_file(&r, names[i]);
     free_names(names, n);
     rc = read_older(&r, err);
+    implied_free(&j->implied);
     bool same = is_same(j, &r, old);
     installed_close(&old);
     free_list(j->v, j->n);
@@ -475,17 +536,26 @@ int jobs_find(struct jobs *j, struct span name, const struct hash *hash, struct 
                      SPAN_ARG(name));
 }
 
+static void list_needs(const struct wire_list *needs, struct buf *items, uint32_t *count)
+{
+    struct span item;
+    for (struct wire_iter it = wire_iter(needs); wire_next(&it, &item);)
+        if (*count < LIMIT_NEEDS && !names_of_list(items, *count, item)) {
+            wire_add_str(items, item);
+            ++*count;
+        }
+}
+
 struct wire_list jobs_needs(const struct jobs *j, struct buf *items)
 {
     const struct installed_package *p;
     uint32_t count = 0;
-    struct span item;
     for (size_t i = 0; (p = installed_at(j->store, i)); i++)
         if (!p->trouble)
-            for (struct wire_iter it = wire_iter(&p->runnable.needs); wire_next(&it, &item);)
-                if (count < LIMIT_NEEDS && !names_of_list(items, count, item)) {
-                    wire_add_str(items, item);
-                    count++;
-                }
+            list_needs(&p->runnable.needs, items, &count);
+    for (size_t i = 0; i < j->n; i++) {
+        const struct wire_list implied = wire_list_from(&j->v[i].implied, j->v[i].n_implied);
+        list_needs(&implied, items, &count);
+    }
     return wire_list_from(items, count);
 }

@@ -9,6 +9,7 @@
 #ifndef LB_WORKER_JOBS_H
 #define LB_WORKER_JOBS_H
 
+#include "common/paths.h"
 #include "package/installed.h"
 
 enum {
@@ -20,11 +21,12 @@ enum {
 };
 
 struct jobs_folders {
-    const char *files;    /* etc/jobs */
-    const char *packages; /* var/packages */
-    const char *compiled; /* var/jobs */
-    bool read_only;       /* nothing is made or changed; a folder that is missing is empty */
-    bool must_be_kept;    /* a job counts only once the runner has put it into `compiled` */
+    const char *files;         /* etc/jobs */
+    const char *packages;      /* var/packages */
+    const char *compiled;      /* var/jobs */
+    bool read_only;            /* nothing is made or changed; a folder that is missing is empty */
+    bool must_be_kept;         /* a job counts only once the runner has put it into `compiled` */
+    const struct paths *paths; /* whose subsystems imply needs; NULL: nobody's */
 };
 
 struct job_here {
@@ -32,7 +34,10 @@ struct job_here {
     struct hash hash;
     struct buf bytes;    /* d_job */
     struct buf attested; /* d_attested_job */
-    unsigned older;      /* 0: current; n: the n-th before it */
+    /* needs that its subsystems imply; items of a list */
+    struct buf implied;
+    uint32_t n_implied;
+    unsigned older; /* 0: current; n: the n-th before it */
 };
 
 struct jobs;
@@ -56,7 +61,7 @@ const struct job_here *jobs_at(const struct jobs *j, size_t i);
 int jobs_find(struct jobs *j, struct span name, const struct hash *hash, struct span *ret,
               struct error *err);
 const struct installed_store *jobs_packages(const struct jobs *j);
-/* The needs of all packages here, each once; the list points into *items. */
+/* The needs of all packages and jobs here, each once; the list points into *items. */
 struct wire_list jobs_needs(const struct jobs *j, struct buf *items);
 unsigned jobs_troubled(const struct jobs *j); /* files that do not compile */
 

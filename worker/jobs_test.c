@@ -40,7 +40,7 @@ static void begin(void **state, struct jobs_world *w)
     *w = (struct jobs_world){.jobs = NULL};
     must(jobs_open(&w->jobs,
                    &(struct jobs_folders){testing_path(state, "etc"), testing_path(state, "store"),
-                                          testing_path(state, "compiled"), false, false},
+                                          testing_path(state, "compiled"), false, false, NULL},
                    &err));
 }
 

@@ -110,7 +110,8 @@ static int open_state(struct worker *w, struct error *err)
     if (rc == 0 && (rc = state_path(w, path, "jobs", err)) == 0 &&
         (rc = state_path(w, packages, "packages", err)) == 0 &&
         (rc = path_join(files, sizeof files, err, w->paths.config, "jobs", NULL)) == 0)
-        rc = jobs_open(&w->jobs, &(struct jobs_folders){files, packages, path, w->apart, w->apart},
+        rc = jobs_open(&w->jobs,
+                       &(struct jobs_folders){files, packages, path, w->apart, w->apart, &w->paths},
                        err);
     if (rc < 0)
         return rc;
