@@ -306,9 +306,9 @@
     X(str, version, LIMIT_SHORT) X(str, address, LIMIT_ADDRESS) X(flag, remove, 0) \
     X(i64, issued_at, 0)
 #define D_DEPLOYED(X) X(bin, deployment, LIMIT_CERTIFICATE) X(u64, size, ANY)
-/* A compiled job; the BLAKE2b-256 of its bytes is the job hash. steps: a step each. parameters: that
-   the job declares: a parameter each, one encoded bin after the other; empty: whatever its steps
-   use. */
+/* A compiled job; the BLAKE2b-256 of its bytes is the job hash. steps: a step each. parameters:
+   that the job declares: a parameter each, one encoded bin after the other; empty: whatever its
+   steps use. */
 #define D_JOB(X) \
     X(str, name, LIMIT_JOB) X(str, version, LIMIT_SHORT) X(u64, concurrency, ANY) \
     X(bins, steps, LIMIT_STEPS) X(added_bin, parameters, LIMIT_MANIFEST)

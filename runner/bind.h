@@ -1,5 +1,6 @@
 /* bind.h - the parameters of a call as its job declares them, and those of one step, as complete,
- * typed maps: made from the job's bindings, the call, earlier outputs and declared defaults. Pure. */
+ * typed maps: made from the job's bindings, the call, earlier outputs and declared defaults.
+ * Pure. */
 #ifndef LB_RUNNER_BIND_H
 #define LB_RUNNER_BIND_H
 

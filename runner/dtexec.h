@@ -25,8 +25,8 @@ struct dtexec {
 };
 /* Is this an entry that dtexec reads itself? Another one has a path of the catalogue in it. */
 bool dtexec_is_file(const char *entry);
-/* Appends the arguments behind the program's words. -EINVAL: the path of the catalogue is none, or a
- * parameter is sensitive: everybody on the server could read it. */
+/* Appends the arguments behind the program's words. -EINVAL: the path of the catalogue is none, or
+ * a parameter is sensitive: everybody on the server could read it. */
 int dtexec_arguments(const struct dtexec *d, struct command *c, struct error *err);
 
 #endif

@@ -48,8 +48,8 @@ int proxyserver_judge(struct proxyserver *s, struct span name, const struct prox
 /* The first part alone: is there such a proxy, and is it usable? */
 int proxyserver_find(struct proxyserver *s, struct span name, struct proxy_found *ret,
                      struct span *ret_document, struct error *err);
-/* A subsystem by itself: of subsystems.d, else one that every server has (subsystem.h). *ret is lent
- * like a proxy_found. -ENOENT: there is none. */
+/* A subsystem by itself: of subsystems.d, else one that every server has (subsystem.h). *ret is
+ * lent like a proxy_found. -ENOENT: there is none. */
 int proxyserver_subsystem(struct proxyserver *s, struct span name, struct d_subsystem *ret,
                           struct error *err);
 /* Asks the system's databases. */
