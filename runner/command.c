@@ -2,13 +2,13 @@
 #include "runner/command.h"
 
 #include <stdio.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/mem.h"
+#include "proto/childenv.h"
 #include "runner/commandline.h"
-
-#define CHILD_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 void command_free(struct command *c)
 {
@@ -88,18 +88,31 @@ static void env_parameters(struct command *c, const struct s_launch *l)
     buf_free(&text);
 }
 
-static void env_account(const struct command_source *from, struct command *c)
+/* The zone by its name, which every language knows. Where the system has a file instead of a link
+ * to one, there is no name, and programs read that file by themselves. */
+static void env_zone(struct command *c)
 {
-    const struct d_context *x = from->context;
-    const struct span user = x->user.n ? x->user : span_str(from->paths->user);
+    static const char folder[] = "/zoneinfo/";
+    char path[PATH_MAX];
+    ssize_t n = readlink("/etc/localtime", path, sizeof path - 1);
+    path[n > 0 ? n : 0] = '\0';
+    const char *zone = strstr(path, folder);
+    if (zone)
+        env(c, "TZ", span_str(zone + sizeof folder - 1));
+}
+
+void command_environment(const struct runner_paths *paths, const struct d_context *x,
+                         const char *work, struct command *c)
+{
+    const struct span user = x->user.n ? x->user : span_str(paths->user);
     /* "/" is nobody's to write to */
-    const char *home = x->user.n || !from->paths->home ? from->work : from->paths->home;
+    const char *home = x->user.n || !paths->home ? work : paths->home;
     struct wire_iter it = wire_iter(&x->environment);
     struct span name;
     struct value v;
-    env(c, "PATH", span_str(CHILD_PATH));
+    env(c, "PATH", span_str(CHILDENV_PATH));
     env(c, "LANG", span_str("C.UTF-8"));
-    env(c, "TZ", span_str(":/etc/localtime"));
+    env_zone(c);
     env(c, "HOME", x->home.n ? x->home : span_str(home));
     env(c, "USER", user);
     env(c, "LOGNAME", user);
@@ -112,7 +125,7 @@ static void make_env(const struct command_source *from, struct command *c)
     const struct s_launch *l = from->launch;
     const struct childfiles *files = from->files;
     char run[ID_TEXT];
-    env_account(from, c);
+    command_environment(from->paths, from->context, from->work, c);
     env(c, "LB_RUN", span_str(id_format(l->run, run)));
     env_number(c, "LB_ATTEMPT", l->attempt);
     env(c, "LB_AS_OF", l->as_of);

@@ -99,11 +99,10 @@ static char *in_folder(const char *folder, size_t n, const char *name)
 /* Those of Longboat itself need not be in anybody's PATH. */
 static char *beside_us(const char *name)
 {
-    char self[4096];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    while (n > 0 && self[n - 1] != '/')
-        n--;
-    return in_folder(self, n > 1 ? (size_t)n - 1 : 0, name);
+    char *path = file_beside_program(name);
+    if (access(path, X_OK) < 0)
+        mem_free(&path);
+    return path;
 }
 
 /* Appends the program. */
