@@ -13,7 +13,9 @@
 struct bind_scope {
     const struct d_call *call;
     struct span server;
-    const struct wire_list *outputs; /* s_outputs of earlier steps */
+    /* s_outputs of earlier steps; NULL: nothing is going to run, and what they hand back counts as
+     * given, with a value that nobody knows yet: it is left out */
+    const struct wire_list *outputs;
 };
 
 /* The result; free it with bound_free. */
