@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/options.h"
+#include "common/ownfile.h"
 #include "common/paths.h"
 #include "common/termout.h"
 #include "package/signature.h"
@@ -26,18 +27,22 @@ static const struct option_row rows[] = {
 };
 
 static const char examples[] =
-    "Checks identity, keys, trusted signers, broker, runner, worker, jobs, proxies\n"
-    "and needs of this server, and says for each problem what to do about it.\n"
-    "Changes nothing, so it is safe at any time, also while the worker runs.\n"
+    "Checks identity, keys, trusted signers, broker, runner, worker, and what the runner\n"
+    "would judge at each step: job files and whose they are, packages and whether they were\n"
+    "altered, subsystems, proxies, signers, needs. Says for each problem what to do about it.\n"
+    "With JOB, a job or package:NAME, only that job and what its steps use. Changes nothing,\n"
+    "so it is safe at any time, also while the worker runs.\n"
     "\n"
     "Examples:\n"
     "  lbworker check\n"
+    "  lbworker check nightly-extract\n"
     "  lbworker check --json | jq 'select(.ok | not)'\n"
     "\n"
     "Exit codes: 0 all is well; 1 there is a problem; 2 bad usage.\n";
 
 struct check {
     bool json;
+    const char *job; /* NULL: all */
     unsigned failed;
     struct paths paths;
     struct client_config who;
@@ -260,10 +265,16 @@ static void check_spool(struct check *c)
     say(c, n == 0, "spool", "%s", n ? text : path);
 }
 
+/* A file of a job, or the folder of a package that cannot be used, perhaps since it was altered. */
 static void job_trouble(void *self, const char *file, const struct error *why)
 {
-    (void)file;
-    say(self, false, "job", "%s", why->text);
+    struct check *c = self;
+    const char *slash = strrchr(file, '/'), *name = slash ? slash + 1 : file,
+               *suffix = strrchr(name, '.');
+    const bool is_job = suffix && strcmp(suffix, ".yaml") == 0;
+    const size_t n = is_job ? (size_t)(suffix - name) : 0;
+    if (!c->job || (is_job && strlen(c->job) == n && strncmp(name, c->job, n) == 0))
+        say(c, false, is_job ? "job" : "package", "%s", why->text);
 }
 
 static void proxy_trouble(void *self, const char *job, const char *step, const struct error *why)
@@ -271,19 +282,124 @@ static void proxy_trouble(void *self, const char *job, const char *step, const s
     say(self, false, "proxy", "job %s, step %s: %s", job, step, why->text);
 }
 
-/* As the runner does at each step. Older versions of jobs are run, too. */
-static void check_proxies(struct check *c, const struct jobs *jobs)
+static bool is_meant(const struct check *c, const char *job)
 {
-    struct proxyhere here;
+    return !c->job || strcmp(c->job, job) == 0;
+}
+
+/* As the runner does at each step. Older versions of jobs are run, too. */
+static void check_proxies(struct check *c, struct proxyhere *here, const struct jobs *jobs)
+{
     const struct job_here *j;
     unsigned refused = 0, n = 0;
-    proxyhere_open(&here, &c->paths);
-    for (; (j = jobs_at(jobs, n)); n++)
-        refused += checkproxy_job(&here, jobs_packages(jobs), j, proxy_trouble, c);
+    for (size_t i = 0; (j = jobs_at(jobs, i)); i++)
+        if (is_meant(c, j->name)) {
+            refused += checkproxy_job(here, jobs_packages(jobs), j, proxy_trouble, c);
+            n++;
+        }
     if (n && !refused)
         say(c, true, "proxy", "the proxies here allow every step of %s",
             n == 1 ? "the job" : "all jobs");
+}
+
+/* The runner reads a file of a job only if nobody else can have written it; in user mode the worker
+ * does, which is that user. */
+static void check_job_file(struct check *c, const struct proxyhere *here, const struct job_here *j)
+{
+    struct error err = {0};
+    struct stat st;
+    char path[PATHS_MAX], name[LIMIT_JOB + sizeof "jobs/.yaml"];
+    if (j->older || strchr(j->name, ':')) /* a package's own has no file */
+        return;
+    snprintf(name, sizeof name, "jobs/%s.yaml", j->name);
+    path_of(path, c->paths.config, name);
+    if (ownfile_stat(path, here->server.separated ? 0 : here->server.also, &st, &err) < 0)
+        say(c, false, "job file", "%s", err.text);
+}
+
+static bool uses(const struct job_here *j, const struct installed_package *p)
+{
+    struct d_job d;
+    struct d_step s;
+    struct span item;
+    if (d_job_decode(buf_span(&j->bytes), &d, NULL) < 0)
+        return false;
+    for (struct wire_iter it = wire_iter(&d.steps); wire_next(&it, &item);)
+        if (d_step_decode(item, &s, NULL) == 0 && hash_eq(&s.package, &p->hash))
+            return true;
+    return false;
+}
+
+/* Does any job that is meant use it? */
+static bool is_used(const struct check *c, const struct jobs *jobs,
+                    const struct installed_package *p)
+{
+    const struct job_here *j;
+    bool used = !c->job;
+    for (size_t i = 0; !used && (j = jobs_at(jobs, i)); i++)
+        used = is_meant(c, j->name) && uses(j, p);
+    return used;
+}
+
+static void check_package_needs(struct check *c, const struct installed_package *p,
+                                struct buf *done, uint32_t *n)
+{
+    struct span need;
+    for (struct wire_iter it = wire_iter(&p->runnable.needs); wire_next(&it, &need);) {
+        char *text = span_dup_str(need), trouble[ERROR_TEXT_MAX] = "";
+        const struct wire_list before = wire_list_from(done, *n);
+        if (!wire_list_has(&before, text)) {
+            bool holds = need_probe(text, trouble, sizeof trouble);
+            say(c, holds, "need", "%s%s%s", text, holds ? "" : ": ", holds ? "" : trouble);
+            wire_add_str(done, need);
+            ++*n;
+        }
+        mem_free(&text);
+    }
+}
+
+/* Those that cannot be used have been said (job_trouble). */
+static void check_packages(struct check *c, const struct jobs *jobs)
+{
+    struct buf done = {0};
+    uint32_t n = 0;
+    unsigned good = 0;
+    const struct installed_package *p;
+    for (size_t i = 0; (p = installed_at(jobs_packages(jobs), i)); i++)
+        if (!p->trouble && is_used(c, jobs, p)) {
+            good++;
+            check_package_needs(c, p, &done, &n);
+        }
+    if (good)
+        say(c, true, "package", "%u unaltered since %s installed", good,
+            good == 1 ? "it was" : "they were");
+    buf_free(&done);
+}
+
+static void check_here(struct check *c, const struct jobs *jobs)
+{
+    char hex[2 * sizeof(struct hash) + 1];
+    struct proxyhere here;
+    const struct job_here *j;
+    unsigned n = 0;
+    proxyhere_open(&here, &c->paths);
+    for (size_t i = 0; (j = jobs_at(jobs, i)); i++) {
+        if (!is_meant(c, j->name))
+            continue;
+        n++;
+        say(c, true, "job", "%s blake2b:%.16s%s", j->name,
+            hex_format(j->hash.b, sizeof j->hash.b, hex),
+            j->older ? " (an older version, for calls that were signed for it)" : "");
+        check_job_file(c, &here, j);
+    }
+    if (c->job && !n)
+        say(c, false, "job",
+            "'%s' cannot run here: this server has no such job, or its file is "
+            "wrong",
+            c->job);
+    check_proxies(c, &here, jobs);
     proxyhere_close(&here);
+    check_packages(c, jobs);
 }
 
 static void check_jobs(struct check *c)
@@ -297,29 +413,25 @@ static void check_jobs(struct check *c)
     int rc = jobs_open(&jobs, &(struct jobs_folders){files, packages, compiled, true, false}, &err);
     if (rc == 0)
         rc = jobs_refresh(jobs, clock_wall_ms(), NULL, job_trouble, c, &err);
-    if (rc < 0) {
+    if (rc < 0)
         say(c, false, "jobs", "%s", err.text);
-        jobs_close(&jobs);
-        return;
-    }
-    char hex[2 * sizeof(struct hash) + 1];
-    const struct job_here *j;
-    for (size_t i = 0; (j = jobs_at(jobs, i)); i++)
-        say(c, true, "job", "%s blake2b:%.16s%s", j->name,
-            hex_format(j->hash.b, sizeof j->hash.b, hex),
-            j->older ? " (an older version, for calls that were signed for it)" : "");
-    check_proxies(c, jobs);
-    struct buf items = {0};
-    struct wire_list needs = jobs_needs(jobs, &items);
-    struct span need;
-    for (struct wire_iter it = wire_iter(&needs); wire_next(&it, &need);) {
-        char *text = span_dup_str(need), trouble[ERROR_TEXT_MAX] = "";
-        bool holds = need_probe(text, trouble, sizeof trouble);
-        say(c, holds, "need", "%s%s%s", text, holds ? "" : ": ", holds ? "" : trouble);
-        mem_free(&text);
-    }
-    buf_free(&items);
+    else
+        check_here(c, jobs);
     jobs_close(&jobs);
+}
+
+/* Who it is, whom it trusts, and what runs. */
+static void check_server(struct check *c)
+{
+    check_identity(c);
+    check_key(c, SIGN_KEY_FILE);
+    check_key(c, SEAL_KEY_FILE);
+    check_signers(c);
+    if (c->known)
+        check_broker(c);
+    check_runner(c);
+    check_worker(c);
+    check_spool(c);
 }
 
 int check_verb(int argc, char **argv)
@@ -329,16 +441,18 @@ int check_verb(int argc, char **argv)
     struct check c = {0};
     int first;
     if (options_parse(rows, COUNT_OF(rows), argc, argv, &values, &first, &err) < 0 ||
-        (first < argc && error_set(&err, -EINVAL, "unexpected argument '%s'", argv[first]) < 0)) {
+        (first + 1 < argc &&
+         error_set(&err, -EINVAL, "unexpected argument '%s'", argv[first + 1]) < 0)) {
         term_say(stderr, "lbworker check: %s\n", err.text);
         options_free(&values);
         return EXIT_ASKED_WRONGLY;
     }
-    if (options_answered(&values, "lbworker check", "[--json]", examples)) {
+    if (options_answered(&values, "lbworker check", "[JOB] [--json]", examples)) {
         options_free(&values);
         return EXIT_DONE;
     }
     c.json = opt_flag(&values, "json");
+    c.job = first < argc ? argv[first] : NULL;
     options_free(&values);
     log_set_level(LOG_LEVEL_ERROR);
     if (paths_resolve(&c.paths, &err) < 0) {
@@ -346,15 +460,8 @@ int check_verb(int argc, char **argv)
         return EXIT_FAILED;
     }
     say(&c, true, "folders", "%s, %s, %s", c.paths.config, c.paths.state, c.paths.run);
-    check_identity(&c);
-    check_key(&c, SIGN_KEY_FILE);
-    check_key(&c, SEAL_KEY_FILE);
-    check_signers(&c);
-    if (c.known)
-        check_broker(&c);
-    check_runner(&c);
-    check_worker(&c);
-    check_spool(&c);
+    if (!c.job)
+        check_server(&c);
     check_jobs(&c);
     if (c.known)
         client_config_free(&c.who);
