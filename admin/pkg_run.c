@@ -76,14 +76,9 @@ static int wait_for(pid_t pid, struct error *err)
 
 static int unpack(const char *home, const char *archive, const struct hash *hash, struct error *err)
 {
-    char self[4096], digest[PACKAGE_HASH_TEXT];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    self[n > 0 ? n : 0] = '\0';
-    char *slash = strrchr(self, '/');
-    char *program = slash ? mem_printf("%.*s/lbunpack", (int)(slash - self), self)
-                          : mem_strdup("lbunpack"),
-         *store = mem_printf("%s/var/packages", home), *signers = mem_printf("%s/signers", home),
-         *at = mem_strdup(archive);
+    char digest[PACKAGE_HASH_TEXT];
+    char *program = file_beside_program("lbunpack"), *store = mem_printf("%s/var/packages", home),
+         *signers = mem_printf("%s/signers", home), *at = mem_strdup(archive);
     char *argv[] = {program, at, package_hash_format(hash, digest), store, signers, NULL};
     pid_t pid;
     int why = posix_spawn(&pid, program, NULL, NULL, argv, environ);

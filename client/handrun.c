@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -99,15 +98,6 @@ static int take_parameters(const struct handrun *r, struct buf *items, struct wi
 
 /* ---- Finding a runner */
 
-static char *beside_us(const char *name)
-{
-    char self[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    self[n > 0 ? n : 0] = '\0';
-    char *slash = strrchr(self, '/');
-    return slash ? mem_printf("%.*s/%s", (int)(slash - self), self, name) : mem_strdup(name);
-}
-
 /* A session of its own: a Ctrl-C is for us alone, who tell it. */
 static int spawn_runner(struct handrun_session *h, int end, struct error *err)
 {
@@ -116,7 +106,7 @@ static int spawn_runner(struct handrun_session *h, int end, struct error *err)
     sigset_t none, all;
     const struct handrun *r = h->run;
     const char *home = r->home ? r->home : secure_getenv("LONGBOAT_HOME");
-    char *program = beside_us("lbrunner");
+    char *program = file_beside_program("lbrunner");
     const char *argv[12] = {program, "--by-hand", "--log-level", "error"};
     size_t n = 4;
     if (home) {

@@ -104,6 +104,12 @@ static bool find_binding(const struct d_step *step, struct span name, struct d_b
     return false;
 }
 
+static int check_fits(const struct d_parameter *p, struct span encoded, struct error *err)
+{
+    struct value v;
+    return value_read(&encoded, &v) ? d_parameter_fits(p, p->name, &v, err) : 0;
+}
+
 static int bind_declared(const struct d_step *step, const struct d_parameter *p,
                          const struct bind_scope *scope, struct bound *out, struct error *err)
 {
@@ -119,7 +125,9 @@ static int bind_declared(const struct d_step *step, const struct d_parameter *p,
         rc = error_set(err, -EINVAL,
                        "parameter '" SPAN_FMT "' (" SPAN_FMT ") is required and has no value",
                        SPAN_ARG(p->name), SPAN_ARG(p->type));
-    if (rc == 1 && (rc = typed_value("parameter", p, &v, &made, err)) == 0) {
+    if (rc == 1 && (rc = typed_value("parameter", p, &v, &made, err)) == 0)
+        rc = check_fits(p, buf_span(&made), err);
+    if (rc == 0 && made.n) {
         value_add_str(&out->items, p->name);
         buf_add(&out->items, made.p, made.n);
         out->count++;
@@ -169,7 +177,8 @@ static int bind_undeclared(const struct d_step *step, const struct bind_scope *s
         if (find_in_map(&so_far, b.name, &old))
             rc = error_set(err, -EINVAL, "parameter '" SPAN_FMT "' is bound twice",
                            SPAN_ARG(b.name));
-        else if ((rc = find_value(&b, NULL, scope, &scratch, &v, err)) == 1) {
+        else if ((rc = find_value(&b, NULL, scope, &scratch, &v, err)) == 1 &&
+                 (rc = d_parameter_fits(NULL, b.name, &v, err)) == 0) {
             value_add_str(&out->items, b.name);
             buf_add(&out->items, v.raw.p, v.raw.n);
             out->count++;

@@ -221,6 +221,14 @@ static void on_begun(void *self, const struct s_kept *kept)
     verifier_begun(h->verifier, kept, loop_now_wall(h->loop));
 }
 
+/* Its working folder cannot be emptied, or the like. */
+static void on_trouble(void *self, unsigned slots, const char *why)
+{
+    struct byhand *h = self;
+    if (slots && !h->over)
+        byhand_refuse(h, REFUSAL_START_FAILED, why);
+}
+
 static bool holds(void *self, struct id run)
 {
     const struct byhand *h = self;
@@ -331,6 +339,8 @@ static void drop_early(struct byhand *h)
 void byhand_stop(struct byhand *h, bool force)
 {
     struct steps_next n;
+    if (h->asked && !h->over)
+        byhand_refuse(h, REFUSAL_STATE, "stopped before anything was begun");
     if (!h->begun || h->over || (h->scope.stopped && (!force || h->scope.force)))
         return;
     look_next(h, &n);
@@ -350,6 +360,52 @@ void byhand_stop(struct byhand *h, bool force)
 
 /* ---- From the person */
 
+/* What the broker would have known: a server that lacks a need of the job gets no call of it. */
+static void go_on(struct byhand *h)
+{
+    if (h->over)
+        return; /* stopped meanwhile */
+    if (h->plan)
+        byhand_plan(h);
+    else if (h->lacks.n)
+        byhand_refuse(h, REFUSAL_STATE, buf_str(&h->lacks));
+    else
+        h->begun = true;
+}
+
+static void on_probed(void *self, const struct s_probed *answer)
+{
+    struct byhand *h = self;
+    struct wire_iter it = wire_iter(&answer->needs);
+    struct span item;
+    struct d_need need;
+    while (wire_next(&it, &item)) {
+        if (d_need_decode(item, &need, NULL) < 0 || need.holds)
+            continue;
+        char *text =
+            mem_printf(SPAN_FMT " (" SPAN_FMT ")", SPAN_ARG(need.need), SPAN_ARG(need.trouble));
+        if (!strstr(buf_str(&h->lacks), text))
+            buf_printf(&h->lacks, "%s%s",
+                       h->lacks.n ? "; " : "this server lacks what the job needs: ", text);
+        mem_free(&text);
+    }
+    if (--h->asked == 0)
+        go_on(h);
+}
+
+static void probe_all(struct byhand *h)
+{
+    h->asked = h->def.n + 1; /* some are answered at once */
+    for (unsigned i = 0; i < h->def.n; i++) {
+        const struct d_step *s = &h->def.steps[i];
+        const struct s_probe question = {
+            .number = i, .proxy = s->proxy, .subsystem = s->subsystem, .package = s->package};
+        probes_take(h->probes, &question, loop_now_wall(h->loop));
+    }
+    if (--h->asked == 0)
+        go_on(h);
+}
+
 static void begin(struct byhand *h, const struct s_by_hand *asked)
 {
     struct error err = {0};
@@ -358,11 +414,10 @@ static void begin(struct byhand *h, const struct s_by_hand *asked)
         byhand_refuse(h, code, err.text);
         return;
     }
-    if (asked->plan) {
+    h->plan = asked->plan;
+    if (h->plan)
         verifier_plan(h->verifier);
-        byhand_plan(h);
-    } else
-        h->begun = true;
+    probe_all(h);
 }
 
 static void take_message(struct byhand *h, struct span message)
@@ -373,7 +428,7 @@ static void take_message(struct byhand *h, struct span message)
     size_t size;
     if (wire_peek(message, &kind, &size, NULL) < 0)
         drop_person(h);
-    else if (kind == KIND_S_BY_HAND && !h->begun && !h->over &&
+    else if (kind == KIND_S_BY_HAND && !h->job.n && !h->over &&
              s_by_hand_decode(message, &asked, NULL) == 0)
         begin(h, &asked);
     else if (kind == KIND_S_HALT && s_halt_decode(message, &halt, NULL) == 0)
@@ -464,6 +519,7 @@ static int open_parts(struct byhand *h, struct error *err)
                                         .outcome = on_outcome,
                                         .over = on_over,
                                         .begun = on_begun,
+                                        .trouble = on_trouble,
                                         .self = h};
     int rc = report_open(h->paths, h->files[0].stem, &h->report, err);
     if (rc == 0)
@@ -473,6 +529,8 @@ static int open_parts(struct byhand *h, struct error *err)
     h->slots = slots_new(h->paths, h->loop, h->report, &events);
     slots_resize(h->slots, 1);
     verifier_ask_of_slots(h->verifier, holds, h);
+    h->probes = probes_new(h->paths, verifier_policy(h->verifier), verifier_proxies(h->verifier),
+                           h->loop, on_probed, h);
     return verifier_settle(h->verifier, loop_now_wall(h->loop), err);
 }
 
@@ -500,6 +558,13 @@ int byhand_open(const struct runner_paths *paths, struct loop *loop, int person,
     loop_on_turn_end(loop, on_turn_end, h);
     loop_timer_set(loop, &h->look, "look", loop_now(loop), on_look, h);
     return 0;
+}
+
+void byhand_reap(struct byhand *h)
+{
+    pid_t pid;
+    while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+        probes_reaped(h->probes, pid); /* else a guard: its channel has told us */
 }
 
 /* With us the keeper ends what it runs, and itself. */
@@ -531,6 +596,7 @@ void byhand_close(struct byhand **ph)
     if (!h)
         return;
     slots_free(&h->slots);
+    probes_free(&h->probes);
     await_children();
     h->begun = false;
     if (h->end.n)
@@ -551,7 +617,7 @@ void byhand_close(struct byhand **ph)
         buf_free(&h->tries[i].outcome);
     mem_free(&h->tries);
     steps_job_free(&h->def);
-    struct buf *const all[] = {&h->call, &h->job, &h->launch, &h->scratch, &h->end};
+    struct buf *const all[] = {&h->call, &h->job, &h->launch, &h->scratch, &h->end, &h->lacks};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         buf_free(all[i]);
     mem_free(ph);

@@ -44,5 +44,6 @@ int byhand_open(const struct runner_paths *paths, struct loop *loop, int person,
 /* Ends the keeper, waits for it and for all that it has started, and says S_BY_HAND_END. */
 void byhand_close(struct byhand **h);
 void byhand_stop(struct byhand *h, bool force); /* as S_HALT */
+void byhand_reap(struct byhand *h);             /* on SIGCHLD */
 
 #endif

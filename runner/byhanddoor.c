@@ -16,7 +16,6 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "proto/messages.h"
-#include "runner/compiled.h"
 #include "runner/spawn.h"
 
 #ifndef SO_PEERPIDFD
@@ -153,12 +152,10 @@ int byhanddoor_open(const struct runner_paths *paths, struct loop *loop, struct 
                     struct error *err)
 {
     struct byhanddoor *d = mem_zalloc(1, sizeof *d);
-    char *path = mem_printf("%s/" BYHANDDOOR_SOCKET, paths->run), *parser = compiled_program();
-    char *slash = strrchr(parser, '/');
+    char *path = mem_printf("%s/" BYHANDDOOR_SOCKET, paths->run);
     d->paths = paths;
     d->loop = loop;
-    d->program =
-        mem_printf("%.*s/lbrunner", slash ? (int)(slash - parser) : 1, slash ? parser : ".");
+    d->program = file_beside_program("lbrunner");
     d->listening = -1;
     int rc = channel_listen(path, &d->listening, err);
     if (rc == 0 && paths->by_hand_group &&
@@ -168,7 +165,6 @@ int byhanddoor_open(const struct runner_paths *paths, struct loop *loop, struct 
     if (rc == 0)
         rc = loop_add(loop, d->listening, EPOLLIN, on_coming, d, err);
     mem_free(&path);
-    mem_free(&parser);
     if (rc < 0)
         byhanddoor_close(&d);
     *ret = d;

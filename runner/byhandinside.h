@@ -5,6 +5,7 @@
 #include "common/channel.h"
 #include "proto/steps.h"
 #include "runner/byhand.h"
+#include "runner/probes.h"
 #include "runner/report.h"
 #include "runner/slots.h"
 #include "runner/verify.h"
@@ -31,6 +32,10 @@ struct byhand {
     struct loop *loop;
     struct channel *person; /* NULL: gone */
     bool begun, over, warned;
+    bool plan;        /* nothing is to run */
+    unsigned asked;   /* steps whose needs are being probed */
+    struct buf lacks; /* needs that do not hold, as a sentence */
+    struct probes *probes;
     struct verifier *verifier;
     struct report *report;
     struct slots *slots;

@@ -36,5 +36,9 @@ void byhand_plan(struct byhand *h)
         refused += !plan_step(h, c, i);
     child_free(&c);
     snprintf(err.text, sizeof err.text, "%u of %u steps would be refused", refused, h->def.n);
-    byhand_refuse(h, refused ? REFUSAL_DENIED : REFUSAL_NONE, refused ? err.text : "");
+    byhand_refuse(h,
+                  refused      ? REFUSAL_DENIED
+                  : h->lacks.n ? REFUSAL_STATE
+                               : REFUSAL_NONE,
+                  refused ? err.text : buf_str(&h->lacks));
 }

@@ -86,6 +86,8 @@ static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void 
     if (info->ssi_signo == SIGCHLD) {
         if (p->server)
             runner_reap(p->server);
+        if (p->by_hand)
+            byhand_reap(p->by_hand);
     } else if (p->by_hand) {
         byhand_stop(p->by_hand, true);
     } else if (info->ssi_signo != SIGHUP) /* files are read again whenever they change */
@@ -249,7 +251,7 @@ static int serve_by_hand(const struct lbrunner_options *o, struct error *err)
     }
     rc = take_lock(&paths, err);
     if (rc == 0) {
-        paths.cgroup = sandbox_survey(&paths);
+        sandbox_survey(&paths);
         rc = run_by_hand(&paths, o->hand.person, err);
     }
     byhand_paths_remove(&paths);
@@ -264,7 +266,7 @@ static int serve(const struct lbrunner_options *o, struct error *err)
     if (rc == 0)
         rc = take_lock(&paths, err);
     if (rc == 0) {
-        paths.cgroup = sandbox_survey(&paths);
+        sandbox_survey(&paths);
         rc = run(&paths, err);
     }
     if (rc == 0)

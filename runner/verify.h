@@ -9,6 +9,7 @@
 #include "runner/runnerpaths.h"
 #include "runner/attempts.h"
 #include "runner/policy.h"
+#include "runner/proxies.h"
 #include "runner/replay.h"
 
 struct verifier;
@@ -22,6 +23,7 @@ struct policy *verifier_policy(struct verifier *v);
 /* From now on steps are judged to say what would run: in any order, and what earlier steps hand
  * back counts as given. */
 void verifier_plan(struct verifier *v);
+struct proxies *verifier_proxies(struct verifier *v);
 /* A step that was allowed, and has waited since: may it still run under its proxy? Its S_LAUNCH
  * gets the context of now. Negative: refused. */
 int verifier_again(struct verifier *v, struct buf *launch, int64_t now, enum refusal *ret_code,

@@ -16,7 +16,7 @@
 #include "common/paths.h"
 #include "common/termout.h"
 #include "package/signature.h"
-#include "worker/checkproxy.h"
+#include "worker/refusals.h"
 #include "worker/worker.h"
 
 enum { EXIT_DONE, EXIT_FAILED, EXIT_ASKED_WRONGLY };
@@ -277,43 +277,70 @@ static void job_trouble(void *self, const char *file, const struct error *why)
         say(c, false, is_job ? "job" : "package", "%s", why->text);
 }
 
-static void proxy_trouble(void *self, const char *job, const char *step, const struct error *why)
+struct check_job {
+    struct check *check;
+    const char *job;
+    struct buf *needs; /* those that were said, each with a newline before and after it */
+};
+
+static void step_refused(void *self, struct span step, const struct error *why)
 {
-    say(self, false, "proxy", "job %s, step %s: %s", job, step, why->text);
+    const struct check_job *j = self;
+    say(j->check, false, "proxy", "job %s, step " SPAN_FMT ": %s", j->job, SPAN_ARG(step),
+        why->text);
 }
 
-static bool is_meant(const struct check *c, const char *job)
+static void step_needs(void *self, const char *name, bool holds, const char *trouble)
 {
-    return !c->job || strcmp(c->job, job) == 0;
+    const struct check_job *j = self;
+    char *line = mem_printf("\n%s\n", name);
+    if (!strstr(buf_str(j->needs), line)) {
+        buf_add_str(j->needs, line);
+        say(j->check, holds, "need", "%s%s%s", name, holds ? "" : ": ", holds ? "" : trouble);
+    }
+    mem_free(&line);
+}
+
+static bool is_meant(const struct check *c, const struct job_here *j)
+{
+    return !c->job || strcmp(c->job, j->name) == 0;
 }
 
 /* As the runner does at each step. Older versions of jobs are run, too. */
-static void check_proxies(struct check *c, struct proxyhere *here, const struct jobs *jobs)
+static void check_steps(struct check *c, const struct jobs *jobs)
 {
+    struct refusals *refusals = refusals_new(&c->paths, jobs_packages(jobs));
+    struct buf needs = {0};
+    struct check_job with = {.check = c, .needs = &needs};
+    const struct refusals_calls calls = {&with, step_refused, step_needs};
     const struct job_here *j;
     unsigned refused = 0, n = 0;
-    for (size_t i = 0; (j = jobs_at(jobs, i)); i++)
-        if (is_meant(c, j->name)) {
-            refused += checkproxy_job(here, jobs_packages(jobs), j, proxy_trouble, c);
-            n++;
-        }
+    for (size_t i = 0; (j = jobs_at(jobs, i)); i++) {
+        if (!is_meant(c, j))
+            continue;
+        with.job = j->name;
+        refused += refusals_judge(refusals, buf_span(&j->bytes), &calls);
+        n++;
+    }
     if (n && !refused)
         say(c, true, "proxy", "the proxies here allow every step of %s",
             n == 1 ? "the job" : "all jobs");
+    buf_free(&needs);
+    refusals_free(&refusals);
 }
 
-/* The runner reads a file of a job only if nobody else can have written it; in user mode the worker
- * does, which is that user. */
-static void check_job_file(struct check *c, const struct proxyhere *here, const struct job_here *j)
+/* Where root decides, the runner reads only a file that nobody else can have written; in user mode
+ * the worker has asked that already. */
+static void check_job_file(struct check *c, const struct job_here *j)
 {
     struct error err = {0};
     struct stat st;
     char path[PATHS_MAX], name[LIMIT_JOB + sizeof "jobs/.yaml"];
-    if (j->older || strchr(j->name, ':')) /* a package's own has no file */
-        return;
+    if (j->older || strchr(j->name, ':') || stat(c->paths.state, &st) < 0 || st.st_uid != 0)
+        return; /* a package's own has no file */
     snprintf(name, sizeof name, "jobs/%s.yaml", j->name);
     path_of(path, c->paths.config, name);
-    if (ownfile_stat(path, here->server.separated ? 0 : here->server.also, &st, &err) < 0)
+    if (ownfile_stat(path, 0, &st, &err) < 0)
         say(c, false, "job file", "%s", err.text);
 }
 
@@ -337,69 +364,39 @@ static bool is_used(const struct check *c, const struct jobs *jobs,
     const struct job_here *j;
     bool used = !c->job;
     for (size_t i = 0; !used && (j = jobs_at(jobs, i)); i++)
-        used = is_meant(c, j->name) && uses(j, p);
+        used = is_meant(c, j) && uses(j, p);
     return used;
 }
 
-static void check_package_needs(struct check *c, const struct installed_package *p,
-                                struct buf *done, uint32_t *n)
-{
-    struct span need;
-    for (struct wire_iter it = wire_iter(&p->runnable.needs); wire_next(&it, &need);) {
-        char *text = span_dup_str(need), trouble[ERROR_TEXT_MAX] = "";
-        const struct wire_list before = wire_list_from(done, *n);
-        if (!wire_list_has(&before, text)) {
-            bool holds = need_probe(text, trouble, sizeof trouble);
-            say(c, holds, "need", "%s%s%s", text, holds ? "" : ": ", holds ? "" : trouble);
-            wire_add_str(done, need);
-            ++*n;
-        }
-        mem_free(&text);
-    }
-}
-
-/* Those that cannot be used have been said (job_trouble). */
+/* Those that cannot be used, as they were altered for one, have been said (job_trouble). */
 static void check_packages(struct check *c, const struct jobs *jobs)
 {
-    struct buf done = {0};
-    uint32_t n = 0;
-    unsigned good = 0;
     const struct installed_package *p;
+    unsigned good = 0;
     for (size_t i = 0; (p = installed_at(jobs_packages(jobs), i)); i++)
-        if (!p->trouble && is_used(c, jobs, p)) {
-            good++;
-            check_package_needs(c, p, &done, &n);
-        }
+        good += !p->trouble && is_used(c, jobs, p);
     if (good)
         say(c, true, "package", "%u unaltered since %s installed", good,
             good == 1 ? "it was" : "they were");
-    buf_free(&done);
 }
 
-static void check_here(struct check *c, const struct jobs *jobs)
+static void check_each_job(struct check *c, const struct jobs *jobs)
 {
     char hex[2 * sizeof(struct hash) + 1];
-    struct proxyhere here;
     const struct job_here *j;
     unsigned n = 0;
-    proxyhere_open(&here, &c->paths);
     for (size_t i = 0; (j = jobs_at(jobs, i)); i++) {
-        if (!is_meant(c, j->name))
+        if (!is_meant(c, j))
             continue;
         n++;
         say(c, true, "job", "%s blake2b:%.16s%s", j->name,
             hex_format(j->hash.b, sizeof j->hash.b, hex),
             j->older ? " (an older version, for calls that were signed for it)" : "");
-        check_job_file(c, &here, j);
+        check_job_file(c, j);
     }
     if (c->job && !n)
         say(c, false, "job",
-            "'%s' cannot run here: this server has no such job, or its file is "
-            "wrong",
-            c->job);
-    check_proxies(c, &here, jobs);
-    proxyhere_close(&here);
-    check_packages(c, jobs);
+            "'%s' cannot run here: this server has no such job, or its file is wrong", c->job);
 }
 
 static void check_jobs(struct check *c)
@@ -410,13 +407,17 @@ static void check_jobs(struct check *c)
     path_of(files, c->paths.config, "jobs");
     path_of(packages, c->paths.state, "packages");
     path_of(compiled, c->paths.state, "jobs");
-    int rc = jobs_open(&jobs, &(struct jobs_folders){files, packages, compiled, true, false}, &err);
+    int rc = jobs_open(&jobs, &(struct jobs_folders){files, packages, compiled, true, false, NULL},
+                       &err);
     if (rc == 0)
         rc = jobs_refresh(jobs, clock_wall_ms(), NULL, job_trouble, c, &err);
     if (rc < 0)
         say(c, false, "jobs", "%s", err.text);
-    else
-        check_here(c, jobs);
+    else {
+        check_each_job(c, jobs);
+        check_steps(c, jobs);
+        check_packages(c, jobs);
+    }
     jobs_close(&jobs);
 }
 

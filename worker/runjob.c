@@ -38,7 +38,7 @@ static int fail(int code, const struct error *err)
     return code;
 }
 
-/* ---- What the server knows of the job, in user mode: who asks may read all of it */
+/* ---- In user mode, who asks may read all of the server: which job may have been meant? */
 
 static void trouble(void *self, const char *file, const struct error *why)
 {
@@ -51,7 +51,8 @@ static int open_jobs(const struct paths *p, struct jobs **ret, struct error *err
 {
     char *files = mem_printf("%s/jobs", p->config), *packages = mem_printf("%s/packages", p->state),
          *compiled = mem_printf("%s/jobs", p->state);
-    int rc = jobs_open(ret, &(struct jobs_folders){files, packages, compiled, true, false}, err);
+    int rc =
+        jobs_open(ret, &(struct jobs_folders){files, packages, compiled, true, false, NULL}, err);
     if (rc == 0)
         rc = jobs_refresh(*ret, clock_wall_ms(), NULL, trouble, NULL, err);
     mem_free(&files);
@@ -67,44 +68,6 @@ static const struct job_here *job_named(const struct jobs *jobs, const char *nam
         if (!j->older && strcmp(j->name, name) == 0)
             return j;
     return NULL;
-}
-
-static void check_needs(const struct installed_package *p, unsigned *missing)
-{
-    struct wire_iter it = wire_iter(&p->runnable.needs);
-    struct span need;
-    while (wire_next(&it, &need)) {
-        char *text = span_dup_str(need), why[ERROR_TEXT_MAX] = "";
-        if (!need_probe(text, why, sizeof why)) {
-            term_say(stderr, "lbworker run-job: package %s needs %s: %s\n", p->name, text, why);
-            ++*missing;
-        }
-        mem_free(&text);
-    }
-}
-
-/* A server that lacks a need gets no call of the job. */
-static int check_job(const struct jobs *jobs, const char *name, struct error *err)
-{
-    const struct job_here *j = job_named(jobs, name);
-    struct d_job d;
-    struct d_step s;
-    struct span item;
-    unsigned missing = 0;
-    if (!j || d_job_decode(buf_span(&j->bytes), &d, NULL) < 0)
-        return 0; /* the runner says why */
-    for (struct wire_iter it = wire_iter(&d.steps); wire_next(&it, &item);) {
-        const struct installed_package *p =
-            d_step_decode(item, &s, NULL) < 0 || hash_is_zero(&s.package)
-                ? NULL
-                : installed_by_hash(jobs_packages(jobs), &s.package);
-        if (p && !p->trouble)
-            check_needs(p, &missing);
-    }
-    return missing ? error_set(err, -ENOTSUP,
-                               "this server lacks what job %s needs, so it would get no call of it",
-                               name)
-                   : 0;
 }
 
 static void say_nearest(const struct jobs *jobs, const char *name)
@@ -166,11 +129,10 @@ static int run(const struct option_values *values, const char *job)
     if (strncmp(job, PACKAGEJOB_PREFIX, prefix) == 0 &&
         find_package(&paths, job + prefix, &r.package, &err) < 0)
         code = fail(HANDRUN_REFUSED, &err);
-    if (code < 0 && !apart && open_jobs(&paths, &jobs, &err) == 0 && check_job(jobs, job, &err) < 0)
-        code = fail(HANDRUN_REFUSED, &err);
     if (code < 0)
         code = handrun(&r);
-    if (code == HANDRUN_REFUSED && jobs && !job_named(jobs, job))
+    if (code == HANDRUN_REFUSED && !apart && open_jobs(&paths, &jobs, &err) == 0 &&
+        !job_named(jobs, job))
         say_nearest(jobs, job);
     jobs_close(&jobs);
     mem_free(&door);

@@ -240,7 +240,11 @@ END
     printf 'job: needy\nsteps:\n  - {name: one, package: needy}\n' | write_job needy
     run by_hand needy
     [ "$status" -eq 3 ]
-    assert_has "package needy needs command:no-such-program"
+    assert_has "this server lacks what the job needs: command:no-such-program"
+    run by_hand needy --dry-run
+    [ "$status" -eq 3 ]
+    assert_has "step one"
+    assert_has "this server lacks what the job needs"
     rm "$demo/etl1/etc/jobs/needy.yaml"
 }
 
