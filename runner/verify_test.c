@@ -116,7 +116,7 @@ static void a_step_that_no_caller_has_signed_is_refused(void **state)
 static void what_runs_by_hand_is_taken_only_by_a_runner_for_that_and_as_the_proxy_says(void **state)
 {
     struct verify_fixture *f = *state;
-    struct rig_call c;
+    struct rig_call c = rig_call();
     struct s_launch l;
     struct s_step s = good(f, &c, 1);
     struct error err = {0};
@@ -136,7 +136,7 @@ static void what_runs_by_hand_is_taken_only_by_a_runner_for_that_and_as_the_prox
 static void a_plan_asks_for_no_turn_but_for_everything_else(void **state)
 {
     struct verify_fixture *f = *state;
-    struct rig_call c;
+    struct rig_call c = rig_call();
     struct s_step s = good(f, &c, 1);
     f->rig.paths.principal = mem_printf("local:%s", f->rig.paths.user);
     s.local = true;
