@@ -63,6 +63,11 @@ void byhand_tell(struct byhand *h, struct span message);
 /* No step was begun. */
 void byhand_refuse(struct byhand *h, enum refusal code, const char *why);
 
+/* ---- byhandfiles.c */
+struct byhand_try *byhand_open_try(struct byhand *h); /* that has not ended; NULL: none */
+/* Takes all that is there, unless the person does not read what they are told. */
+void byhand_follow(struct byhand *h);
+
 /* ---- byhandcall.c */
 /* The job, compiled, and a call for it. *ret_code: why not. */
 int byhand_call(struct byhand *h, const struct s_by_hand *asked, enum refusal *ret_code,
