@@ -24,8 +24,10 @@
 #include "runner/sandbox.h"
 #include "runner/secrets.h"
 #include "runner/spawn.h"
+#include "runner/sqlerror.h"
 #include "runner/tree.h"
 #include "runner/workfolder.h"
+#include "trust/subsystem.h"
 
 enum phase {
     PHASE_NONE,
@@ -240,6 +242,15 @@ static void add_execution(const struct child *c, struct buf *out)
     execution_encode(&x, out);
 }
 
+static struct span tail_of(const struct child *c)
+{
+    const struct span tail = output_tail(&c->output);
+    const int parameters = subsystem_parameters_parse(c->context.parameters);
+    const bool sql = parameters == SUBSYSTEM_SQL || parameters == SUBSYSTEM_SQLITE3 ||
+                     parameters == SUBSYSTEM_PSQL;
+    return sql ? sqlerror_tail(tail) : tail;
+}
+
 static void say_ended(struct child *c)
 {
     struct buf outputs = {0}, result = {0}, message = {0}, items = {0}, execution = {0};
@@ -258,7 +269,7 @@ static void say_ended(struct child *c)
                        .out_bytes = c->output.stream[0].read,
                        .err_bytes = c->output.stream[1].read,
                        .cut_bytes = output_cut_bytes(&c->output),
-                       .tail = output_tail(&c->output),
+                       .tail = tail_of(c),
                        .user = user_of(c, user),
                        .argv = c->command.argv,
                        .n_argv = c->command.n_argv,

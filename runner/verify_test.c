@@ -502,7 +502,8 @@ static void shell_text_without_a_package_runs_when_its_job_is_accepted(void **st
     allow_job(f, 0444);
     c.key = "k2";
     s = good(f, &c, 2);
-    refused(f, &s, "package", REFUSAL_WRONG_JOB, "neither a package nor shell text");
+    refused(f, &s, "package", REFUSAL_WRONG_JOB,
+            "neither a package nor a text that subsystem 'exec' takes");
 }
 
 /* What the launch says a code means; PACKAGE_COUNT: nothing. */

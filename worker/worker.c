@@ -109,6 +109,20 @@ static int open_spool(struct worker *w, struct error *err)
     return rc < 0 ? rc : open_fence(w, err);
 }
 
+/* Files of the runner, which decides with them: it is asked again when one changes. A folder that is
+ * missing is watched once it is there. */
+static void watch_what_decides(struct worker *w)
+{
+    static const char *const folders[] = {"trust", "proxies.d", "subsystems.d"};
+    const uint32_t changes =
+        IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE | IN_ATTRIB;
+    char path[PATHS_MAX];
+    inotify_add_watch(w->watch, w->paths.config, IN_CREATE | IN_MOVED_TO);
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+        if (path_join(path, sizeof path, NULL, w->paths.config, folders[i], NULL) == 0)
+            inotify_add_watch(w->watch, path, changes);
+}
+
 static int open_state(struct worker *w, struct error *err)
 {
     char path[PATHS_MAX], packages[PATHS_MAX], files[PATHS_MAX];
@@ -134,11 +148,7 @@ static int open_state(struct worker *w, struct error *err)
         inotify_add_watch(w->watch, packages, changes) < 0 ||
         (w->apart && inotify_add_watch(w->watch, path, changes) < 0))
         return error_errno(err, errno, "cannot watch '%s' and '%s'", files, packages);
-    /* what decides about refusals; a folder that is missing is found at the next SIGHUP */
-    static const char *const deciding[] = {"trust", "proxies.d", "subsystems.d"};
-    for (size_t i = 0; i < sizeof deciding / sizeof *deciding; i++)
-        if (path_join(path, sizeof path, NULL, w->paths.config, deciding[i], NULL) == 0)
-            inotify_add_watch(w->watch, path, changes);
+    watch_what_decides(w);
     return 0;
 }
 
@@ -243,7 +253,8 @@ static void reread(struct worker *w)
         desired_look(w->desired, loop_now(w->loop));
         attest_soon(w, ATTEST_MS);
     }
-    answers_ask_all(w->answers); /* a file that decides may have changed, too */
+    watch_what_decides(w);
+    answers_ask_all(w->answers); /* one of those files may have changed, too */
 }
 
 /* ---- What wakes us */
