@@ -86,7 +86,8 @@
     X(u64, number, ANY) X(u64, code, 9999) X(str, text, LIMIT_TEXT) X(bins, needs, LIMIT_NEEDS)
 /* runner -> keeper: verified, run it. parameters: bound and typed; outputs, exit_codes: as in
    D_RUNNABLE; context: a context; fingerprint: hash of the one with which files are compared;
-   job_hash: as in LAUNCHED: the runner is then told S_ENDED, too */
+   job_hash: as in LAUNCHED: the runner is then told S_ENDED, too. form: "1": the worker reads
+   entries of the spool as 0.1 wrote them alone, without what was added; empty: it reads all */
 #define S_LAUNCH(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
     X(u64, try_no, LIMIT_TRIES) X(hash, identity, 0) X(i64, expires, 0) X(u64, on_lost, 15) \
@@ -96,7 +97,8 @@
     X(hash, package, 0) X(str, package_name, LIMIT_NAME) X(str, package_version, LIMIT_SHORT) \
     X(str, entry, LIMIT_PATH) X(bins, outputs, LIMIT_VALUES) X(bins, exit_codes, 256) \
     X(map, parameters, LIMIT_PARAMETERS) X(strs, sensitive, LIMIT_VALUES) \
-    X(added_bin, context, LIMIT_CONTEXT) X(added_bin, fingerprint, 32) X(added_bin, job_hash, 32)
+    X(added_bin, context, LIMIT_CONTEXT) X(added_bin, fingerprint, 32) X(added_bin, job_hash, 32) \
+    X(added_str, form, LIMIT_NAME)
 
 #define SPOOLS(M) \
     M(TAKEN, taken, 300) M(STEPPED, stepped, 301) M(FINISHED, finished, 302) \

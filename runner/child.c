@@ -20,11 +20,14 @@
 #include "runner/intact.h"
 #include "runner/output.h"
 #include "runner/outputs.h"
+#include "runner/owntmp.h"
 #include "runner/sandbox.h"
 #include "runner/secrets.h"
 #include "runner/spawn.h"
+#include "runner/sqlerror.h"
 #include "runner/tree.h"
 #include "runner/workfolder.h"
+#include "trust/subsystem.h"
 
 enum phase {
     PHASE_NONE,
@@ -185,6 +188,7 @@ static int say_launched(struct child *c, struct error *err)
                            .job_hash = c->launch.job_hash};
     buf_clear(&c->entry);
     s_launched_encode(&l, &c->entry);
+    report_form_of(c->report, &c->launch);
     report_add(c->report, buf_span(&c->entry));
     c->launched = true;
     return report_flush(c->report, err);
@@ -238,6 +242,15 @@ static void add_execution(const struct child *c, struct buf *out)
     execution_encode(&x, out);
 }
 
+static struct span tail_of(const struct child *c)
+{
+    const struct span tail = output_tail(&c->output);
+    const int parameters = subsystem_parameters_parse(c->context.parameters);
+    const bool sql = parameters == SUBSYSTEM_SQL || parameters == SUBSYSTEM_SQLITE3 ||
+                     parameters == SUBSYSTEM_PSQL;
+    return sql ? sqlerror_tail(tail) : tail;
+}
+
 static void say_ended(struct child *c)
 {
     struct buf outputs = {0}, result = {0}, message = {0}, items = {0}, execution = {0};
@@ -256,7 +269,7 @@ static void say_ended(struct child *c)
                        .out_bytes = c->output.stream[0].read,
                        .err_bytes = c->output.stream[1].read,
                        .cut_bytes = output_cut_bytes(&c->output),
-                       .tail = output_tail(&c->output),
+                       .tail = tail_of(c),
                        .user = user_of(c, user),
                        .argv = c->command.argv,
                        .n_argv = c->command.n_argv,
@@ -277,6 +290,7 @@ static void say_ended(struct child *c)
     e.execution = buf_span(&execution);
     buf_clear(&c->entry);
     ended_encode(&e, &c->entry);
+    report_form_of(c->report, &c->launch);
     report_add(c->report, buf_span(&c->entry));
     buf_free(&outputs);
     buf_free(&result);
@@ -484,6 +498,7 @@ static void not_started(struct child *c, enum refusal code, const struct error *
     drop_credentials(c);
     buf_clear(&c->entry);
     ended_refused(&c->launch, code, false, why->text, clock_wall_ms(), &c->entry);
+    report_form_of(c->report, &c->launch);
     report_add(c->report, buf_span(&c->entry));
     c->phase = PHASE_SAYING;
     if (report_flush(c->report, &err) == 0)
@@ -544,7 +559,9 @@ static int prepare(struct child *c, struct error *err)
 static int begin(struct child *c, struct error *err)
 {
     int ends[2];
-    struct spawn s = {.command = &c->command,
+    struct command wrapped = {0};
+    const bool has_tmp = sandbox_has_tmp(c->sandbox);
+    struct spawn s = {.command = has_tmp ? &wrapped : &c->command,
                       .folder = workfolder_fd(c->work),
                       .null = c->null,
                       .user = c->switched ? &c->user : NULL,
@@ -555,7 +572,10 @@ static int begin(struct child *c, struct error *err)
         return rc;
     s.out = ends[0];
     s.err = ends[1];
+    if (has_tmp)
+        sandbox_wrap(c->sandbox, &c->command, &wrapped);
     rc = spawn_child(&s, &c->pid, err);
+    owntmp_free(&wrapped);
     close(ends[0]);
     close(ends[1]);
     bool started = rc == 0;

@@ -153,6 +153,7 @@ static void say_dropped(struct keeper *k, const struct s_launch *l, bool timed_o
                   timed_out ? "its time ran out before it could start"
                             : "cancelled before it could start",
                   loop_now_wall(k->loop), &k->scratch);
+    report_form_of(k->report, l);
     report_add(k->report, buf_span(&k->scratch));
     if (report_flush(k->report, &err) < 0)
         log_error("slot %u: %s", k->slot, err.text);

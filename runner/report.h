@@ -12,6 +12,7 @@
 
 #include "common/buf.h"
 #include "common/error.h"
+#include "proto/messages.h"
 #include "runner/runnerpaths.h"
 
 /* a datagram socket in the bell's folder; whatever is sent there means "read the spool" */
@@ -25,11 +26,17 @@ enum {
 
 struct report;
 /* Opens the newest of <stem>.log, <stem>.1.log, <stem>.2.log, ... in the spool, or makes the first.
- * One that is damaged gets a successor. `paths` is lent. The caller holds a lock: there is one writer at a time. On success *ret is
- * yours: report_close. */
+ * One that is damaged gets a successor. `paths` is lent. The caller holds a lock: there is one
+ * writer at a time. On success *ret is yours: report_close. */
 int report_open(const struct runner_paths *paths, const char *stem, struct report **ret,
                 struct error *err);
 void report_close(struct report **r);
+
+/* From now on entries are written as 0.1 did, without the fields that were added since, or with
+ * them, as at first. */
+void report_form(struct report *r, bool first);
+/* The same, for the worker that asked for this step. */
+void report_form_of(struct report *r, const struct s_launch *l);
 
 /* Queues an entry for the next flush. */
 void report_add(struct report *r, struct span entry);

@@ -194,6 +194,8 @@ static void take_attach(struct runner *r, const struct s_attach *a)
     s_attach_encode(&answer, &r->scratch);
     tell(r, buf_span(&r->scratch));
     r->attached = true;
+    verifier_form(r->verifier, answer.version < RUNNER_PROTOCOL_ADDED);
+    report_form(r->report, answer.version < RUNNER_PROTOCOL_ADDED);
     slots_resize(r->slots, (unsigned)a->slots);
     end.count = slots_list(r->slots, tell_kept, r);
     buf_clear(&r->scratch);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/hashbang.h"
+#include "runner/inchild.h"
 
 enum { STACK = 256 << 10 /* of the child until execve */ };
 
@@ -30,10 +31,6 @@ enum stage { STAGES(X) STAGE_COUNT };
 #define X(n, t) t,
 static const char *const stage_text[] = {STAGES(X)};
 #undef X
-
-/* At execve the child leaves its stack without returning. AddressSanitizer would blame the next
- * child on the same stack for what it had noted about this one. */
-#define IN_CHILD __attribute__((no_sanitize("address")))
 
 struct birth {
     const struct spawn *s;
@@ -64,9 +61,19 @@ IN_CHILD static void child_oom_score(void)
 
 IN_CHILD static int child_pipes(const struct spawn *s)
 {
-    if (dup2(s->null, 0) < 0 || dup2(s->out, 1) < 0 || dup2(s->err, 2) < 0)
+    const struct command *c = s->command;
+    if (dup2(c->n_inputs ? c->input[0] : s->null, 0) < 0 || dup2(s->out, 1) < 0 ||
+        dup2(s->err, 2) < 0)
         return -1;
     return 0;
+}
+
+/* Last of all: what lay there is ours, and may have been needed until now. */
+IN_CHILD static int child_third(const struct command *c)
+{
+    if (c->n_inputs < 2)
+        return 0;
+    return c->input[1] == 3 ? fcntl(3, F_SETFD, 0) : dup2(c->input[1], 3);
 }
 
 /* The folder is its user's, and closed to us. It becomes that user only later, right before execve:
@@ -112,6 +119,9 @@ IN_CHILD static int child_main(void *arg)
         _exit(127);
     b->stage = STAGE_SEAL;
     if (sandbox_seal(s->sandbox) < 0)
+        goto fail;
+    b->stage = STAGE_PIPES;
+    if (child_third(s->command) < 0)
         goto fail;
     b->stage = STAGE_EXECUTE;
     sigprocmask(SIG_SETMASK, b->mask, NULL);

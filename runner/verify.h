@@ -21,6 +21,8 @@ void verifier_free(struct verifier **v);
 void verifier_ask_of_slots(struct verifier *v, attempts_holds_fn *holds, void *self);
 struct policy *verifier_policy(struct verifier *v);
 struct proxies *verifier_proxies(struct verifier *v);
+/* What the worker reads that asks for steps from now on: S_LAUNCH says it to the keeper. */
+void verifier_form(struct verifier *v, bool first);
 /* A step that was allowed, and has waited since: may it still run under its proxy? Its S_LAUNCH
  * gets the context of now. Negative: refused. */
 int verifier_again(struct verifier *v, struct buf *launch, int64_t now, enum refusal *ret_code,

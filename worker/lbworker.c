@@ -47,7 +47,8 @@ static const char examples[] =
     "  LONGBOAT_HOME=$HOME/etl4 lbworker --slots 4\n"
     "\n"
     "Exit codes: 0 stopped as asked; 1 failed; 2 bad usage, or started as root;\n"
-    "3 not possible here: this machine has not joined, or another lbworker runs.\n";
+    "3 not possible here: this machine has not joined, or another lbworker of this\n"
+    "server runs, here or from a copy of this home.\n";
 
 static unsigned default_slots(void)
 {

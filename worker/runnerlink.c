@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/channelloop.h"
+#include "common/file.h"
 #include "common/mem.h"
 #include "common/paths.h"
 
@@ -118,13 +119,7 @@ void runnerlink_reap(struct runnerlink *l)
 
 char *runnerlink_program(void)
 {
-    char self[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n <= 0)
-        return mem_strdup("lbrunner");
-    self[n] = '\0';
-    char *slash = strrchr(self, '/');
-    return mem_printf("%.*s/lbrunner", slash ? (int)(slash - self) : 1, slash ? self : ".");
+    return file_beside_program("lbrunner");
 }
 
 /* ---- Talking */

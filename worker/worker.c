@@ -3,10 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -21,7 +21,7 @@
 
 static int identify(struct worker *w, struct error *err)
 {
-    uint8_t random[10];
+    char host[HOST_NAME_MAX + 1] = "";
     int rc = paths_resolve(&w->paths, err);
     if (rc == 0)
         rc = client_config_load(&w->who, w->paths.config, err);
@@ -36,9 +36,9 @@ static int identify(struct worker *w, struct error *err)
             "--server NAME, "
             "then lbworker join)",
             w->paths.config, w->who.me.name, role_word(w->who.me.role));
-    if (getrandom(random, sizeof random, 0) != sizeof random)
-        return error_errno(err, errno, "no random bytes");
-    w->incarnation = id_make(clock_wall_ms(), random);
+    gethostname(host, sizeof host - 1);
+    snprintf(w->process, sizeof w->process, "%s (process %d)", host[0] ? host : "unnamed",
+             (int)getpid());
     struct stat st;
     w->apart = stat(w->paths.state, &st) == 0 && st.st_uid != geteuid();
     return 0;
@@ -99,8 +99,7 @@ static int open_spool(struct worker *w, struct error *err)
     struct wcore_config config = {.slots = w->options.slots,
                                   .ahead = AHEAD_STEPS,
                                   .spool = spool_id(w->spool),
-                                  .boot = w->boot,
-                                  .incarnation = w->incarnation};
+                                  .boot = w->boot};
     snprintf(config.server, sizeof config.server, "%s", w->who.me.name);
     w->core = wcore_new(&config);
     if ((rc = worker_replay(w, err)) == 0) {

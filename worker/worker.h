@@ -46,12 +46,17 @@ struct worker_queue {
     size_t sealed; /* RESULTs up to here have their signature, as far as they get one */
 };
 
+enum { WORKER_EXIT_TAKEN = 3 /* of worker_run: another worker of this server is live */ };
+
 struct worker {
     struct loop *loop;
     struct paths paths;
     struct worker_options options;
     struct client_config who;
-    struct id boot, incarnation;
+    struct id boot;
+    char process[LIMIT_SHORT + 1]; /* who we are, for people: host and process id */
+    bool welcomed;                 /* by a broker, since we were started */
+    bool doubted;                  /* the last HELLO was refused because of another worker */
     /* the runner is another user: it was started as root, by somebody else, and has given us our
      * folders (runner/runnerpaths.h) */
     bool apart;

@@ -145,8 +145,9 @@ END
 }
 
 @test "a child gets environment and credentials of its proxy, and no other sees them" {
-    one_step 'cat "$LB_CREDENTIALS/wh"; echo "$REGION $USER"; env | grep -c s3cret || true'
-    printf s3cret >"$demo/etl1/etc/wh"
+    one_step 'cat "$LB_CREDENTIALS/wh"; tr a-z A-Z <"$LB_CREDENTIALS/wh"; echo "$REGION $USER";
+        env | grep -c s3cret || true'
+    echo s3cret >"$demo/etl1/etc/wh"
     give_servers "$demo/etl1/etc/wh"
     chmod 400 "$demo/etl1/etc/wh"
     made
@@ -155,7 +156,9 @@ END
     run call --wait "$job" etl1
     field .status succeeded
     run lbctl logs "$(last_run "$job")"
-    assert_has "s3creteu "
+    assert_has "******
+S3CRET
+eu "
     [ "${lines[-1]##* }" = 0 ]
     [ -z "$(find /dev/shm "$demo/etl1/run" -path "*credentials-*" -name wh 2>/dev/null)" ]
 }
