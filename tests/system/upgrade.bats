@@ -217,8 +217,8 @@ todays_runner() {
     await "its runner has ended" gone "$(runner_pid etl1)"
     mv "$demo/etl1/var/spool" "$demo/spool-of-today"
     before
-    start_server etl1 --slots 3
     lbctl undrain etl1
+    start_server etl1 --slots 3
     lbsubmit --package child --pool etl -p "dir=$demo" -p n=2
 }
 
