@@ -5,9 +5,9 @@
  * speaks its own version and that of the release before, so that programs can be exchanged one
  * after the other while children run.
  *
- *
  *   1   0.1
- *   2   S_LAUNCH has a context and more; what is appended to S_LAUNCHED and S_ENDED is read
+ *   2   S_LAUNCH has a context and more; what is appended to S_LAUNCHED and S_ENDED is read;
+ *       S_TROUBLE, KEPT_NOWHERE; S_PROBE
  *
  * The runner tells a keeper with each step what the worker reads that asked for it: a keeper hears
  * no worker, and may outlive the one of the earlier release or the runner that knew it. A worker

@@ -63,7 +63,7 @@ static int find_value(const struct d_binding *b, const struct d_parameter *p,
         return error_set(err, -EINVAL, "the job's value of parameter '" SPAN_FMT "' is malformed",
                          SPAN_ARG(b->name));
     case BINDING_CALL:
-        return find_in_map(&scope->call->parameters, b->source, ret) && ret->type != VALUE_NULL;
+        return find_in_map(scope->given, b->source, ret) && ret->type != VALUE_NULL;
     case BINDING_AS_OF:
         text_value(as_of(scope, p), scratch, ret);
         return scope->call->as_of.n > 0;
@@ -92,6 +92,20 @@ static bool find_fallback(const struct d_parameter *p, const struct bind_scope *
     return true;
 }
 
+/* A value of the call that the job declares as sensitive stays so in every step. */
+static bool is_sensitive(const struct d_binding *b, const struct bind_scope *scope)
+{
+    char name[LIMIT_NAME + 1];
+    return b->from == BINDING_CALL && scope->sensitive &&
+           span_copy_str(b->source, name, sizeof name) && wire_list_has(scope->sensitive, name);
+}
+
+static void add_sensitive(struct bound *out, struct span name)
+{
+    wire_add_str(&out->sensitive, name);
+    out->n_sensitive++;
+}
+
 static bool find_binding(const struct d_step *step, struct span name, struct d_binding *ret)
 {
     struct wire_iter it = wire_iter(&step->bindings);
@@ -102,27 +116,34 @@ static bool find_binding(const struct d_step *step, struct span name, struct d_b
     return false;
 }
 
+static int check_fits(const struct d_parameter *p, struct span encoded, struct error *err)
+{
+    struct value v;
+    return value_read(&encoded, &v) ? d_parameter_fits(p, p->name, &v, err) : 0;
+}
+
 static int bind_declared(const struct d_step *step, const struct d_parameter *p,
                          const struct bind_scope *scope, struct bound *out, struct error *err)
 {
-    struct d_binding b;
+    struct d_binding b = {0};
     struct value v;
     struct buf scratch = {0}, made = {0};
-    int rc = find_binding(step, p->name, &b) ? find_value(&b, p, scope, &scratch, &v, err) : 0;
+    const bool is_bound = find_binding(step, p->name, &b);
+    int rc = is_bound ? find_value(&b, p, scope, &scratch, &v, err) : 0;
     if (rc == 0)
         rc = find_fallback(p, scope, &scratch, &v);
     if (rc == 0 && p->required)
         rc = error_set(err, -EINVAL,
                        "parameter '" SPAN_FMT "' (" SPAN_FMT ") is required and has no value",
                        SPAN_ARG(p->name), SPAN_ARG(p->type));
-    if (rc == 1 && (rc = typed_value("parameter", p, &v, &made, err)) == 0) {
+    if (rc == 1 && (rc = typed_value("parameter", p, &v, &made, err)) == 0)
+        rc = check_fits(p, buf_span(&made), err);
+    if (rc == 0 && made.n) {
         value_add_str(&out->items, p->name);
         buf_add(&out->items, made.p, made.n);
         out->count++;
-        if (p->sensitive) {
-            wire_add_str(&out->sensitive, p->name);
-            out->n_sensitive++;
-        }
+        if (p->sensitive || (is_bound && is_sensitive(&b, scope)))
+            add_sensitive(out, p->name);
     }
     buf_free(&scratch);
     buf_free(&made);
@@ -165,10 +186,13 @@ static int bind_undeclared(const struct d_step *step, const struct bind_scope *s
         if (find_in_map(&so_far, b.name, &old))
             rc = error_set(err, -EINVAL, "parameter '" SPAN_FMT "' is bound twice",
                            SPAN_ARG(b.name));
-        else if ((rc = find_value(&b, NULL, scope, &scratch, &v, err)) == 1) {
+        else if ((rc = find_value(&b, NULL, scope, &scratch, &v, err)) == 1 &&
+                 (rc = d_parameter_fits(NULL, b.name, &v, err)) == 0) {
             value_add_str(&out->items, b.name);
             buf_add(&out->items, v.raw.p, v.raw.n);
             out->count++;
+            if (is_sensitive(&b, scope))
+                add_sensitive(out, b.name);
         }
     }
     buf_free(&scratch);
@@ -210,14 +234,67 @@ static bool job_binds(const struct d_job *job, struct span name)
     return false;
 }
 
-int bind_check_call(const struct d_job *job, const struct d_call *call, struct error *err)
+/* As the job declares it; a default, if the call has none. */
+static int take_declared(const struct d_parameter *p, const struct bind_scope *scope,
+                         struct bound *out, struct error *err)
 {
-    struct wire_iter it = wire_iter(&call->parameters);
-    struct span name;
     struct value v;
-    while (wire_next_pair(&it, &name, &v))
-        if (!job_binds(job, name))
-            return error_set(err, -EINVAL, "job '" SPAN_FMT "' has no parameter '" SPAN_FMT "'",
-                             SPAN_ARG(job->name), SPAN_ARG(name));
-    return 0;
+    struct buf scratch = {0}, made = {0};
+    int rc = find_in_map(&scope->call->parameters, p->name, &v) && v.type != VALUE_NULL;
+    if (rc == 0)
+        rc = find_fallback(p, scope, &scratch, &v);
+    if (rc == 0 && p->required)
+        rc = error_set(err, -EINVAL,
+                       "parameter '" SPAN_FMT "' (" SPAN_FMT ") is required and has no value",
+                       SPAN_ARG(p->name), SPAN_ARG(p->type));
+    if (rc == 1 && (rc = typed_value("parameter", p, &v, &made, err)) == 0) {
+        value_add_str(&out->items, p->name);
+        buf_add(&out->items, made.p, made.n);
+        out->count++;
+        if (p->sensitive)
+            add_sensitive(out, p->name);
+    }
+    buf_free(&scratch);
+    buf_free(&made);
+    return rc;
+}
+
+static bool declares(const struct d_job *job, struct span name)
+{
+    struct span rest = job->parameters;
+    struct d_parameter p;
+    struct value v;
+    while (rest.n && value_read(&rest, &v))
+        if (d_parameter_decode(v.bytes, &p, NULL) == 0 && span_eq(p.name, name))
+            return true;
+    return false;
+}
+
+int bind_call(const struct d_job *job, const struct bind_scope *scope, struct bound *ret,
+              struct error *err)
+{
+    struct wire_iter it = wire_iter(&scope->call->parameters);
+    struct span rest = job->parameters, name;
+    struct bound b = {0};
+    struct d_parameter p;
+    struct value v;
+    int rc = 0;
+    while (rc == 0 && wire_next_pair(&it, &name, &v))
+        if (job->parameters.n ? !declares(job, name) : !job_binds(job, name))
+            rc = error_set(err, -EINVAL, "job '" SPAN_FMT "' has no parameter '" SPAN_FMT "'",
+                           SPAN_ARG(job->name), SPAN_ARG(name));
+    if (rc < 0)
+        return rc;
+    while (rc == 0 && rest.n && value_read(&rest, &v)) {
+        rc = d_parameter_decode(v.bytes, &p, err);
+        if (rc == 0)
+            rc = take_declared(&p, scope, &b, err);
+        if (rc < 0)
+            error_prefix(err, "job '" SPAN_FMT "'", SPAN_ARG(job->name));
+    }
+    if (rc < 0)
+        bound_free(&b);
+    else
+        *ret = b;
+    return rc;
 }

@@ -12,6 +12,7 @@
 #include "proto/packagejob.h"
 #include "runner/bind.h"
 #include "runner/context.h"
+#include "runner/exitcodes.h"
 #include "runner/installed.h"
 #include "runner/intact.h"
 #include "runner/proxies.h"
@@ -217,11 +218,11 @@ static int check_package(struct inquiry *q, struct error *err)
     q->code = REFUSAL_BAD_PACKAGE;
     if (hash_is_zero(&q->step.package)) {
         q->code = REFUSAL_WRONG_JOB;
-        if (!q->step.run.n ||
-            (!span_eq_str(q->step.subsystem, "shell") && !q->proxy.subsystem.text_argv.count))
+        if (!q->step.run.n || !q->proxy.subsystem.text_argv.count)
             return error_set(err, -EPERM,
-                             "step '" SPAN_FMT "' has neither a package nor shell text",
-                             SPAN_ARG(q->step.name));
+                             "step '" SPAN_FMT "' has neither a package nor a text that subsystem "
+                             "'" SPAN_FMT "' takes",
+                             SPAN_ARG(q->step.name), SPAN_ARG(q->step.subsystem));
         return 0;
     }
     int rc = installed_load(q->v->paths, &q->step.package, &q->package, err);
@@ -292,17 +293,27 @@ static bool binds_outputs(const struct d_step *s)
 static int check_parameters(struct inquiry *q, struct error *err)
 {
     struct buf items = {0};
+    struct bound call = {0};
     uint32_t count = 0;
     if (q->has_turn && binds_outputs(&q->step))
         attempts_outputs(q->v->attempts, &q->turn, &items, &count);
     const struct wire_list outputs = wire_list_from(&items, count);
-    const struct bind_scope scope = {
-        .call = &q->call, .server = span_str(policy_self(q->v->policy)->name), .outputs = &outputs};
+    struct bind_scope scope = {.call = &q->call,
+                               .server = span_str(policy_self(q->v->policy)->name),
+                               .outputs = &outputs,
+                               .given = &q->call.parameters};
     q->code = REFUSAL_BAD_PARAMETERS;
-    int rc = bind_check_call(&q->job.head, &q->call, err);
+    int rc = bind_call(&q->job.head, &scope, &call, err);
+    const struct wire_list given = wire_list_from(&call.items, call.count),
+                           sensitive = wire_list_from(&call.sensitive, call.n_sensitive);
+    if (q->job.head.parameters.n) {
+        scope.given = &given;
+        scope.sensitive = &sensitive;
+    }
     if (rc == 0)
         rc = bind_step(&q->step, q->has_package ? &q->package.runnable : NULL, &scope, &q->bound,
                        err);
+    bound_free(&call);
     buf_free(&items);
     return rc;
 }
@@ -369,41 +380,22 @@ static uint64_t on_lost_of(const struct inquiry *q)
     return q->call.on_lost != ON_LOST_DEFAULT ? q->call.on_lost : q->request->on_lost;
 }
 
-/* What exit codes mean: those that the step names are successes. For the others the package
- * decides, but none of them is a success. A step that names none leaves all to the package. */
-static struct wire_list exit_codes_of(const struct inquiry *q, struct buf *items)
-{
-    const struct wire_list said =
-        q->has_package ? q->package.runnable.exit_codes : (struct wire_list){.count = 0};
-    const struct span named = q->step.success_codes;
-    struct wire_iter it = wire_iter(&said);
-    struct buf one = {0};
-    struct d_exit_code e;
-    struct span item;
-    uint32_t n = 0;
-    if (!named.n)
-        return said;
-    for (size_t i = 0; i < named.n; i++, n++) {
-        buf_clear(&one);
-        d_exit_code_encode(&(struct d_exit_code){.code = named.p[i], .package = PACKAGE_SUCCEEDED},
-                           &one);
-        wire_add_bin(items, buf_span(&one));
-    }
-    while (wire_next(&it, &item))
-        if (d_exit_code_decode(item, &e, NULL) == 0 && e.package != PACKAGE_SUCCEEDED &&
-            !memchr(named.p, (int)e.code, named.n)) {
-            wire_add_bin(items, item);
-            n++;
-        }
-    buf_free(&one);
-    return wire_list_from(items, n);
-}
-
 /* The broker counts by the same minimum. */
 static uint64_t lost_after_of(const struct inquiry *q)
 {
     uint64_t ms = q->call.lost_after_ms ? q->call.lost_after_ms : q->request->lost_after_ms;
     return ms > LOST_AFTER_MIN_MS ? ms : LOST_AFTER_MIN_MS;
+}
+
+static struct wire_list exit_codes_of(const struct inquiry *q, struct buf *items)
+{
+    static const struct wire_list nothing;
+    const struct exitcodes from = {
+        .package = q->has_package ? &q->package.runnable.exit_codes : &nothing,
+        .subsystem = &q->proxy.subsystem.exit_codes,
+        /* the job of a package repeats what the package says */
+        .step = is_package_job(q->job.head.name) ? SPAN_NONE : q->step.success_codes};
+    return exitcodes_of(&from, items);
 }
 
 static struct span hash_span(const struct hash *h)
@@ -563,6 +555,11 @@ void verifier_form(struct verifier *v, bool first)
 struct policy *verifier_policy(struct verifier *v)
 {
     return v->policy;
+}
+
+struct proxies *verifier_proxies(struct verifier *v)
+{
+    return v->proxies;
 }
 
 void verifier_installed(struct verifier *v, const struct hash *package)
