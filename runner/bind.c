@@ -25,6 +25,8 @@ static bool find_in_map(const struct wire_list *map, struct span name, struct va
 static bool find_output(const struct bind_scope *scope, const struct d_binding *b,
                         struct value *ret)
 {
+    if (!scope->outputs)
+        return false;
     struct wire_iter it = wire_iter(scope->outputs);
     struct span item;
     struct s_outputs o;
@@ -129,10 +131,11 @@ static int bind_declared(const struct d_step *step, const struct d_parameter *p,
     struct value v;
     struct buf scratch = {0}, made = {0};
     const bool is_bound = find_binding(step, p->name, &b);
+    const bool unknown = is_bound && b.from == BINDING_OUTPUT && !scope->outputs;
     int rc = is_bound ? find_value(&b, p, scope, &scratch, &v, err) : 0;
-    if (rc == 0)
+    if (rc == 0 && !unknown)
         rc = find_fallback(p, scope, &scratch, &v);
-    if (rc == 0 && p->required)
+    if (rc == 0 && p->required && !unknown)
         rc = error_set(err, -EINVAL,
                        "parameter '" SPAN_FMT "' (" SPAN_FMT ") is required and has no value",
                        SPAN_ARG(p->name), SPAN_ARG(p->type));

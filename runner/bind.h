@@ -14,7 +14,9 @@
 struct bind_scope {
     const struct d_call *call;
     struct span server;
-    const struct wire_list *outputs; /* s_outputs of earlier steps */
+    /* s_outputs of earlier steps; NULL: nothing is going to run, and what they hand back counts as
+     * given, with a value that nobody knows yet: it is left out */
+    const struct wire_list *outputs;
     /* What `{{name}}` stands for: of bind_call if the job declares parameters, else the call's. */
     const struct wire_list *given;
     const struct wire_list *sensitive; /* names among them; NULL: none */

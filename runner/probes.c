@@ -165,7 +165,7 @@ static int judge_package(struct probes *p, const struct hash *package,
 {
     *ret_code = REFUSAL_BAD_PACKAGE;
     int rc = installed_load(p->paths, package, i, err);
-    if (rc < 0)
+    if (rc < 0 || p->paths->undeployed)
         return rc;
     const struct builder *signer = policy_signer(p->policy, &i->runnable.signer_key);
     if (!signer)
@@ -226,7 +226,7 @@ static int judge(struct probes *p, const struct s_probe *m, int64_t now, struct 
     struct proxy_found found;
     struct installed i = {0};
     struct proxies_step step = {.is_text = is_text};
-    int rc = policy_refresh(p->policy, now, ret_code, err);
+    int rc = p->paths->undeployed ? 0 : policy_refresh(p->policy, now, ret_code, err);
     if (rc < 0)
         return rc;
     *ret_code = REFUSAL_NO_PROXY;

@@ -124,9 +124,10 @@ int worker_open_desired(struct worker *w, const char *incoming, struct error *er
 void attest_soon(struct worker *w, int64_t ms); /* within this time */
 void attest_now(struct worker *w);
 
-/* ---- join.c, check.c: the verbs of the program. Each returns its exit code. */
+/* ---- join.c, check.c, rotate.c, runjob.c: the verbs of the program; each returns its exit code */
 int join_verb(int argc, char **argv);
 int check_verb(int argc, char **argv);
 int rotate_verb(int argc, char **argv);
+int runjob_verb(int argc, char **argv);
 
 #endif
