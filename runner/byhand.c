@@ -20,6 +20,7 @@
 
 enum {
     LOOK_MS = 250,                 /* how often the files are read although no bell has rung */
+    UNREAD_MAX = 1 << 20,          /* bytes that a person has not read; then the files wait */
     END_MS = KILL_GRACE_MS + 5000, /* for the last process of a run to be gone */
     END_PAUSE_NS = 5 * 1000000     /* between two looks */
 };
@@ -51,6 +52,11 @@ static void flush_person(struct byhand *h)
         drop_person(h);
 }
 
+bool byhand_has_room(const struct byhand *h)
+{
+    return !h->person || channel_waiting(h->person) < UNREAD_MAX;
+}
+
 void byhand_refuse(struct byhand *h, enum refusal code, const char *why)
 {
     struct span text = span_str(why);
@@ -63,6 +69,18 @@ void byhand_refuse(struct byhand *h, enum refusal code, const char *why)
 }
 
 /* ---- Tries */
+
+struct byhand_try *byhand_open_try(struct byhand *h)
+{
+    struct byhand_try *t = h->n_tries ? &h->tries[h->n_tries - 1] : NULL;
+    return t && !t->t.ended ? t : NULL;
+}
+
+bool byhand_is_try(const struct byhand *h, const struct byhand_try *t, struct span step,
+                   uint64_t try_no)
+{
+    return t && t->t.try_no == try_no && span_eq(h->def.steps[t->t.step].name, step);
+}
 
 static void look_next(const struct byhand *h, struct steps_next *ret)
 {

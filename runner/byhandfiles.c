@@ -1,37 +1,19 @@
-/* byhandfiles.c - follows what the keeper of a run by hand and its runner write: to know how steps
- * ended, and for the person, who gets it as it is. */
+/* byhandfiles.c - what the keeper and we have written to the spool of a run by hand is read, and told
+ * the person. */
+#include "runner/byhandinside.h"
+
 #include <errno.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/spoolfile.h"
-#include "runner/byhandinside.h"
-
-enum { UNREAD_MAX = 1 << 20 /* bytes that the person has not read; then the files wait */ };
-
-static bool has_room(const struct byhand *h)
-{
-    return !h->person || channel_waiting(h->person) < UNREAD_MAX;
-}
-
-struct byhand_try *byhand_open_try(struct byhand *h)
-{
-    struct byhand_try *t = h->n_tries ? &h->tries[h->n_tries - 1] : NULL;
-    return t && !t->t.ended ? t : NULL;
-}
-
-static bool is_try(const struct byhand *h, const struct byhand_try *t, struct span step,
-                   uint64_t try_no)
-{
-    return t && t->t.try_no == try_no && span_eq(h->def.steps[t->t.step].name, step);
-}
 
 static void take_ended(struct byhand *h, const struct s_ended *e)
 {
     struct byhand_try *t = byhand_open_try(h);
     struct d_step_outcome o;
-    if (d_step_outcome_decode(e->outcome, &o, NULL) < 0 || !is_try(h, t, o.name, o.try_no))
+    if (d_step_outcome_decode(e->outcome, &o, NULL) < 0 || !byhand_is_try(h, t, o.name, o.try_no))
         return;
     buf_add(&t->outcome, e->outcome.p, e->outcome.n);
     if (d_step_outcome_decode(buf_span(&t->outcome), &t->o, NULL) == 0)
@@ -41,7 +23,7 @@ static void take_ended(struct byhand *h, const struct s_ended *e)
 static void take_launched(struct byhand *h, const struct s_launched *l)
 {
     struct byhand_try *t = byhand_open_try(h);
-    if (!is_try(h, t, l->step, l->try_no))
+    if (!byhand_is_try(h, t, l->step, l->try_no))
         return;
     t->t.launched = true;
     t->launched_at = l->at;
@@ -93,7 +75,7 @@ static bool follow(struct byhand *h, struct byhand_file *f)
         rc = spoolfile_reader_open(path, SPOOLFILE_START, &f->reader, &err);
         mem_free(&path);
     }
-    while (rc >= 0 && f->reader && has_room(h) &&
+    while (rc >= 0 && f->reader && byhand_has_room(h) &&
            (rc = spoolfile_reader_next(f->reader, &entry, &err)) == 1) {
         take_entry(h, entry);
         any = true;
@@ -109,7 +91,7 @@ void byhand_follow(struct byhand *h)
 {
     for (unsigned i = 0; i < BYHAND_FILES; i++)
         do
-            while (has_room(h) && follow(h, &h->files[i]))
+            while (byhand_has_room(h) && follow(h, &h->files[i]))
                 ;
-        while (has_room(h) && go_to_next(h, &h->files[i]));
+        while (byhand_has_room(h) && go_to_next(h, &h->files[i]));
 }
