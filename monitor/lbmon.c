@@ -46,7 +46,8 @@ static const struct option_row rows[] = {
 #define EVENTS_LISTED \
     "Events: result, called, assigned, started, returned, cancel, lost, held,\n" \
     "  released, evidence, parent_begun, parent_driven, parent_ended (`parent`: these\n" \
-    "  three), server, operated, deployed, enrolled, revoked, broker.\n"
+    "  three), server, operated, deployed, secret, enrolled, revoked,\n" \
+    "  broker.\n"
 
 static const char examples[] =
     "  lbmon                               results as they come\n"

@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/mem.h"
 #include "proto/packagejob.h"
 #include "runner/typed.h"
+#include "trust/secretdoc.h"
 
 enum { DATE_BYTES = 10 };
 
@@ -13,6 +15,7 @@ void bound_free(struct bound *b)
 {
     buf_free(&b->items);
     buf_free(&b->sensitive);
+    mem_free(&b->secrets);
     *b = (struct bound){0};
 }
 
@@ -72,6 +75,11 @@ static int find_value(const struct d_binding *b, const struct d_parameter *p,
         return 1;
     case BINDING_OUTPUT:
         return find_output(scope, b, ret) && ret->type != VALUE_NULL;
+    case BINDING_SECRET:
+        buf_clear(scratch);
+        secretdoc_add_use(scratch, b->source);
+        literal = buf_span(scratch);
+        return value_read(&literal, ret);
     }
     return error_set(err, -EINVAL, "parameter '" SPAN_FMT "' has an unknown kind of binding",
                      SPAN_ARG(b->name));
@@ -102,13 +110,53 @@ static bool find_binding(const struct d_step *step, struct span name, struct d_b
     return false;
 }
 
+static void add_sensitive(const struct d_parameter *p, struct bound *out)
+{
+    if (!p->sensitive)
+        return;
+    wire_add_str(&out->sensitive, p->name);
+    out->n_sensitive++;
+}
+
+/* Only a call or a job names a secret: what a child puts out names none. */
+static bool names_secret(const struct d_binding *b, const struct value *v, struct span *ret_name)
+{
+    if (b->from == BINDING_SECRET) {
+        *ret_name = b->source;
+        return true;
+    }
+    return b->from == BINDING_CALL && secretdoc_is_use(v, ret_name);
+}
+
+static int bind_secret(const struct d_parameter *p, struct span declared,
+                       const struct bound_secret *s, struct bound *out, struct error *err)
+{
+    if (!p->sensitive)
+        return error_set(err, -EINVAL,
+                         "parameter '" SPAN_FMT "' takes no secret, since it is not sensitive: its "
+                         "value would be on record (secret '" SPAN_FMT "')",
+                         SPAN_ARG(p->name), SPAN_ARG(s->name));
+    out->secrets = mem_realloc(out->secrets, out->n_secrets + 1, sizeof *out->secrets);
+    out->secrets[out->n_secrets] = *s;
+    out->secrets[out->n_secrets++].declared = declared;
+    add_sensitive(p, out);
+    return 0;
+}
+
 static int bind_declared(const struct d_step *step, const struct d_parameter *p,
-                         const struct bind_scope *scope, struct bound *out, struct error *err)
+                         struct span declared, const struct bind_scope *scope, struct bound *out,
+                         struct error *err)
 {
     struct d_binding b;
+    struct bound_secret s = {.of_call = false};
     struct value v;
     struct buf scratch = {0}, made = {0};
     int rc = find_binding(step, p->name, &b) ? find_value(&b, p, scope, &scratch, &v, err) : 0;
+    if (rc == 1 && names_secret(&b, &v, &s.name)) {
+        s.of_call = b.from == BINDING_CALL;
+        buf_free(&scratch);
+        return bind_secret(p, declared, &s, out, err);
+    }
     if (rc == 0)
         rc = find_fallback(p, scope, &scratch, &v);
     if (rc == 0 && p->required)
@@ -119,10 +167,7 @@ static int bind_declared(const struct d_step *step, const struct d_parameter *p,
         value_add_str(&out->items, p->name);
         buf_add(&out->items, made.p, made.n);
         out->count++;
-        if (p->sensitive) {
-            wire_add_str(&out->sensitive, p->name);
-            out->n_sensitive++;
-        }
+        add_sensitive(p, out);
     }
     buf_free(&scratch);
     buf_free(&made);
@@ -139,7 +184,7 @@ static int bind_all_declared(const struct d_step *step, const struct d_runnable 
     int rc = 0;
     while (rc == 0 && wire_next(&it, &item))
         if ((rc = d_parameter_decode(item, &p, err)) == 0)
-            rc = bind_declared(step, &p, scope, out, err);
+            rc = bind_declared(step, &p, item, scope, out, err);
     it = wire_iter(&step->bindings);
     while (rc == 0 && wire_next(&it, &item))
         if ((rc = d_binding_decode(item, &b, err)) == 0 &&
@@ -153,7 +198,7 @@ static int bind_undeclared(const struct d_step *step, const struct bind_scope *s
                            struct bound *out, struct error *err)
 {
     struct wire_iter it = wire_iter(&step->bindings);
-    struct span item;
+    struct span item, secret;
     struct d_binding b;
     struct buf scratch = {0};
     int rc = 0;
@@ -165,7 +210,13 @@ static int bind_undeclared(const struct d_step *step, const struct bind_scope *s
         if (find_in_map(&so_far, b.name, &old))
             rc = error_set(err, -EINVAL, "parameter '" SPAN_FMT "' is bound twice",
                            SPAN_ARG(b.name));
-        else if ((rc = find_value(&b, NULL, scope, &scratch, &v, err)) == 1) {
+        else if ((rc = find_value(&b, NULL, scope, &scratch, &v, err)) == 1 &&
+                 names_secret(&b, &v, &secret))
+            rc = error_set(err, -EINVAL,
+                           "parameter '" SPAN_FMT "' takes no secret: this step has no package "
+                           "that declares it as sensitive",
+                           SPAN_ARG(b.name));
+        else if (rc == 1) {
             value_add_str(&out->items, b.name);
             buf_add(&out->items, v.raw.p, v.raw.n);
             out->count++;

@@ -286,6 +286,34 @@ static void check_proxies(struct check *c, const struct jobs *jobs)
     proxyhere_close(&here);
 }
 
+static int cannot_fetch(void *self, struct span message)
+{
+    (void)self, (void)message;
+    return -ENOTCONN;
+}
+
+/* As the worker has last fetched them. */
+static void check_secrets(struct check *c, const struct jobs *jobs)
+{
+    const struct secretstore_calls calls = {c, cannot_fetch, NULL};
+    struct secretstore *store = NULL;
+    struct buf items = {0};
+    const struct wire_list secrets = jobs_secrets(jobs, &items);
+    struct error err = {0};
+    struct span need;
+    char path[PATHS_MAX], trouble[ERROR_TEXT_MAX];
+    path_of(path, c->paths.state, "secrets");
+    if (secrets.count && c->known &&
+        secretstore_open(&store, path, &c->who.anchors, &c->who.me, &calls, &err) < 0)
+        say(c, false, "secrets", "%s", err.text);
+    for (struct wire_iter it = wire_iter(&secrets); store && wire_next(&it, &need);) {
+        const bool holds = secretstore_holds(store, need, trouble, sizeof trouble);
+        say(c, holds, "need", SPAN_FMT "%s%s", SPAN_ARG(need), holds ? "" : ": ", trouble);
+    }
+    secretstore_close(&store);
+    buf_free(&items);
+}
+
 static void check_jobs(struct check *c)
 {
     char files[PATHS_MAX], packages[PATHS_MAX], compiled[PATHS_MAX];
@@ -319,6 +347,7 @@ static void check_jobs(struct check *c)
         mem_free(&text);
     }
     buf_free(&items);
+    check_secrets(c, jobs);
     jobs_close(&jobs);
 }
 

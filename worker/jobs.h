@@ -58,6 +58,8 @@ int jobs_find(struct jobs *j, struct span name, const struct hash *hash, struct 
 const struct installed_store *jobs_packages(const struct jobs *j);
 /* The needs of all packages here, each once; the list points into *items. */
 struct wire_list jobs_needs(const struct jobs *j, struct buf *items);
+/* The needs "secret:NAME" of all jobs, likewise (trust/secretdoc.h). */
+struct wire_list jobs_secrets(const struct jobs *j, struct buf *items);
 unsigned jobs_troubled(const struct jobs *j); /* files that do not compile */
 
 #endif

@@ -107,6 +107,8 @@ static int open_state(struct worker *w, struct error *err)
         rc = revoked_open(&w->revoked, path, &w->who.anchors, err);
     if (rc == 0 && (rc = state_path(w, path, "incoming", err)) == 0)
         rc = worker_open_desired(w, path, err);
+    if (rc == 0 && (rc = state_path(w, path, "secrets", err)) == 0)
+        rc = worker_open_secrets(w, path, err);
     if (rc == 0 && (rc = state_path(w, path, "jobs", err)) == 0 &&
         (rc = state_path(w, packages, "packages", err)) == 0 &&
         (rc = path_join(files, sizeof files, err, w->paths.config, "jobs", NULL)) == 0)
@@ -174,6 +176,7 @@ void worker_close(struct worker **pw)
     runnerlink_close(&w->runner);
     needs_stop(&w->needs);
     desired_close(&w->desired);
+    secretstore_close(&w->secrets);
     jobs_close(&w->jobs);
     logship_close(&w->logs);
     fence_close(&w->fence);
@@ -414,6 +417,8 @@ static void turn_end(struct loop *l, void *arg)
         reread(w);
     if (now >= desired_deadline(w->desired))
         desired_tick(w->desired, now);
+    if (now >= secretstore_deadline(w->secrets))
+        secretstore_tick(w->secrets, now);
     if (w->dialer)
         keep_fence(w);
     else if (!wait_until_alone(w) && open_dialer(w, &err) < 0) {
