@@ -79,7 +79,7 @@ ALL_ROOMS := $(foreach r,$(filter-out $(NO_ROOMS),$(foreach f,$(FLOORS),$(call f
 
 # ---- Programs: main file, room
 PROGRAMS := lbbroker:broker lbworker:worker lbrunner:runner lbunpack:runner/unpack \
-  lbparse:runner/parse lbsubmit:parent lbmon:monitor lbctl:admin lbpkg:admin
+  lbparse:runner/parse lbtmp:runner/tmp lbsubmit:parent lbmon:monitor lbctl:admin lbpkg:admin
 program_name = $(firstword $(subst $(colon), ,$(1)))
 program_room = $(lastword $(subst $(colon), ,$(1)))
 BINARIES := $(foreach p,$(PROGRAMS),$(B)/bin/$(call program_name,$(p)))
@@ -89,7 +89,7 @@ MAINS := $(foreach p,$(PROGRAMS),$(call program_room,$(p))/$(call program_name,$
 # Libraries of the distribution, by the room that needs them; the linker takes those that are used.
 LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
 LIBS_RUNNER := $(shell pkg-config --libs libsodium libseccomp 2>/dev/null)
-libs_of = $(if $(filter runner,$(1)),$(LIBS_RUNNER),$(LIBS))
+libs_of = $(if $(filter runner runner/tmp,$(1)),$(LIBS_RUNNER),$(LIBS))
 
 # What a room's tests share, and those of the rooms above it use, lies in test*.c, *testing.c and
 # *fixture.c; it goes into an archive of its own, which no program is linked with.
@@ -150,11 +150,12 @@ $(foreach p,$(PROGRAMS),$(eval $(call PROGRAM,$(call program_name,$(p)),$(call p
 # These two look at the programs themselves.
 $(B)/test/broker/lbbroker_test: | $(B)/bin/lbbroker
 $(B)/test/runner/lbrunner_test: | $(B)/bin/lbrunner
-# A runner looks for it beside its own program.
-$(B)/test/runner/lbparse: $(B)/bin/lbparse
+# A runner looks for them beside its own program.
+$(addprefix $(B)/test/runner/,lbparse lbtmp): $(B)/test/runner/%: $(B)/bin/%
 	@mkdir -p $(@D)
-	@ln -sf ../../bin/lbparse $@
+	@ln -sf ../../bin/$* $@
 $(patsubst %,$(B)/test/runner/%_test,compiled context proxies): | $(B)/test/runner/lbparse
+$(B)/test/runner/sandbox_test: | $(B)/test/runner/lbtmp
 
 # ---- Tests. `make unit ROOMS="common proto"` runs those rooms' unit tests only.
 ROOMS ?= $(ALL_ROOMS)
@@ -186,6 +187,8 @@ help:
 	@echo "make soak MINUTES=30 SEED=7   a cluster under load while its processes are killed;"
 	@echo "                what is lost or run twice is counted; HOSTILE=1: a hostile holder of"
 	@echo "                each role's key attacks beside it"
+	@echo "make kills JOBS=10000 SEED=7   small jobs while workers, runners and keepers are"
+	@echo "                killed; what is left over of them is counted"
 	@echo "make hostile MINUTES=30   hostile holders of keys, and what others notice of them"
 	@echo "make check-vm   cgroups and Landlock in a guest of QEMU with Debian's kernel"
 	@echo "make bench      figures, as ratios within one run; ONLY=waiting: what"
@@ -319,6 +322,14 @@ soak:
 	@tools/deps.sh build test
 	@$(MAKE) --no-print-directory all soak-child
 	@LB_HOSTILE=$(HOSTILE) tests/soak/run.sh $(B) "$(MINUTES)" $(SEED)
+
+# The seed is printed.
+.PHONY: kills
+JOBS ?= 1000
+kills:
+	@tools/deps.sh build test
+	@$(MAKE) --no-print-directory all
+	@tests/soak/kills.sh $(B) "$(JOBS)" $(SEED)
 
 # With SAN=address,undefined the broker is a sanitized one. EACH=5: each attack alone, for so many
 # seconds.

@@ -12,6 +12,17 @@
 #include "common/mem.h"
 #include "common/termout.h"
 
+int ctl_needs_administrators(int rc, struct error *err)
+{
+    char why[sizeof err->text];
+    snprintf(why, sizeof why, "%s", err->text);
+    return rc == 0 ? 0
+                   : error_set(err, rc,
+                               "what a file says is verified with the administrators' keys: give "
+                               "them with --administrators FILE (%s)",
+                               why);
+}
+
 int ctl_fail(char **argv, int code, const struct error *err)
 {
     return verb_fail(argv, code, err);

@@ -41,6 +41,10 @@ int ctl_secret(int argc, char **argv);
 int ctl_begin(const struct option_row *rows, size_t n, int argc, char **argv, const char *synopsis,
               const char *examples, int min, int max, struct option_values *values, int *ret_first);
 
+/* Where a file is verified: if this home cannot give the administrators' keys (rc < 0, err says
+ * why), the sentence also says what to do. Returns rc. */
+int ctl_needs_administrators(int rc, struct error *err);
+
 /* Prints "lbctl verb: sentence" on stderr and returns `code`. */
 int ctl_fail(char **argv, int code, const struct error *err);
 /* The exit code for the result of a request: 3 for a refusal or an absent broker, 2 for a wrong
@@ -101,6 +105,10 @@ void ctl_gather(void *self, json_t *row);
 json_t *ctl_run_row(char **argv, struct longboat *lb, const char *text, int *ret_code);
 bool ctl_is_parent(json_t *run_row);
 bool ctl_has_ended(json_t *run_row);
+/* Appends a parent's children, at most so many that have ended and so many that have not, to an
+ * array; *ret_more: there are others. Returns the exit code. */
+int ctl_children(char **argv, struct longboat *lb, json_t *parent, int64_t most, json_t *children,
+                 bool *ret_more);
 /* Is there a server that we may watch, of this name ("server") or at this address ("address")? */
 bool ctl_any_server(char **argv, struct longboat *lb, const char *filter, const char *value);
 

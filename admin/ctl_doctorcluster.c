@@ -122,6 +122,12 @@ static void check_server(struct doctor *d, json_t *s)
         if (json_is_false(json_object_get(need, "holds")))
             doctor_say(d, DOCTOR_WARN, "need", name, show, "%s does not hold: %s",
                        ctl_text(need, "need"), ctl_text(need, "trouble"));
+    json_array_foreach (json_object_get(s, "refused"), i, need)
+        doctor_say(d, DOCTOR_WARN, "refused", name, "lbworker check on that server",
+                   "it refuses job %s: %s", ctl_text(need, "job"), ctl_text(need, "trouble"));
+    if (*ctl_text(s, "slots_with_trouble"))
+        doctor_say(d, DOCTOR_WARN, "slots", name, "clear what the sentence names, on that server",
+                   "%s", ctl_text(s, "slots_with_trouble"));
     if (ctl_int(s, "jobs_with_trouble"))
         doctor_say(d, DOCTOR_WARN, "jobs", name, "lbworker check on that server",
                    "%lld job files cannot be used", (long long)ctl_int(s, "jobs_with_trouble"));

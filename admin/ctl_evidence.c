@@ -99,10 +99,10 @@ static int load_keys(const char *file, const char *cluster, struct trust_anchors
     int rc;
     if (file)
         return anchors_load(file, cluster, ret, err);
-    if ((rc = paths_resolve(&paths, err)) < 0 ||
-        (rc = path_join(path, sizeof path, err, paths.config, ADMINISTRATORS_FILE, NULL)) < 0)
-        return rc;
-    return anchors_load(path, cluster, ret, err);
+    if ((rc = paths_resolve(&paths, err)) == 0 &&
+        (rc = path_join(path, sizeof path, err, paths.config, ADMINISTRATORS_FILE, NULL)) == 0)
+        rc = anchors_load(path, cluster, ret, err);
+    return ctl_needs_administrators(rc, err);
 }
 
 struct evidence_options {
@@ -117,13 +117,16 @@ static int load_lists(const struct evidence_options *o, struct ctl_lists *ret, s
     return rc == 0 && o->revocations ? ctl_lists_add(ret, o->revocations, err) : rc;
 }
 
-static void say_no_list(char **argv, const char *file, const struct evidence_bundle *e)
+/* The home's lists are not looked at where the keys are given. */
+static void say_no_list(char **argv, const char *file, const struct evidence_options *o,
+                        const struct evidence_bundle *e)
 {
     if (!e->revocations.n && !e->n_lists)
         term_say(stderr,
-                 "%s: no list of revoked certificates is in %s, nor in this home: that none of "
-                 "these is revoked, only `lbctl certificates list` can say\n",
-                 argv[0], file);
+                 "%s: %s has no list of revoked certificates, %s: so it is not known whether these "
+                 "certificates have been revoked; ask `lbctl certificates list`, or give "
+                 "--revocations FILE\n",
+                 argv[0], file, o->keys ? "and none was given" : "nor has this home");
 }
 
 static int verify(char **argv, const char *file, const struct evidence_options *how)
@@ -154,7 +157,7 @@ static int verify(char **argv, const char *file, const struct evidence_options *
         struct evidence_bundle e = ctl_proof_evidence(&p);
         ctl_lists_offer(&lists, &e);
         code = evidence_verify(&e, &anchors, say, &as_json) ? EXIT_DONE : EXIT_RAN_AND_FAILED;
-        say_no_list(argv, file, &e);
+        say_no_list(argv, file, how, &e);
         if (code)
             term_say(stderr, "%s: %s proves nothing: see the checks that are BAD\n", argv[0], file);
     }

@@ -4,54 +4,7 @@
 
 #include "admin/ctl_logs.h"
 #include "client/find.h"
-#include "common/mem.h"
 #include "common/termout.h"
-
-enum { CHILDREN_NAMED = 20 };
-
-static void name_child(json_t *child, unsigned digits)
-{
-    struct buf name = {0};
-    ctl_child(child, true, &name);
-    term_say(stderr, "  %s  %s %s\n", ctl_id(child, "run", digits), buf_str(&name),
-             *ctl_text(child, "status") ? ctl_text(child, "status") : ctl_text(child, "state"));
-    buf_free(&name);
-}
-
-static void gather(char **argv, struct longboat *lb, const char *what, const char *parent,
-                   json_t *children, bool *ret_more)
-{
-    const struct ctl_where where[] = {{"parent", parent, 0, false}};
-    struct ctl_query q = {.what = what,
-                          .where = where,
-                          .n_where = 1,
-                          .limit = CHILDREN_NAMED,
-                          .row = ctl_gather,
-                          .self = children};
-    ctl_query_over(argv, lb, &q);
-    *ret_more |= q.more;
-}
-
-/* A parent has no output of its own. */
-static int name_children(char **argv, struct longboat *lb, json_t *parent)
-{
-    json_t *children = json_array(), *child;
-    size_t i;
-    bool more = false;
-    gather(argv, lb, "runs", ctl_text(parent, "run"), children, &more);
-    gather(argv, lb, "history", ctl_text(parent, "run"), children, &more);
-    unsigned digits = ctl_id_digits(children, "run");
-    term_say(stderr, "%s: this is a parent; its children have logs (lbctl logs CHILD)%s\n", argv[0],
-             json_array_size(children) ? ":" : ", and none of them has started");
-    json_array_foreach (children, i, child)
-        if (i < CHILDREN_NAMED)
-            name_child(child, digits);
-    if (more || json_array_size(children) > CHILDREN_NAMED)
-        term_say(stderr, "  ... lbctl history --parent %s lists all\n",
-                 ctl_id(parent, "run", FIND_TAIL));
-    json_decref(children);
-    return EXIT_ASKED_WRONGLY;
-}
 
 static bool is_one_of(const char *word, const char *const words[], size_t n)
 {
@@ -62,7 +15,7 @@ static bool is_one_of(const char *word, const char *const words[], size_t n)
 }
 
 /* -1 to go on. */
-static int judge(char **argv, struct longboat *lb, json_t *row, bool follow)
+static int judge(char **argv, json_t *row, bool follow)
 {
     static const char *const early[] = {"waiting", "parked", "handed_over"}, *const never[] = {
                                                                                  "refused",
@@ -70,8 +23,6 @@ static int judge(char **argv, struct longboat *lb, json_t *row, bool follow)
     const char *state = ctl_text(row, "state"), *status = ctl_text(row, "status"),
                *id = ctl_id(row, "run", FIND_TAIL);
     struct buf why = {0};
-    if (!json_object_get(row, "job"))
-        return name_children(argv, lb, row);
     if (is_one_of(state, early, COUNT_OF(early)) && ctl_int(row, "attempt") <= 1) {
         term_say(stderr, "%s: run %s has not started: it is %s%s%s%s\n", argv[0], id,
                  strcmp(state, "handed_over") == 0 ? "handed over" : state,
@@ -110,19 +61,20 @@ static int check_step(char **argv, json_t *row, const char *step)
     return known ? -1 : EXIT_ASKED_WRONGLY;
 }
 
-int ctl_logs_look(char **argv, struct longboat *lb, const struct id *run, const char *step,
-                  bool follow)
+int ctl_logs_look(const struct logs_wanted *w, const struct id *run, json_t **ret_row)
 {
     char id[ID_TEXT];
     json_t *found = json_array();
     const struct ctl_where where[] = {{"run", id_format(*run, id), 0, false}};
     struct ctl_query q = {
         .what = "run", .where = where, .n_where = 1, .row = ctl_gather, .self = found};
-    int code = ctl_query_over(argv, lb, &q);
-    if (code == EXIT_DONE)
-        code = judge(argv, lb, json_array_get(found, 0), follow);
-    if (code < 0)
-        code = check_step(argv, json_array_get(found, 0), step);
+    int code = ctl_query_over(w->argv, w->lb, &q);
+    json_t *row = *ret_row = json_incref(json_array_get(found, 0));
     json_decref(found);
-    return code;
+    if (code != EXIT_DONE)
+        return code;
+    if (ctl_is_parent(row))
+        return -1;
+    code = judge(w->argv, row, w->follow);
+    return code < 0 ? check_step(w->argv, row, w->step) : code;
 }

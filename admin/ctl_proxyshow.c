@@ -65,9 +65,9 @@ static void add_limits(json_t *o, const struct d_proxy *p)
         uint64_t v;
     } rows[] = {{"timeout_ms", p->timeout_ms},
                 {"memory_bytes", p->memory},
-                {"cpu_thousandths", p->cpu},
+                {"cpu_milli", p->cpu},
                 {"processes", p->processes},
-                {"files", p->files},
+                {"open_files", p->files},
                 {"file_size_bytes", p->file_size},
                 {"output_bytes", p->output_cap},
                 {"warn_ms", p->warn_ms},

@@ -71,6 +71,10 @@ static void trouble(json_t *row, struct buf *out)
     }
     if (*ctl_text(row, "trouble"))
         buf_printf(out, "%s; ", ctl_text(row, "trouble"));
+    json_array_foreach (json_object_get(row, "refused"), i, item)
+        buf_printf(out, "it refuses %s: %s; ", ctl_text(item, "job"), ctl_text(item, "trouble"));
+    if (*ctl_text(row, "slots_with_trouble"))
+        buf_printf(out, "%s; ", ctl_text(row, "slots_with_trouble"));
     const char *wrong = ctl_text(row, "jobs_with_trouble");
     if (*wrong && strcmp(wrong, "0") != 0)
         buf_printf(out, "%s job file%s wrong (lbworker check, there, says why); ", wrong,

@@ -205,25 +205,6 @@ static void show_children(struct show *s, json_t *parent, json_t *children, bool
     term_table_free(&t);
 }
 
-/* The children that have ended and those that have not, appended to *children. */
-static int read_children(struct show *s, json_t *parent, json_t *children, bool *ret_more)
-{
-    static const char *const from[] = {"runs", "history"};
-    const struct ctl_where where[] = {{"parent", ctl_text(parent, "run"), 0, false}};
-    int code = EXIT_DONE;
-    for (size_t i = 0; code == EXIT_DONE && i < COUNT_OF(from); i++) {
-        struct ctl_query q = {.what = from[i],
-                              .where = where,
-                              .n_where = 1,
-                              .limit = CHILDREN_READ,
-                              .row = ctl_gather,
-                              .self = children};
-        code = ctl_query_over(s->argv, s->lb, &q);
-        *ret_more |= q.more;
-    }
-    return code;
-}
-
 static void show_totals(struct show *s, json_t *report)
 {
     json_t *totals = json_object_get(report, "totals");
@@ -254,20 +235,6 @@ static void show_so_far(struct show *s, json_t *children)
                good, json_array_size(children) - ended);
 }
 
-/* The history lacks the items' names; the report has them. */
-static void name_children(json_t *children, json_t *report)
-{
-    json_t *named = json_object(), *child, *name;
-    size_t i;
-    json_array_foreach (json_object_get(report, "children"), i, child)
-        if (*ctl_text(child, "run"))
-            json_object_set(named, ctl_text(child, "run"), json_object_get(child, "child"));
-    json_array_foreach (children, i, child)
-        if ((name = json_object_get(named, ctl_text(child, "run"))) != NULL)
-            json_object_set(child, "child", name);
-    json_decref(named);
-}
-
 /* The broker counts from the plan's acceptance to the end that it recorded, lbsubmit's report from
  * its first step to its last. */
 static void show_took(struct show *s, json_t *parent, json_t *report)
@@ -286,7 +253,7 @@ int show_parent(struct show *s, json_t *parent)
     bool more = false;
     const char *name =
         *ctl_text(parent, "name") ? ctl_text(parent, "name") : ctl_text(parent, "plan");
-    int code = read_children(s, parent, children, &more);
+    int code = ctl_children(s->argv, s->lb, parent, CHILDREN_READ, children, &more);
     show_linef(s, "parent", "%s", name);
     show_line(s, "run", ctl_text(parent, "run"));
     show_verdict(s, parent);
@@ -303,7 +270,6 @@ int show_parent(struct show *s, json_t *parent)
     show_took(s, parent, report);
     show_moment(s, "as of", report, "as_of");
     show_line(s, "key", ctl_text(parent, "key"));
-    name_children(children, report);
     show_tasks(s, report);
     show_children(s, parent, children, more);
     show_events(s, parent);

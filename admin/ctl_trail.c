@@ -192,12 +192,14 @@ static int open_anchors(struct ctl_trail *t)
     int rc = 0;
     if (o->from && o->administrators) /* no home is needed */
         return anchors_load(o->administrators, "", &t->anchors, &t->err);
-    if ((rc = paths_resolve(&paths, &t->err)) < 0 ||
-        (rc = path_join(t->kept, sizeof t->kept, &t->err, paths.config, KEPT_FILE, NULL)) < 0)
-        return rc;
-    return o->administrators ? anchors_load(o->administrators, "", &t->anchors, &t->err)
-           : o->from         ? home_anchors(t, &paths)
-                             : own_anchors(t);
+    if ((rc = paths_resolve(&paths, &t->err)) == 0)
+        rc = path_join(t->kept, sizeof t->kept, &t->err, paths.config, KEPT_FILE, NULL);
+    if (o->from)
+        return ctl_needs_administrators(rc == 0 ? home_anchors(t, &paths) : rc, &t->err);
+    if (rc == 0)
+        rc = o->administrators ? anchors_load(o->administrators, "", &t->anchors, &t->err)
+                               : own_anchors(t);
+    return rc;
 }
 
 static int read_known(struct ctl_trail *t)

@@ -80,11 +80,13 @@ static void add_settings(const struct broker_options *o, struct buf *out)
             buf_printf(out, "%s=%llu ", budget_row(i)->word, (unsigned long long)o->budgets[i]);
     buf_printf(out,
                "retention=%llums history-size=%llu audit-retention=%llums audit-copy=%s "
-               "max-runs=%llu memory-budget=%llu depot-size=%llu logs-size=%llu",
+               "max-runs=%llu memory-budget=%llu depot-size=%llu logs-size=%llu "
+               "logs-retention=%llums",
                (unsigned long long)o->retention_ms, (unsigned long long)o->history_bytes,
                (unsigned long long)o->audit_retention_ms, copy_word(o->audit_copy),
                (unsigned long long)o->max_runs, (unsigned long long)o->memory_budget,
-               (unsigned long long)o->depot_bytes, (unsigned long long)o->logs_bytes);
+               (unsigned long long)o->depot_bytes, (unsigned long long)o->logs_bytes,
+               (unsigned long long)o->logs_keep_ms);
 }
 
 /* The store's trail must reach its own last checkpoint. What is wrong is said, and the trail goes

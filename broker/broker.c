@@ -258,7 +258,7 @@ static int open_services(struct broker *b, struct error *err)
     if (rc == 0)
         rc = depot_open(&b->depot, sh, depot, b->options.depot_bytes, b->options.retention_ms, err);
     if (rc == 0)
-        rc = logs_open(&b->logs, sh, logs, b->options.logs_bytes, err);
+        rc = logs_open(&b->logs, sh, logs, b->options.logs_bytes, b->options.logs_keep_ms, err);
     b->sources = (struct query_sources){sh, b->events, b->depot, b->logs};
     mem_free(&depot);
     mem_free(&logs);

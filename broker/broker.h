@@ -19,7 +19,7 @@ struct broker_options {
     const char *config, *state; /* the folders etc and var */
     uint64_t retention_ms, history_bytes, reserve_bytes, memory_budget, max_runs, lease_ms,
         lost_after_ms;
-    uint64_t depot_bytes, logs_bytes;
+    uint64_t depot_bytes, logs_bytes, logs_keep_ms;
     uint64_t budgets[BUDGET_COUNT]; /* limits; 0: the default of trust/budget.h */
     uint64_t audit_retention_ms;    /* 0: for ever */
     enum copy audit_copy;

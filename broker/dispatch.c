@@ -240,7 +240,7 @@ static void dispatch(struct broker *b, uint64_t handle, uint64_t kind, struct sp
     const char *text;
     if (!p)
         return;
-    sh->messages++;
+    sh->messages += kind != KIND_M_PING;
     if ((code = hello_still_good(sh, p, &text)) != REFUSAL_NONE) {
         auditing_deny(b, p, kind, message, code, text);
         shell_drop(sh, p, code, text);

@@ -48,6 +48,8 @@ static const struct option_row ROWS[] = {
      "how much room packages may take"},
     {"logs-size", 0, OPTION_SIZE, "10G", 1 << 20, INT64_MAX, true, "SIZE",
      "how much room the output of children may take"},
+    {"logs-retention", 0, OPTION_DURATION, "90d", 0, INT64_MAX, true, "TIME",
+     "how long to keep the output of children; 0: as long as there is room"},
     {"budgets", 0, OPTION_LIST, NULL, 0, 0, true, "NAME=LIMIT",
      "what one principal may use (docs/operations.md); may be repeated"},
     {"audit-retention", 0, OPTION_DURATION, "0s", 0, INT64_MAX, true, "TIME",
@@ -119,6 +121,7 @@ static int broker_options_from(const struct option_values *v, const struct paths
                                    .lost_after_ms = (uint64_t)opt_int(v, "lost-after"),
                                    .depot_bytes = (uint64_t)opt_int(v, "depot-size"),
                                    .logs_bytes = (uint64_t)opt_int(v, "logs-size"),
+                                   .logs_keep_ms = (uint64_t)opt_int(v, "logs-retention"),
                                    .restored = opt_flag(v, "restored")};
     ret->listen = opt_list(v, "listen", &n);
     ret->n_listen = (unsigned)n;

@@ -30,7 +30,8 @@ static void on_message(void *self, uint64_t kind, struct span message)
 {
     struct btest_peer *t = self;
     uint32_t n = (uint32_t)message.n;
-    (void)kind;
+    if (kind == KIND_M_PONG)
+        t->pongs += sizeof n + n;
     buf_add(&t->heard, &n, sizeof n);
     buf_add(&t->heard, message.p, message.n);
 }

@@ -35,6 +35,7 @@ struct btest_peer {
     uint64_t minor;   /* not 0: the version that its HELLO names */
     struct buf heard; /* [u32 size][message] ... */
     size_t read;      /* how far `heard` has been read */
+    size_t pongs;     /* bytes of `heard` that answer PINGs: how many depends on the time */
     unsigned sessions;
 };
 

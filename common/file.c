@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -272,4 +273,15 @@ int file_lock_is_held(const char *path, struct error *err)
     }
     close(fd);
     return rc;
+}
+
+char *file_beside_program(const char *name)
+{
+    char self[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n <= 0)
+        return mem_strdup(name);
+    self[n] = 0;
+    char *slash = strrchr(self, '/');
+    return mem_printf("%.*s/%s", slash ? (int)(slash - self) : 0, self, name);
 }

@@ -55,4 +55,7 @@ int file_empty_folder(int folder, const char *path, struct error *err);
 int file_write_all(int fd, const void *p, size_t n);
 ssize_t file_read_all(int fd, void *p, size_t n);
 
+/* The path of the program `name` in the folder of the program that runs; yours to free. */
+char *file_beside_program(const char *name);
+
 #endif

@@ -3,6 +3,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -285,6 +287,31 @@ static void a_tree_of_any_depth_is_removed(void **state)
     assert_false(there(testing_path(state, "t")));
 }
 
+/* Where mounting is allowed: in a name space of its own, so that nothing stays mounted. */
+static void what_is_bound_into_the_tree_is_not_removed(void **state)
+{
+    assert_int_equal(file_make_dirs(testing_path(state, "t/a/bound"), 0700, NULL), 0);
+    assert_int_equal(file_make_dirs(testing_path(state, "kept/x"), 0700, NULL), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct error err = {0};
+        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+            mount(testing_path(state, "kept"), testing_path(state, "t/a/bound"), NULL, MS_BIND,
+                  NULL) < 0)
+            _exit(77);
+        _exit(file_remove_tree(testing_path(state, "t"), &err) == -EXDEV &&
+                      strstr(err.text, "mount point")
+                  ? 0
+                  : 1);
+    }
+    int status = 0;
+    waitpid(pid, &status, 0);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+        skip();
+    assert_int_equal(status, 0);
+    assert_true(there(testing_path(state, "kept/x")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -305,6 +332,7 @@ int main(void)
         in_folder(a_link_given_as_the_tree_is_removed_itself),
         in_folder(folders_without_permissions_are_removed),
         in_folder(a_tree_of_any_depth_is_removed),
+        in_folder(what_is_bound_into_the_tree_is_not_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

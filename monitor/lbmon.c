@@ -44,10 +44,9 @@ static const struct option_row rows[] = {
 };
 
 #define EVENTS_LISTED \
-    "Events: result, called, assigned, started, returned, cancel, lost, held,\n" \
-    "  released, evidence, parent_begun, parent_driven, parent_ended (`parent`: these\n" \
-    "  three), server, operated, deployed, secret, enrolled, revoked,\n" \
-    "  broker.\n"
+    "Events: result, called, assigned, started, returned, declined, cancel, lost,\n" \
+    "  held, released, evidence, parent_begun, parent_driven, parent_ended (`parent`: these\n" \
+    "  three), server, operated, deployed, secret, enrolled, revoked, broker.\n"
 
 static const char examples[] =
     "  lbmon                               results as they come\n"

@@ -197,6 +197,38 @@ static void a_package_without_its_entry_or_its_yaml_is_refused(void **state)
     expect_problem(testing_path(state, "nowhere"), "there is no package.yaml here");
 }
 
+static void an_entry_that_cannot_be_executed_is_a_warning(void **state)
+{
+    static const struct {
+        const char *entry, *sentence;
+    } cases[] = {{"#!/bin/sh\r\necho\r\n", "ends with CR LF"},
+                 {"#!/no/such/sh\necho\n", "'/no/such/sh', is not on this machine"},
+                 {"echo\n", "has no #! line"},
+                 {"", "is empty"},
+                 {"#!/bin/sh\necho\n", NULL}};
+    const char *folder = testing_path(state, "p");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct manifest m = {0};
+        struct problems ps = {0};
+        struct buf all = {0};
+        struct error err = {0};
+        fixture_put(folder, "package.yaml",
+                    "name: a\nversion: 1.0.0\nsubsystem: exec\nentry: main\n", 0644);
+        fixture_put(folder, "main", cases[i].entry, 0755);
+        must(archive_examine(folder, &m, &ps));
+        for (size_t k = 0; k < ps.n; k++)
+            buf_printf(&all, "%s\n", ps.v[k].text);
+        if (cases[i].sentence)
+            assert_contains(buf_str(&all), cases[i].sentence);
+        else
+            assert_null(strstr(all.n ? buf_str(&all) : "", "/main"));
+        assert_int_equal(ps.errors, 0);
+        buf_free(&all);
+        problems_free(&ps);
+        manifest_free(&m);
+    }
+}
+
 static void a_file_that_changes_during_the_build_is_noticed(void **state)
 {
     struct error err = {0};
@@ -240,6 +272,7 @@ int main(void)
         in_folder(the_hash_is_that_of_the_file_and_the_manifest_can_be_read_back),
         in_folder(files_that_a_package_cannot_hold_are_refused_with_their_place),
         in_folder(a_package_without_its_entry_or_its_yaml_is_refused),
+        in_folder(an_entry_that_cannot_be_executed_is_a_warning),
         in_folder(a_file_that_changes_during_the_build_is_noticed),
         in_folder(a_file_that_is_not_a_package_is_recognized),
     };

@@ -172,9 +172,11 @@ int manifest_need_check(const char *need, struct error *err)
     case 0:
         return *what == '/' ? 0 : error_set(err, -EINVAL, "path: '%.100s' must be absolute", what);
     case 1:
-        if (*what && !strpbrk(what, "/ \t"))
+        if (*what == '/' || (*what && !strpbrk(what, "/ \t")))
             return 0;
-        return error_set(err, -EINVAL, "command: '%.100s' must be the name of a program in PATH",
+        return error_set(err, -EINVAL,
+                         "command: '%.100s' must be an absolute path, or the name of a program in "
+                         "PATH",
                          what);
     case 2:
         return last && last > what && is_port(last + 1)
@@ -229,6 +231,7 @@ static struct wire_list encode_parameters(const struct manifest_parameter *list,
                                 .type = span_str(parameter_type_text(p->type)),
                                 .required = p->required,
                                 .sensitive = p->sensitive,
+                                .read_from = span_str(p->from_file ? PARAMETER_FROM_FILE : ""),
                                 .fallback = buf_span(&p->fallback),
                                 .allowed = {buf_span(&p->allowed), p->n_allowed},
                                 .pattern = span_str(p->pattern),

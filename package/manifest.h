@@ -29,7 +29,7 @@ enum {
 struct manifest_parameter { /* of an output only name and type */
     char *name;
     enum parameter_type type;
-    bool required, sensitive;
+    bool required, sensitive, from_file;
     /* encoded value, or VALUES_AS_OF or VALUES_SERVER as a string; empty: none */
     struct buf fallback;
     struct buf allowed; /* items of a wire list of encoded values */

@@ -38,6 +38,8 @@ static json_t *parameter_to_json(const struct manifest_parameter *p)
         json_object_set_new(o, "required", json_true());
     if (p->sensitive)
         json_object_set_new(o, "sensitive", json_true());
+    if (p->from_file)
+        json_object_set_new(o, "from_file", json_true());
     if (p->fallback.n)
         json_object_set_new(o, "default", value_text(p->type, buf_span(&p->fallback)));
     if (*p->pattern)
@@ -134,8 +136,9 @@ static const char *const top_keys[] = {"format",     "name",    "version",    "d
                                        "subsystem",  "entry",   "idempotent", "entry_point",
                                        "parameters", "outputs", "limits",     "exit_codes",
                                        "needs",      "files",   NULL};
-static const char *const parameter_keys[] = {"type", "required", "sensitive", "default", "pattern",
-                                             "min",  "max",      "allowed",   NULL};
+static const char *const parameter_keys[] = {"type",    "required", "sensitive", "from_file",
+                                             "default", "pattern",  "min",       "max",
+                                             "allowed", NULL};
 static const char *const file_keys[] = {"path", "link", "executable", "size", "hash", NULL};
 static const char *const limit_keys[] = {"timeout_ms", "memory", "processes", "output", NULL};
 
@@ -214,6 +217,9 @@ static int parameter_from_json(const json_t *o, struct manifest_parameter *p, st
         return rc;
     if (json_object_get(o, "sensitive") &&
         (rc = json_get_bool(o, "sensitive", &p->sensitive, err)) < 0)
+        return rc;
+    if (json_object_get(o, "from_file") &&
+        (rc = json_get_bool(o, "from_file", &p->from_file, err)) < 0)
         return rc;
     if (json_object_get(o, "pattern")) {
         if ((rc = json_get_str(o, "pattern", &text, err)) < 0)

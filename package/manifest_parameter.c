@@ -9,8 +9,9 @@
 #include "common/name.h"
 #include "common/suggest.h"
 
-static const char *const parameter_keys[] = {"type", "required", "default",   "allowed", "pattern",
-                                             "min",  "max",      "sensitive", NULL};
+static const char *const parameter_keys[] = {"type",      "required", "default", "allowed",
+                                             "pattern",   "min",      "max",     "sensitive",
+                                             "from_file", NULL};
 static const char *const output_keys[] = {"type", NULL};
 
 /* Does the text stand for something that the runner fills in, and can the type hold it? */
@@ -199,6 +200,7 @@ static void read_parameter(const struct yaml_node *map, struct manifest_paramete
         return;
     read_flag(map, "required", &p->required, ps);
     read_flag(map, "sensitive", &p->sensitive, ps);
+    read_flag(map, "from_file", &p->from_file, ps);
     if (yaml_get(map, "pattern") &&
         note(ps, yaml_str(yaml_get(map, "pattern"), &text, &err), &err)) {
         mem_free(&p->pattern);

@@ -172,7 +172,7 @@ static void each_wrong_field_is_named_with_its_place(void **state)
         {HEAD "needs: [{paht: /x}]\n", "unknown key 'paht' (did you mean 'path'?"},
         {HEAD "needs: [{path: /x, env: Y}]\n", "each entry is one need"},
         {HEAD "needs: [{path: x}]\n", "package.yaml:6:16: path: 'x' must be absolute"},
-        {HEAD "needs: [{command: /bin/x}]\n", "must be the name of a program in PATH"},
+        {HEAD "needs: [{command: bin/x}]\n", "must be an absolute path, or the name of a program"},
         {HEAD "needs: [{tcp: db1}]\n", "must be host:port"},
         {HEAD "needs: [{tcp: db1:99999}]\n", "must be host:port"},
         {HEAD "needs: [{env: A=B}]\n", "must be the name of a variable"},

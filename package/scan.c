@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/hashbang.h"
 #include "common/mem.h"
 
 enum { READ_BYTES = 128 << 10, LINK_MAX = 1024 };
@@ -170,6 +171,40 @@ int archive_scan(const char *folder, struct manifest *m, struct problems *proble
     return problems->errors > before ? -EINVAL : 0;
 }
 
+/* What the kernel will not execute, although the file is there and may be executed. */
+static void warn_of_entry(const char *folder, const struct manifest *m, struct problems *ps)
+{
+    char interpreter[HASHBANG_BYTES];
+    if (strcmp(m->subsystem, "exec") != 0)
+        return;
+    char *path = mem_printf("%s/%s", folder, m->entry);
+    switch (hashbang_of_file(path, interpreter)) {
+    case HASHBANG_EMPTY:
+        problems_add(ps, true, "%s is empty, so it cannot be executed", path);
+        break;
+    case HASHBANG_NONE:
+        problems_add(ps, true,
+                     "%s is no program and has no #! line, so it cannot be executed; begin it with "
+                     "one, for example #!/bin/sh",
+                     path);
+        break;
+    case HASHBANG_CR:
+        problems_add(ps, true,
+                     "the first line of %s ends with CR LF, so its interpreter '%s' will not be "
+                     "found; save it with LF alone",
+                     path, interpreter);
+        break;
+    case HASHBANG_LINE:
+        if (access(interpreter, X_OK) < 0)
+            problems_add(ps, true, "the interpreter of %s, '%s', is not on this machine", path,
+                         interpreter);
+        break;
+    default:
+        break;
+    }
+    mem_free(&path);
+}
+
 int archive_examine(const char *folder, struct manifest *ret, struct problems *problems)
 {
     struct error err;
@@ -192,6 +227,8 @@ int archive_examine(const char *folder, struct manifest *ret, struct problems *p
         problems_add(problems, false, "%s: %s", yaml, err.text);
         rc = -EINVAL;
     }
+    if (rc == 0)
+        warn_of_entry(folder, &m, problems);
     mem_free(&yaml);
     manifest_free(&files);
     if (rc < 0)

@@ -97,7 +97,8 @@ static int judge(const struct d_parameter *p, struct span encoded, struct error 
     struct value v;
     if (!value_read(&encoded, &v))
         return error_set(err, -EINVAL, "parameter '" SPAN_FMT "' is malformed", SPAN_ARG(p->name));
-    return values_judge(p, &v, err);
+    int rc = values_judge(p, &v, err);
+    return rc < 0 ? rc : d_parameter_fits(p, p->name, &v, err);
 }
 
 /* {secret: NAME}, as it stands in a job file or a plan. */

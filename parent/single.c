@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "common/duration.h"
+#include "common/jsontext.h"
 #include "common/mem.h"
 #include "package/values.h"
 #include "parent/core/core.h"
@@ -252,6 +253,12 @@ static void print_text(const struct single *c, const struct d_outcome *o)
         buf_clear(&text);
         buf_printf(&out, SPAN_FMT "=", SPAN_ARG(name));
         value_to_text(&v, &text);
+        if (memchr(buf_str(&text), '\n', text.n)) { /* a line of it could pass for another output */
+            struct buf plain = text;
+            text = (struct buf){0};
+            json_escape(&text, buf_span(&plain));
+            buf_free(&plain);
+        }
         c->shell->out.is_terminal ? term_safe(&out, buf_span(&text))
                                   : buf_add(&out, text.p, text.n);
         buf_add_str(&out, "\n");

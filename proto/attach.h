@@ -5,7 +5,8 @@
  * speaks its own version and that of the release before, so that programs can be exchanged one
  * after the other while children run.
  *
- * 1 0.1 2 S_LAUNCH has a context, S_ENDED an execution / */
+ * 1 0.1
+ * 2 S_LAUNCH has a context, S_ENDED an execution; S_TROUBLE, KEPT_NOWHERE; S_PROBE */
 #ifndef LB_PROTO_ATTACH_H
 #define LB_PROTO_ATTACH_H
 

@@ -6,7 +6,9 @@ enum kept_state {
     KEPT_NOTHING,
     KEPT_WAITS, /* at the keeper, or (slot 0) at the runner */
     KEPT_RUNS,
-    KEPT_GONE /* it has ended, or its keeper has died: the spool says which */
+    KEPT_GONE, /* it has ended, or its keeper has died: the spool says which */
+    /* runner to worker: no slot can be used, so it was not launched and will not be */
+    KEPT_NOWHERE
 };
 
 #endif

@@ -4,6 +4,8 @@
  * lives in a function of its own, where `row` is the struct. */
 #include "proto/messages.h"
 
+#include <errno.h>
+
 #include <stddef.h>
 
 enum {
@@ -110,6 +112,46 @@ const char *refusal_text(uint64_t code)
     default:
         return "an unknown refusal";
     }
+}
+
+enum refusal_fault refusal_fault(uint64_t code)
+{
+    switch (code) {
+    case REFUSAL_UNKNOWN_JOB:
+    case REFUSAL_WRONG_JOB:
+    case REFUSAL_BAD_PACKAGE:
+    case REFUSAL_START_FAILED:
+        return REFUSAL_OF_JOB;
+    case REFUSAL_BUSY:
+    case REFUSAL_UNKNOWN_ADDRESS:
+    case REFUSAL_NO_PROXY:
+    case REFUSAL_NO_SPACE:
+    case REFUSAL_NO_SECRET:
+    case REFUSAL_INTERNAL:
+        return REFUSAL_OF_SERVER;
+    default:
+        return REFUSAL_OF_CALL;
+    }
+}
+
+int d_parameter_fits(const struct d_parameter *p, struct span name, const struct value *v,
+                     struct error *err)
+{
+    struct buf text = {0};
+    if (p && (p->sensitive || span_eq_str(p->read_from, PARAMETER_FROM_FILE)))
+        return 0;
+    if (v->raw.n <= LIMIT_PARAMETER_ENV / 8) /* however it is written */
+        return 0;
+    value_to_text(v, &text);
+    size_t n = text.n;
+    buf_free(&text);
+    if (n <= LIMIT_PARAMETER_ENV)
+        return 0;
+    return error_set(err, -EMSGSIZE,
+                     "parameter '" SPAN_FMT "' has %zu bytes; in a variable of the environment at "
+                     "most %d are handed over (a package that reads it from $LB_PARAMETERS says "
+                     "`from_file: true`)",
+                     SPAN_ARG(name), n, (int)LIMIT_PARAMETER_ENV);
 }
 
 bool d_parameter_find(const struct wire_list *declared, struct span name, struct d_parameter *ret)

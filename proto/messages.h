@@ -1,4 +1,4 @@
-/* messages.h - the structs, kinds and tables that schema.h stands for.
+/* messages.h - the structs, kinds and tables that schema.h and schemaspool.h stand for.
  *
  * For each row NAME of a family with prefix p (m, d, r, s; h for the frame head) there are
  *
@@ -13,6 +13,7 @@
 #define LB_PROTO_MESSAGES_H
 
 #include "proto/schema.h"
+#include "proto/schemaspool.h"
 
 #define MESSAGES_FIELD(type, name, most) wire_c_##type name;
 
@@ -125,6 +126,21 @@ enum refusal { REFUSAL_NONE = 0, REFUSALS(X) };
 #undef X
 const char *refusal_word(uint64_t code); /* "denied"; "?" if unknown */
 const char *refusal_text(uint64_t code);
+
+/* Whose fault is it that a server has refused a run? */
+enum refusal_fault {
+    REFUSAL_OF_CALL,   /* the call's: it would be refused everywhere */
+    REFUSAL_OF_SERVER, /* the server's, or between it and this caller: others may take the run */
+    REFUSAL_OF_JOB     /* the server's, for every run of this job */
+};
+enum refusal_fault refusal_fault(uint64_t code);
+
+/* May this value go into a child's environment, or need it not? Sensitive ones never go there; what
+ * is longer than LIMIT_PARAMETER_ENV only if its reader takes it from the file. -EMSGSIZE: no.
+ * p NULL: nobody has declared it. */
+#define PARAMETER_FROM_FILE "file" /* d_parameter.read_from */
+int d_parameter_fits(const struct d_parameter *p, struct span name, const struct value *v,
+                     struct error *err);
 
 /* The declaration of this name in a list of d_parameter (d_runnable.parameters, d_runnable.outputs,
  * d_version.parameters). Malformed ones are skipped: the maker of the list has already checked

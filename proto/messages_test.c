@@ -350,6 +350,35 @@ static void a_declared_parameter_is_found_by_its_whole_name(void **state)
     buf_free(&items);
 }
 
+static void a_parameter_longer_than_a_variable_must_be_read_from_the_file(void **state)
+{
+    (void)state;
+    struct buf b = {0}, text = {0};
+    struct error err = {0};
+    struct value v;
+    struct d_parameter p = {.name = span_str("cmd")};
+    memset(buf_grow(&text, LIMIT_PARAMETER_ENV + 1), 'x', LIMIT_PARAMETER_ENV + 1);
+    for (size_t n = LIMIT_PARAMETER_ENV; n <= LIMIT_PARAMETER_ENV + 1; n++) {
+        buf_clear(&b);
+        value_add_str(&b, span_of(text.p, n));
+        struct span in = buf_span(&b);
+        assert_true(value_read(&in, &v));
+        p.read_from = SPAN_NONE;
+        p.sensitive = false;
+        int want = n > LIMIT_PARAMETER_ENV ? -EMSGSIZE : 0;
+        assert_int_equal(d_parameter_fits(&p, p.name, &v, &err), want);
+        assert_int_equal(d_parameter_fits(NULL, p.name, &v, &err), want);
+        p.read_from = span_str(PARAMETER_FROM_FILE);
+        assert_int_equal(d_parameter_fits(&p, p.name, &v, &err), 0);
+        p.read_from = SPAN_NONE;
+        p.sensitive = true; /* never in the environment */
+        assert_int_equal(d_parameter_fits(&p, p.name, &v, &err), 0);
+    }
+    assert_contains(err.text, "'cmd'");
+    buf_free(&b);
+    buf_free(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -363,6 +392,7 @@ int main(void)
         cmocka_unit_test(an_appended_field_that_is_empty_is_not_written_and_reads_as_empty),
         cmocka_unit_test(a_message_of_another_kind_is_refused),
         cmocka_unit_test(a_refusal_has_a_word_and_a_sentence),
+        cmocka_unit_test(a_parameter_longer_than_a_variable_must_be_read_from_the_file),
         cmocka_unit_test(a_declared_parameter_is_found_by_its_whole_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

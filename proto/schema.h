@@ -1,4 +1,5 @@
-/* schema.h - every message, signed document, record and spool entry of Longboat, each field once.
+/* schema.h - every message, signed document and record of Longboat, each field once; what a server
+ * keeps to itself is in schemaspool.h.
  *
  * A row: X(type, field, most). Types and their meaning are in wire.h; `most` is a number of
  * limits.h: the greatest value of a u64, the bytes of a str, bin or map, the entries of strs and
@@ -179,9 +180,11 @@
 /* follow: go on until the run has ended. */
 #define M_LOGS(X) \
     X(u64, req, ANY) X(id, run, 0) X(str, step, LIMIT_NAME) X(u64, after, ANY) X(flag, follow, 0)
-/* chunks: a LOG_DATA each. end: this is the last. */
+/* chunks: a LOG_DATA each. end: this is the last. dropped: in the first, what output of this server
+   is no longer kept, and why; empty: all is. */
 #define M_LOG(X) \
-    X(u64, req, ANY) X(bins, chunks, LIMIT_EVENTS) X(u64, next, ANY) X(flag, end, 0)
+    X(u64, req, ANY) X(bins, chunks, LIMIT_EVENTS) X(u64, next, ANY) X(flag, end, 0) \
+    X(added_str, dropped, LIMIT_TEXT)
 
 /* ======== Packages, certificates ======== */
 
@@ -371,11 +374,11 @@
     X(bins, outputs, LIMIT_VALUES) X(bins, exit_codes, 256) X(u64, timeout_ms, ANY) \
     X(u64, output_cap, ANY) X(u64, memory, ANY) X(u64, processes, ANY) X(flag, idempotent, 0) \
     X(flag, entry_point, 0) X(hash, signer_key, 0) X(strs, needs, LIMIT_NEEDS)
-/* type: string, int, float, bool, date, datetime, json. fallback: an encoded value; empty: none. */
+/* type: string, int, float, bool, date, datetime, json. fallback: encoded. read_from: "file" */
 #define D_PARAMETER(X) \
     X(str, name, LIMIT_NAME) X(str, type, LIMIT_NAME) X(flag, required, 0) X(flag, sensitive, 0) \
     X(bin, fallback, LIMIT_PARAMETERS) X(bins, allowed, LIMIT_VALUES) X(str, pattern, LIMIT_TEXT) \
-    X(bin, minimum, 64) X(bin, maximum, 64)
+    X(bin, minimum, 64) X(bin, maximum, 64) X(added_str, read_from, LIMIT_NAME)
 /* What a step runs as and within: made by the runner from proxy, subsystem and package, applied by
    the keeper. user, home: for people and for the child's environment. uid, gid: 0: the keeper's
    own (nobody is switched). groups: supplementary, 4 bytes each, big endian. environment: name and
@@ -499,6 +502,9 @@
 /* never started there: waits again */
 #define R_RETURNED(X) \
     X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, reason, LIMIT_TEXT)
+/* refused by its server's own fault: waits again, and never goes back there */
+#define R_DECLINED(X) X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) \
+    X(u64, code, 9999) X(str, text, LIMIT_TEXT)
 /* asked for */
 #define R_CANCELLED(X) \
     X(i64, at, 0) X(id, run, 0) X(str, by, LIMIT_NAME) X(flag, force, 0) \
@@ -557,103 +563,9 @@
     M(RETURNED, returned, 203) M(CANCELLED, cancelled, 204) M(LOST, lost, 205) \
     M(RELEASED, released, 206) M(ENDED, ended, 207) M(EVIDENCE, evidence, 208) M(KEPT, kept, 209) \
     M(PARENT_BEGUN, parent_begun, 210) M(PARENT_DRIVEN, parent_driven, 211) \
-    M(PARENT_ENDED, parent_ended, 212) M(HELD, held, 213) M(SERVER, server, 220) \
-    M(OPERATED, operated, 221) M(DEPLOYED, deployed, 222) M(ENROLLED, enrolled, 223) \
-    M(REVOKED, revoked, 224) M(EPOCH, epoch, 225) M(SECRET, secret, 228)
-
-/* ======== Worker, runner and keepers: requests on unix sockets and entries of the spool. */
-
-/* worker: this attempt is ours (m_execute, d_job) */
-#define S_TAKEN(X) X(i64, at, 0) X(bin, execute, LIMIT_FRAME) X(bin, job, LIMIT_JOB_BODY)
-/* worker: this try was asked for */
-#define S_STEPPED(X) \
-    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
-    X(u64, try_no, LIMIT_TRIES) X(i64, at, 0)
-/* worker: it ends as `job` unless what runs still succeeds. force: no always steps */
-#define S_STOPPED(X) \
-    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(i64, at, 0) X(u64, job, 15) X(flag, force, 0) \
-    X(str, reason, LIMIT_TEXT)
-/* worker: its RESULT */
-#define S_FINISHED(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, outcome, LIMIT_OUTCOME) \
-    X(added_bin, executions, LIMIT_EXECUTIONS)
-/* worker: the broker has it; forget */
-#define S_RECORDED(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS)
-/* worker: RETURNED was decided */
-#define S_GIVEN_BACK(X) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS)
-/* keeper, before a child starts. identity, expires: of the call. job_hash: see runner/attempts.h */
-#define S_LAUNCHED(X) \
-    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
-    X(u64, try_no, LIMIT_TRIES) X(i64, at, 0) X(u64, pid, ANY) X(hash, identity, 0) \
-    X(i64, expires, 0) X(added_bin, job_hash, 32)
-#define S_OUTPUT(X) \
-    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
-    X(u64, try_no, LIMIT_TRIES) X(u64, stream, 2) X(u64, offset, ANY) X(i64, at, 0) \
-    X(bin, data, LIMIT_LOG_CHUNK) X(u64, cut, ANY)
-#define S_PROGRESS(X) \
-    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(u64, percent, 100) X(str, text, LIMIT_TEXT)
-/* keeper or runner: d_step_outcome. execution: d_execution; empty: it was not started. job_hash: as
-   in LAUNCHED; empty also for a refusal that ends no try */
-#define S_ENDED(X) \
-    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, outcome, LIMIT_OUTCOME) \
-    X(added_bin, execution, LIMIT_EXECUTION) X(added_bin, job_hash, 32)
-/* runner, first in its table of calls and again after each boot (runner/replay.h): what follows is
-   of this boot. floor: calls issued before it may be missing; 0: none is */
-#define S_REPLAY(X) X(id, boot, 0) X(i64, floor, 0)
-/* runner, in that table: what became of a step; states as in runner/seen.h. turn: the digest of its
-   name and the number of its try; caller: of its caller's name */
-#define S_SEEN(X) \
-    X(u64, state, 15) X(hash, identity, 0) X(u64, caller, ANY) X(id, run, 0) \
-    X(u64, attempt, LIMIT_ATTEMPTS) X(hash, turn, 0) X(i64, at, 0) X(i64, expires, 0)
-/* worker -> runner: run this step. The runner verifies all of it. outputs: for runners before 0.2
-   alone. deadline: CLOCK_BOOTTIME. lost_after: this attempt's, never 0 for `rerun` */
-#define S_STEP(X) \
-    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(bin, call, LIMIT_CALL) \
-    X(bin, certificate, LIMIT_CERTIFICATE) X(bin, job, LIMIT_JOB_BODY) X(str, step, LIMIT_NAME) \
-    X(u64, try_no, LIMIT_TRIES) X(bins, outputs, LIMIT_STEPS) X(u64, on_lost, 15) \
-    X(i64, deadline, 0) X(flag, local, 0) X(u64, lost_after_ms, ANY)
-#define S_OUTPUTS(X) X(str, step, LIMIT_NAME) X(map, outputs, LIMIT_OUTPUTS)
-/* end the tree of this attempt's step */
-#define S_HALT(X) \
-    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(flag, force, 0) X(u64, grace_ms, ANY) \
-    X(flag, timed_out, 0)
-#define S_INSTALL(X) \
-    X(hash, package, 0) X(str, archive, LIMIT_PATH) X(bin, signature, LIMIT_SIGNATURE) \
-    X(bin, deployment, LIMIT_CERTIFICATE) X(bin, certificate, LIMIT_CERTIFICATE)
-#define S_INSTALLED(X) X(hash, package, 0) X(u64, code, 9999) X(str, text, LIMIT_TEXT)
-/* first on a runner's socket, both ways */
-#define S_ATTACH(X) X(u64, version, 255) X(id, spool, 0) X(u64, slots, LIMIT_SLOTS)
-/* keeper -> runner -> worker: what it holds; state 1: waits, 2: runs, 3: gone (kept.h) */
-#define S_KEPT(X) \
-    X(u64, slot, LIMIT_SLOTS) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) \
-    X(str, step, LIMIT_NAME) X(u64, try_no, LIMIT_TRIES) X(u64, state, 15) X(hash, identity, 0) \
-    X(i64, expires, 0)
-/* worker -> runner, in separated mode: this file of the spool has been read; it may go */
-#define S_SHIPPED(X) X(str, name, LIMIT_NAME)
-/* all keepers have been heard */
-#define S_KEPT_END(X) X(u64, count, ANY)
-/* runner -> keeper: verified, run it. parameters: bound and typed; outputs, exit_codes: as in
-   D_RUNNABLE; context: a context; fingerprint: hash of the one with which files are compared;
-   job_hash: as in LAUNCHED: the runner is then told S_ENDED, too. secrets: a secret_uses; their
-   parameters are not in `parameters`, but in `sensitive` */
-#define S_LAUNCH(X) \
-    X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
-    X(u64, try_no, LIMIT_TRIES) X(hash, identity, 0) X(i64, expires, 0) X(u64, on_lost, 15) \
-    X(u64, lost_after_ms, ANY) X(i64, deadline, 0) X(u64, timeout_ms, ANY) X(u64, output_cap, ANY) \
-    X(str, as_of, LIMIT_SHORT) X(str, server, LIMIT_NAME) X(str, task, LIMIT_NAME) \
-    X(str, job, LIMIT_JOB) X(str, subsystem, LIMIT_NAME) X(bin, text, LIMIT_JOB_BODY) \
-    X(hash, package, 0) X(str, package_name, LIMIT_NAME) X(str, package_version, LIMIT_SHORT) \
-    X(str, entry, LIMIT_PATH) X(bins, outputs, LIMIT_VALUES) X(bins, exit_codes, 256) \
-    X(map, parameters, LIMIT_PARAMETERS) X(strs, sensitive, LIMIT_VALUES) \
-    X(added_bin, context, LIMIT_CONTEXT) X(added_bin, fingerprint, 32) \
-    X(added_bin, job_hash, 32) X(added_bin, secrets, LIMIT_SECRET_USES)
-
-#define SPOOLS(M) \
-    M(TAKEN, taken, 300) M(STEPPED, stepped, 301) M(FINISHED, finished, 302) \
-    M(RECORDED, recorded, 303) M(GIVEN_BACK, given_back, 304) M(LAUNCHED, launched, 305) \
-    M(OUTPUT, output, 306) M(PROGRESS, progress, 307) M(ENDED, ended, 308) \
-    M(STOPPED, stopped, 309) M(STEP, step, 320) M(OUTPUTS, outputs, 321) M(HALT, halt, 322) \
-    M(INSTALL, install, 323) M(INSTALLED, installed, 324) M(ATTACH, attach, 325) \
-    M(KEPT, kept, 326) M(KEPT_END, kept_end, 327) M(LAUNCH, launch, 328) \
-    M(SHIPPED, shipped, 335) M(REPLAY, replay, 340) M(SEEN, seen, 341)
+    M(PARENT_ENDED, parent_ended, 212) M(HELD, held, 213) M(DECLINED, declined, 214) \
+    M(SERVER, server, 220) M(OPERATED, operated, 221) M(DEPLOYED, deployed, 222) \
+    M(ENROLLED, enrolled, 223) M(REVOKED, revoked, 224) M(EPOCH, epoch, 225) \
+    M(SECRET, secret, 228)
 
 #endif

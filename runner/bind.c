@@ -143,6 +143,12 @@ static int bind_secret(const struct d_parameter *p, struct span declared,
     return 0;
 }
 
+static int check_fits(const struct d_parameter *p, struct span encoded, struct error *err)
+{
+    struct value v;
+    return value_read(&encoded, &v) ? d_parameter_fits(p, p->name, &v, err) : 0;
+}
+
 static int bind_declared(const struct d_step *step, const struct d_parameter *p,
                          struct span declared, const struct bind_scope *scope, struct bound *out,
                          struct error *err)
@@ -163,7 +169,9 @@ static int bind_declared(const struct d_step *step, const struct d_parameter *p,
         rc = error_set(err, -EINVAL,
                        "parameter '" SPAN_FMT "' (" SPAN_FMT ") is required and has no value",
                        SPAN_ARG(p->name), SPAN_ARG(p->type));
-    if (rc == 1 && (rc = typed_value("parameter", p, &v, &made, err)) == 0) {
+    if (rc == 1 && (rc = typed_value("parameter", p, &v, &made, err)) == 0)
+        rc = check_fits(p, buf_span(&made), err);
+    if (rc == 0 && made.n) {
         value_add_str(&out->items, p->name);
         buf_add(&out->items, made.p, made.n);
         out->count++;
@@ -216,7 +224,7 @@ static int bind_undeclared(const struct d_step *step, const struct bind_scope *s
                            "parameter '" SPAN_FMT "' takes no secret: this step has no package "
                            "that declares it as sensitive",
                            SPAN_ARG(b.name));
-        else if (rc == 1) {
+        else if (rc == 1 && (rc = d_parameter_fits(NULL, b.name, &v, err)) == 0) {
             value_add_str(&out->items, b.name);
             buf_add(&out->items, v.raw.p, v.raw.n);
             out->count++;

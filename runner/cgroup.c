@@ -13,10 +13,9 @@
 #include "common/crc32c.h"
 #include "common/file.h"
 #include "common/mem.h"
+#include "runner/inchild.h"
 
 enum { TEXT = 4096, PERIOD_US = 100000 };
-
-#define IN_CHILD __attribute__((no_sanitize("address"))) /* spawn.c says why */
 
 static const char *const controllers[] = {"memory", "cpu", "pids"};
 

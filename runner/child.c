@@ -21,6 +21,7 @@
 #include "runner/intact.h"
 #include "runner/output.h"
 #include "runner/outputs.h"
+#include "runner/owntmp.h"
 #include "runner/sandbox.h"
 #include "runner/secretopen.h"
 #include "runner/secrets.h"
@@ -48,6 +49,7 @@ struct child {
     struct workfolder *work;
     struct intact *intact;
     struct sandbox *sandbox;
+    struct error trouble; /* why no further child may start here; code 0: it may */
     char *credentials; /* the folder of what a proxy hands out; there only while a step has some */
     int null;
     struct output output;
@@ -148,6 +150,11 @@ void child_free(struct child **pc)
 const struct s_launch *child_launch(const struct child *c)
 {
     return c->phase == PHASE_NONE ? NULL : &c->launch;
+}
+
+const struct error *child_trouble(const struct child *c)
+{
+    return &c->trouble;
 }
 
 /* ---- Reports */
@@ -295,10 +302,10 @@ static void forget_opened(struct child *c)
 
 static void over(struct child *c)
 {
-    struct error err = {0};
     loop_timer_stop(c->loop, &c->timer);
-    if (workfolder_clean(c->work, &err) < 0)
-        log_warn("slot %u: %s", c->slot, err.text);
+    childfiles_empty(c->files);
+    if (workfolder_clean(c->work, &c->trouble) < 0)
+        log_error("slot %u: %s", c->slot, c->trouble.text);
     c->context = (struct d_context){0};
     c->phase = PHASE_NONE;
     command_free(&c->command);
@@ -537,6 +544,7 @@ static int prepare_files(struct child *c, struct error *err)
 
 static int prepare(struct child *c, struct error *err)
 {
+    int rc = prepare_files(c, err); /* decides about the folder */
     const struct command_source from = {.paths = c->paths,
                                         .files = c->files,
                                         .work = workfolder_path(c->work),
@@ -544,7 +552,6 @@ static int prepare(struct child *c, struct error *err)
                                             c->context.credentials.count ? c->credentials : NULL,
                                         .launch = &c->launch,
                                         .context = &c->context};
-    int rc = prepare_files(c, err);
     if (rc == 0)
         rc = prepare_sandbox(c, err);
     return rc < 0 ? rc : command_make(&from, &c->command, err);
@@ -553,7 +560,9 @@ static int prepare(struct child *c, struct error *err)
 static int begin(struct child *c, struct error *err)
 {
     int ends[2];
-    struct spawn s = {.command = &c->command,
+    struct command wrapped = {0};
+    const bool has_tmp = sandbox_has_tmp(c->sandbox);
+    struct spawn s = {.command = has_tmp ? &wrapped : &c->command,
                       .folder = workfolder_fd(c->work),
                       .null = c->null,
                       .user = c->switched ? &c->user : NULL,
@@ -564,7 +573,10 @@ static int begin(struct child *c, struct error *err)
         return rc;
     s.out = ends[0];
     s.err = ends[1];
+    if (has_tmp)
+        sandbox_wrap(c->sandbox, &c->command, &wrapped);
     rc = spawn_child(&s, &c->pid, err);
+    owntmp_free(&wrapped);
     close(ends[0]);
     close(ends[1]);
     bool started = rc == 0;

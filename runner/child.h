@@ -34,6 +34,8 @@ void child_free(struct child **c); /* only while nothing runs */
  * called. */
 void child_start(struct child *c, struct span launch, int64_t handed_at);
 const struct s_launch *child_launch(const struct child *c); /* what runs; NULL: nothing */
+/* Code 0: another child may start. Else the slot must not be used: this keeper ends. */
+const struct error *child_trouble(const struct child *c);
 /* Ends the tree: TERM now, KILL after the grace (0: at once). timed_out: the outcome says that the
  * time was up, not that the step was cancelled. */
 void child_halt(struct child *c, int64_t grace_ms, bool timed_out);

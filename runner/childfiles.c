@@ -1,6 +1,7 @@
 /* childfiles.c - see childfiles.h. */
 #include "runner/childfiles.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/file.h"
+#include "common/log.h"
 #include "common/mem.h"
 
 struct childfiles_file {
@@ -169,6 +171,54 @@ void childfiles_close(struct childfiles **pf)
     }
     mem_free(&f->folder);
     mem_free(pf);
+}
+
+static bool is_known(const struct childfiles *f, const char *name)
+{
+    for (int i = 0; i < CHILDFILE_COUNT; i++)
+        if (strcmp(name, f->file[i].name) == 0)
+            return true;
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+/* True if there is anything but our files; what a child has put in their place is replaced before
+ * the next step. */
+static bool has_more(const struct childfiles *f)
+{
+    bool more = false;
+    int copy = openat(f->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = copy < 0 ? NULL : fdopendir(copy);
+    if (!d) {
+        if (copy >= 0)
+            close(copy);
+        return true;
+    }
+    for (struct dirent *e; !more && (e = readdir(d));)
+        more = !is_known(f, e->d_name);
+    closedir(d);
+    return more;
+}
+
+static int empty(struct childfiles *f, struct error *err)
+{
+    if (ftruncate(f->file[CHILDFILE_PARAMETERS].fd, 0) < 0)
+        return error_errno(err, errno, "cannot empty '%s'", f->file[CHILDFILE_PARAMETERS].path);
+    int rc = begin_as_owner(f, err);
+    if (rc == 0 && has_more(f)) {
+        if (fchmod(f->dir, 0700) < 0)
+            rc = error_errno(err, errno, "cannot open the folder '%s'", f->folder);
+        if (rc == 0)
+            rc = file_empty_folder(f->dir, f->folder, err);
+    }
+    return end_as_owner(f, rc, err);
+}
+
+/* Few children leave anything here; then this costs a few system calls. */
+void childfiles_empty(struct childfiles *f)
+{
+    struct error err = {0};
+    if (empty(f, &err) < 0)
+        log_warn("%s", err.text);
 }
 
 const char *childfiles_path(const struct childfiles *f, enum childfile which)

@@ -26,6 +26,9 @@ struct childfiles;
  * of the last child (runnerpaths.h), and are touched only as that user. On success *ret is yours:
  * childfiles_close. */
 int childfiles_open(const char *folder, bool separated, struct childfiles **ret, struct error *err);
+/* After a step: its parameters, which may be sensitive, are gone, and whatever else it has put
+ * there. */
+void childfiles_empty(struct childfiles *f);
 void childfiles_close(struct childfiles **f);
 const char *childfiles_path(const struct childfiles *f, enum childfile which);
 

@@ -2,6 +2,7 @@
  * nothing else is read. */
 #include "common/testing.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -49,6 +50,51 @@ static void parameters_are_private_and_the_other_files_empty(void **state)
     assert_int_equal(st.st_mode & 07777, 0700);
     childfiles_close(&f);
     assert_int_equal(access(testing_path(state, "slot"), F_OK), -1);
+}
+
+static void parameters_do_not_outlive_their_step(void **state)
+{
+    struct childfiles *f = opened(state);
+    assert_int_equal(childfiles_prepare(f, NULL, span_str("{\"secret\":1}\n"), NULL), 0);
+    childfiles_empty(f);
+    holds(f, CHILDFILE_PARAMETERS, "");
+    assert_int_equal(childfiles_prepare(f, NULL, span_str("{}\n"), NULL), 0);
+    holds(f, CHILDFILE_PARAMETERS, "{}\n");
+    childfiles_close(&f);
+}
+
+static unsigned entries_of(const char *folder)
+{
+    unsigned n = 0;
+    DIR *d = opendir(folder);
+    assert_non_null(d);
+    while (readdir(d))
+        n++;
+    closedir(d);
+    return n - 2;
+}
+
+static void whatever_a_step_has_put_beside_its_files_is_gone_after_it(void **state)
+{
+    struct childfiles *f = opened(state);
+    char *folder = mem_strdup(childfiles_path(f, CHILDFILE_OUTPUTS));
+    *strrchr(folder, '/') = 0;
+    assert_int_equal(childfiles_prepare(f, NULL, span_str("{}\n"), NULL), 0);
+    childfiles_empty(f);
+    assert_int_equal(entries_of(folder), CHILDFILE_COUNT); /* the next step's, kept */
+    char *below = mem_printf("%s/below", folder), *file = mem_printf("%s/file", below);
+    assert_int_equal(mkdir(below, 0700), 0);
+    put(file, "left\n");
+    assert_int_equal(chmod(below, 0), 0);
+    assert_int_equal(chmod(folder, 0), 0);
+    childfiles_empty(f);
+    assert_int_equal(entries_of(folder), 0);
+    assert_int_equal(childfiles_prepare(f, NULL, span_str("{}\n"), NULL), 0);
+    holds(f, CHILDFILE_PARAMETERS, "{}\n");
+    mem_free(&below);
+    mem_free(&file);
+    mem_free(&folder);
+    childfiles_close(&f);
 }
 
 static void a_step_sees_nothing_of_the_previous_one(void **state)
@@ -146,6 +192,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_folder(parameters_are_private_and_the_other_files_empty),
+        in_folder(parameters_do_not_outlive_their_step),
+        in_folder(whatever_a_step_has_put_beside_its_files_is_gone_after_it),
         in_folder(a_step_sees_nothing_of_the_previous_one),
         in_folder(a_replaced_or_removed_file_is_read_and_then_recreated),
         in_folder(links_folders_and_pipes_are_not_read),

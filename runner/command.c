@@ -3,12 +3,13 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/mem.h"
+#include "proto/childenv.h"
 #include "runner/installed.h"
-
-#define CHILD_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 void command_free(struct command *c)
 {
@@ -77,18 +78,31 @@ static void env_parameters(struct command *c, const struct s_launch *l)
     buf_free(&text);
 }
 
-static void env_account(const struct command_source *from, struct command *c)
+/* The zone by its name, which every language knows. Where the system has a file instead of a link
+ * to one, there is no name, and programs read that file by themselves. */
+static void env_zone(struct command *c)
 {
-    const struct d_context *x = from->context;
-    const struct span user = x->user.n ? x->user : span_str(from->paths->user);
+    static const char folder[] = "/zoneinfo/";
+    char path[PATH_MAX];
+    ssize_t n = readlink("/etc/localtime", path, sizeof path - 1);
+    path[n > 0 ? n : 0] = '\0';
+    const char *zone = strstr(path, folder);
+    if (zone)
+        env(c, "TZ", span_str(zone + sizeof folder - 1));
+}
+
+void command_environment(const struct runner_paths *paths, const struct d_context *x,
+                         const char *work, struct command *c)
+{
+    const struct span user = x->user.n ? x->user : span_str(paths->user);
     /* "/" is nobody's to write to */
-    const char *home = x->user.n || !from->paths->home ? from->work : from->paths->home;
+    const char *home = x->user.n || !paths->home ? work : paths->home;
     struct wire_iter it = wire_iter(&x->environment);
     struct span name;
     struct value v;
-    env(c, "PATH", span_str(CHILD_PATH));
+    env(c, "PATH", span_str(CHILDENV_PATH));
     env(c, "LANG", span_str("C.UTF-8"));
-    env(c, "TZ", span_str(":/etc/localtime"));
+    env_zone(c);
     env(c, "HOME", x->home.n ? x->home : span_str(home));
     env(c, "USER", user);
     env(c, "LOGNAME", user);
@@ -101,7 +115,7 @@ static void make_env(const struct command_source *from, struct command *c)
     const struct s_launch *l = from->launch;
     const struct childfiles *files = from->files;
     char run[ID_TEXT];
-    env_account(from, c);
+    command_environment(from->paths, from->context, from->work, c);
     env(c, "LB_RUN", span_str(id_format(l->run, run)));
     env_number(c, "LB_ATTEMPT", l->attempt);
     env(c, "LB_AS_OF", l->as_of);
@@ -145,9 +159,10 @@ static int own_argv(const struct s_launch *l, struct command *c, struct error *e
         arg(c, "-c");
     } else if (span_eq_str(l->subsystem, "shell"))
         arg(c, "/bin/sh");
-    else if (span_eq_str(l->subsystem, "python"))
+    else if (span_eq_str(l->subsystem, "python")) {
         arg(c, "/usr/bin/python3");
-    else if (!span_eq_str(l->subsystem, "exec"))
+        arg(c, "-u"); /* what it prints is there when it is killed */
+    } else if (!span_eq_str(l->subsystem, "exec"))
         return error_set(err, -EINVAL, "this runner lacks the subsystem '" SPAN_FMT "'",
                          SPAN_ARG(l->subsystem));
     return 0;

@@ -4,7 +4,7 @@
  *     subsystem   command line
  *     exec        the entry, without arguments
  *     shell       /bin/sh ENTRY; for a step without a package /bin/sh -eu -c TEXT
- *     python      /usr/bin/python3 ENTRY
+ *     python      /usr/bin/python3 -u ENTRY
  *     of the server's administrator: what subsystems.d says, then ENTRY or TEXT
  *
  * The entry is named by its path inside the content-addressed, read-only package folder: an
@@ -15,7 +15,8 @@
  *     HOME, USER, LOGNAME   the account that it runs as
  *     what subsystem and proxy give, perhaps another PATH, LANG or TZ
  *     LB_RUN, LB_ATTEMPT, LB_JOB, LB_STEP, LB_TRY, LB_TASK, LB_AS_OF, LB_SERVER   what runs
- *     LB_WORK       the folder in which the child starts: empty, its own, an absolute path
+ *     LB_WORK       the folder in which the child starts: empty (but for owntmp.h's), its own, an
+ *                   absolute path
  *     LB_PACKAGE    the files of its package
  *     LB_PARAMETERS, LB_OUTPUTS, LB_RESULT, LB_PROGRESS   files, see childfiles.h
  *     LB_CREDENTIALS   a folder with a file for each of the proxy's credentials, if it has any
@@ -46,6 +47,9 @@ struct command_source {
  * was altered; -EINVAL: this runner lacks the subsystem. */
 int command_make(const struct command_source *from, struct command *ret, struct error *err);
 
+/* The variables of every child of this context: all but LB_. `work`: its folder. */
+void command_environment(const struct runner_paths *paths, const struct d_context *context,
+                         const char *work, struct command *ret);
 /* The text of $LB_PARAMETERS: all parameters as one JSON object, sensitive ones too. */
 void command_parameters(const struct s_launch *l, struct buf *out);
 

@@ -6,12 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/file.h"
 #include "common/mem.h"
 #include "common/ownfile.h"
 #include "proto/limits.h"
 #include "runner/parsed.h"
-
-#define PARSER "lbparse"
 
 enum {
     FILES = 64,   /* remembered */
@@ -133,11 +132,5 @@ int compiled_get(struct compiled *c, const char *kind, const char *path, const c
 
 char *compiled_program(void)
 {
-    char self[4096];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n <= 0)
-        return mem_strdup(PARSER);
-    self[n] = 0;
-    char *slash = strrchr(self, '/');
-    return mem_printf("%.*s/" PARSER, slash ? (int)(slash - self) : 0, self);
+    return file_beside_program("lbparse");
 }

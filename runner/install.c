@@ -10,10 +10,9 @@
 
 #include "common/file.h"
 #include "common/mem.h"
+#include "runner/deployed.h"
 #include "runner/outputs.h"
 #include "runner/spawn.h"
-
-#define UNPACKER "lbunpack"
 
 enum {
     EXIT_UNPACK_REFUSED = 3, /* lbunpack's: wrong hash or signer, or a malformed archive */
@@ -31,6 +30,7 @@ struct install_order {
 struct installer {
     const struct runner_paths *paths;
     struct policy *policy;
+    struct deployed *deployed;
     struct loop *loop;
     installed_fn *fn;
     void *self;
@@ -48,6 +48,7 @@ struct installer *installer_new(const struct runner_paths *paths, struct policy 
     struct installer *i = mem_zalloc(1, sizeof *i);
     i->paths = paths;
     i->policy = policy;
+    i->deployed = deployed_new(paths->own);
     i->loop = loop;
     i->fn = fn;
     i->self = self;
@@ -81,6 +82,7 @@ void installer_free(struct installer **pi)
     if (i->said >= 0)
         close(i->said);
     mem_free(&i->signature_file);
+    deployed_free(&i->deployed);
     mem_free(pi);
 }
 
@@ -119,9 +121,12 @@ static int judge_deployment(struct installer *i, const struct s_install *r, int6
     span_copy_str(d.name, name, sizeof name);
     span_copy_str(d.address, address, sizeof address);
     bool by_name = strcmp(address, self->name) == 0;
-    return grant_check(who, VERB_DEPLOY, name, address,
-                       by_name ? (const char *const *)self->pools : NULL,
-                       by_name ? self->n_pools : 0, err);
+    rc = grant_check(who, VERB_DEPLOY, name, address,
+                     by_name ? (const char *const *)self->pools : NULL, by_name ? self->n_pools : 0,
+                     err);
+    if (rc == 0 && (rc = deployed_take(i->deployed, &d, err)) < 0)
+        *code = rc == -ESTALE ? REFUSAL_REPLAYED : REFUSAL_INTERNAL;
+    return rc;
 }
 
 /* ---- One after the other */
@@ -142,18 +147,6 @@ static void finish(struct installer *i, enum refusal code, const char *sentence)
     drop_first(i);
     i->fn(i->self, &package, code, sentence);
     start_next(i);
-}
-
-/* The program beside ours. */
-static char *find_unpacker(void)
-{
-    char self[4096];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n <= 0)
-        return mem_strdup(UNPACKER);
-    self[n] = 0;
-    char *slash = strrchr(self, '/');
-    return mem_printf("%.*s/" UNPACKER, slash ? (int)(slash - self) : 0, self);
 }
 
 /* As the unpacker's user, in separated mode. It ends with us: the next runner is asked again. */
@@ -198,7 +191,7 @@ static int start(struct installer *i, struct error *err)
         return rc;
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
         return error_errno(err, errno, "cannot make a pipe");
-    char *program = find_unpacker(), *hash = mem_printf("blake2b:%s", digits);
+    char *program = file_beside_program("lbunpack"), *hash = mem_printf("blake2b:%s", digits);
     char *signers = mem_printf("%s/signers", i->paths->trust),
          *store = mem_strdup(i->paths->packages);
     char *argv[] = {program,           o->archive, hash,       store, signers,

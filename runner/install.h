@@ -1,9 +1,10 @@
 /* install.h - has packages unpacked, one after the other, by lbunpack: a program that can do
  * nothing else.
  *
- * Each request is checked first: its deployment must be signed by a principal who may deploy
- * this package to this server; without one nothing is installed. The builder's signature must be
- * valid in any case: lbunpack verifies hash and signer against trust/signers. */
+ * Each request is checked first: its deployment must be signed by a principal who may deploy this
+ * package to this server, and no newer one may have been taken (deployed.h); without one nothing is
+ * installed. The builder's signature must be valid in any case: lbunpack verifies hash and signer
+ * against trust/signers. */
 #ifndef LB_RUNNER_INSTALL_H
 #define LB_RUNNER_INSTALL_H
 

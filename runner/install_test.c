@@ -85,20 +85,27 @@ static void unpacker_is(struct install_fixture *f, const char *script)
     assert_int_equal(file_write_atomic(f->unpacker, span_str(script), 0755, &err), 0);
 }
 
-static void deployment(struct install_fixture *f, const char *address, uint8_t package,
-                       struct buf *out)
+static void deployment_at(struct install_fixture *f, const char *address, uint8_t package,
+                          int64_t at, struct buf *out)
 {
     struct buf body = {0};
     struct d_deployment d = {.cluster = span_str("wh"),
                              .package = {{package}},
                              .name = span_str("extract"),
                              .version = span_str("1"),
-                             .address = span_str(address)};
+                             .address = span_str(address),
+                             .issued_at = at};
     d_deployment_encode(&d, &body);
     assert_int_equal(
         envelope_sign(ENVELOPE_DEPLOYMENT, &f->rig.caller, "anna", 3, buf_span(&body), out, NULL),
         0);
     buf_free(&body);
+}
+
+static void deployment(struct install_fixture *f, const char *address, uint8_t package,
+                       struct buf *out)
+{
+    deployment_at(f, address, package, 1000, out);
 }
 
 /* One that is permitted. */
@@ -227,6 +234,27 @@ static void a_deployment_without_a_grant_is_refused(void **state)
     buf_free(&own);
 }
 
+static void a_deployment_older_than_one_that_was_taken_is_refused(void **state)
+{
+    struct install_fixture *f = *state;
+    struct s_install r = request(f);
+    struct buf older = {0}, newer = {0};
+    unpacker_is(f, "#!/bin/sh\nexit 0\n");
+    take(f, &r);
+    assert_int_equal(f->code, REFUSAL_NONE);
+    deployment_at(f, "etl", 7, 999, &older);
+    r.deployment = buf_span(&older);
+    take(f, &r);
+    assert_int_equal(f->code, REFUSAL_REPLAYED);
+    assert_contains(f->sentence, "a newer deployment of package 'extract' to 'etl' was taken here");
+    deployment_at(f, "etl", 7, 1001, &newer);
+    r.deployment = buf_span(&newer);
+    take(f, &r);
+    assert_int_equal(f->code, REFUSAL_NONE);
+    buf_free(&older);
+    buf_free(&newer);
+}
+
 static void an_archive_without_an_absolute_path_is_refused(void **state)
 {
     struct install_fixture *f = *state;
@@ -245,6 +273,7 @@ int main(void)
         here(packages_are_unpacked_one_after_the_other),
         here(a_package_that_no_deployment_names_is_refused),
         here(a_deployment_without_a_grant_is_refused),
+        here(a_deployment_older_than_one_that_was_taken_is_refused),
         here(an_archive_without_an_absolute_path_is_refused),
     };
     return cmocka_run_group_tests_name("install", tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* intact.h - no altered package runs. In user mode any child could alter one; in separated mode only
- * an unpacker that a hostile archive has taken over.
+/* intact.h - no altered package runs. In user mode any child could alter one; in separated mode
+ * only an unpacker that a hostile archive has taken over.
  *
  * The runner reads a package's fingerprint (trust/fingerprint.h) when it first hears of it, and
  * from then on remembers the hash of it, in memory that no child can reach. It goes with each

@@ -124,10 +124,9 @@ static void take_waiting(struct keeper *k, unsigned i, struct keeper_step *ret)
 }
 
 /* Tells a new runner what this keeper holds. */
-static void tell_all(struct keeper *k, const struct s_attach *theirs)
+static void tell_all(struct keeper *k, uint64_t version)
 {
-    struct s_attach a = {.version = attach_common(KEEPER_PROTOCOL, theirs->version),
-                         .slots = k->slot};
+    struct s_attach a = {.version = attach_common(KEEPER_PROTOCOL, version), .slots = k->slot};
     struct s_kept_end end = {.count = k->n + (child_launch(k->child) != NULL)};
     struct s_launch l;
     buf_clear(&k->scratch);
@@ -239,7 +238,7 @@ static void take_message(struct keeper *k, struct span message)
         take_back(k, &kept);
     else if (rc == 0 && kind == KIND_S_ATTACH &&
              (rc = wire_decode(&s_attach_schema, message, true, &a, &err)) == 0)
-        tell_all(k, &a);
+        tell_all(k, a.version);
     if (rc < 0) {
         log_error("slot %u: from the runner: %s", k->slot, err.text);
         drop_runner(k);
@@ -348,13 +347,10 @@ static bool may_start(const struct keeper *k, const struct buf *launch)
     return fence_permits(&l, fence_read(k->paths->fence), clock_boot_ms());
 }
 
-/* What was allowed a while ago may not be any more: back to the runner, in their order, for it to
- * judge them again. Without a runner they run as they were allowed. */
-static void give_back_stale(struct keeper *k)
+/* Back to the runner, in their order. */
+static void give_all_back(struct keeper *k)
 {
     struct keeper_step gone = {0};
-    if (!k->runner || !k->n || loop_now(k->loop) - k->waiting_since < KEEPER_STALE_MS)
-        return;
     while (k->n) {
         take_waiting(k, k->n - 1, &gone);
         tell(k, buf_span(&gone.launch));
@@ -362,11 +358,39 @@ static void give_back_stale(struct keeper *k)
     buf_free(&gone.launch);
 }
 
+/* What was allowed a while ago may not be any more: the runner judges it again. Without a runner
+ * they run as they were allowed. */
+static void give_back_stale(struct keeper *k)
+{
+    if (k->runner && k->n && loop_now(k->loop) - k->waiting_since >= KEEPER_STALE_MS)
+        give_all_back(k);
+}
+
+static void say_trouble(struct keeper *k, const char *why)
+{
+    buf_clear(&k->scratch);
+    s_trouble_encode(&(struct s_trouble){.slots = k->slot, .text = span_str(why)}, &k->scratch);
+    tell(k, buf_span(&k->scratch));
+}
+
+/* What waits here goes back, and the slot is left: its next keeper looks again. */
+static void leave(struct keeper *k, const char *why)
+{
+    give_all_back(k);
+    say_trouble(k, why);
+    flush_runner(k);
+    loop_stop(k->loop, 0);
+}
+
 /* After each turn: starts the next step if the slot is free. A step that the fence no longer
  * lets start goes back to the runner, which has others for this slot; without a runner it waits. */
 static void on_turn_end(struct loop *l, void *arg)
 {
     struct keeper *k = arg;
+    if (!child_launch(k->child) && child_trouble(k->child)->code) {
+        leave(k, child_trouble(k->child)->text);
+        return;
+    }
     if (!child_launch(k->child))
         give_back_stale(k);
     while (!child_launch(k->child) && k->n) {
@@ -381,6 +405,10 @@ static void on_turn_end(struct loop *l, void *arg)
         child_start(k->child, buf_span(&k->started.launch), k->started.handed_at);
         if (child_launch(k->child))
             tell_kept(k, child_launch(k->child), KEPT_RUNS);
+        else if (child_trouble(k->child)->code) {
+            leave(k, child_trouble(k->child)->text);
+            return;
+        }
     }
     if (!k->runner || channel_wants_write(k->runner) == false)
         return;
@@ -441,17 +469,21 @@ static int keeper_open(struct keeper *k, int channel, bool shielded, struct erro
         rc = report_open(k->paths, stem, &k->report, err);
     if (rc == 0)
         rc = runner_paths_claim_memory(k->paths, err);
-    if (rc == 0)
-        rc =
-            child_new(k->paths, k->slot, shielded, k->loop, k->report, on_ended, k, &k->child, err);
+    if (rc == 0 && (rc = channel_from_fd(channel, &c, err)) == 0)
+        adopt_runner(k, c);
+    if (rc == 0 && (rc = child_new(k->paths, k->slot, shielded, k->loop, k->report, on_ended, k,
+                                   &k->child, err)) < 0) {
+        say_trouble(k, err->text);
+        flush_runner(k);
+    }
     if (rc == 0)
         rc = channel_listen(sock, &k->listening, err);
     if (rc == 0)
         rc = loop_add(k->loop, k->listening, EPOLLIN, on_listening, k, err);
-    if (rc == 0 && (rc = channel_from_fd(channel, &c, err)) == 0)
-        adopt_runner(k, c);
-    if (rc == 0)
+    if (rc == 0) {
         loop_on_turn_end(k->loop, on_turn_end, k);
+        tell_all(k, KEEPER_PROTOCOL); /* it works */
+    }
     mem_free(&stem);
     mem_free(&sock);
     return rc;

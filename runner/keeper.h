@@ -24,7 +24,9 @@
  *     S_ENDED              how it has ended, if the runner has asked for that (S_LAUNCH.job_hash)
  *     S_KEPT, KEPT_GONE    it has ended: its outcome is in the spool
  *     S_LAUNCH             given back; also unasked, when the fence forbids its start (fence.h), or
- *                          when it has waited here for KEEPER_STALE_MS
+ *                          when it has waited here for KEEPER_STALE_MS or no further child may
+ *                          start in this slot
+ *     S_TROUBLE            why that is so; then the keeper ends
  *
  * A keeper of an earlier version ends what it holds and gets nothing new; then it is killed, and a
  * new one takes its slot. One whose version is not spoken here is left alone.

@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define IN_CHILD __attribute__((no_sanitize("address"))) /* spawn.c says why */
+#include "runner/inchild.h"
 
 #define RIGHT(bit) ((uint64_t)1 << (bit))
 enum {

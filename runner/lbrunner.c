@@ -181,7 +181,7 @@ int main(int argc, char **argv)
     if (rc == 0)
         rc = take_lock(&paths, &err);
     if (rc == 0) {
-        paths.cgroup = sandbox_survey(&paths);
+        sandbox_survey(&paths);
         rc = run(&paths, &err);
     }
     if (rc == 0)

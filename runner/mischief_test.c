@@ -59,6 +59,60 @@ static void an_unreadable_verdict_turns_a_success_into_a_failure(void **state)
     succeeds(w, "rm \"$LB_RESULT\"");
 }
 
+/* As a worker: asks again for what a keeper has let go, until no slot can be used. Returns how many
+ * the runner has said are out of service. */
+static unsigned until_nowhere(struct testworld *w, const struct rig_call *c, struct id run)
+{
+    struct s_trouble t = {.slots = 0};
+    struct s_kept k = {.state = KEPT_NOTHING};
+    struct span m;
+    uint64_t kind;
+    for (;;) {
+        kind = world_hear(w, &m);
+        if (kind == KIND_S_TROUBLE) {
+            assert_int_equal(s_trouble_decode(m, &t, NULL), 0);
+            if (t.slots && !memmem(t.text.p, t.text.n, "/work", 5))
+                fail_msg(SPAN_FMT, SPAN_ARG(t.text));
+        }
+        if (kind != KIND_S_KEPT)
+            continue;
+        assert_int_equal(s_kept_decode(m, &k, NULL), 0);
+        assert_true(id_eq(k.run, run));
+        if (k.state == KEPT_NOWHERE)
+            return (unsigned)t.slots;
+        if (k.state == KEPT_GONE)
+            world_ask_as(w, c, run, 0);
+    }
+}
+
+static void until_no_trouble(struct testworld *w)
+{
+    struct s_trouble t = {.slots = UINT64_MAX};
+    struct span m;
+    while (t.slots)
+        if (world_hear(w, &m) == KIND_S_TROUBLE)
+            assert_int_equal(s_trouble_decode(m, &t, NULL), 0);
+}
+
+/* Where the folder of folders is none, no slot gets one. */
+static void a_slot_without_a_folder_is_out_of_service_until_it_gets_one(void **state)
+{
+    struct testworld *w = *state;
+    struct rig_call c = rig_call();
+    struct error err = {0};
+    rig_package(&w->rig, "extract", "shell", "exit 0", NULL, 0, NULL, 0);
+    assert_int_equal(file_remove_tree(w->rig.paths.work, &err), 0);
+    assert_int_equal(file_write_atomic(w->rig.paths.work, span_str("x"), 0600, &err), 0);
+    struct id run = world_ask(w, &c);
+    assert_int_equal(until_nowhere(w, &c, run), 2);
+    assert_int_equal(unlink(w->rig.paths.work), 0);
+    assert_int_equal(mkdir(w->rig.paths.work, 0700), 0);
+    world_ask_as(w, &c, run, 0); /* the slots are tried again when there is something to do */
+    until_no_trouble(w);
+    struct testworld_wanted want = world_outcome(w, run);
+    assert_int_equal(want.outcome.package, PACKAGE_SUCCEEDED);
+}
+
 static bool is_launched_by(struct testworld *w, uint64_t kind, struct span entry, void *arg)
 {
     (void)w;
@@ -110,6 +164,7 @@ int main(void)
         in_world(a_verdict_with_a_long_message_counts),
         in_world(an_unreadable_verdict_turns_a_success_into_a_failure),
         in_world(progress_does_not_pile_up_while_the_disk_is_full),
+        in_world(a_slot_without_a_folder_is_out_of_service_until_it_gets_one),
     };
     return cmocka_run_group_tests_name("mischief", tests, NULL, NULL);
 }

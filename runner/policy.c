@@ -32,6 +32,9 @@ struct policy {
     struct trust_anchors anchors;
     struct certificate self;
     struct revocations revocations;
+    char *revocations_own; /* the newest list that was ever taken */
+    bool recalled;         /* that one has been read */
+    uint64_t kept;         /* its number */
     struct builder *signers;
     size_t n_signers;
     struct remembered ring[CERTIFICATES];
@@ -61,6 +64,7 @@ struct policy *policy_new(const struct runner_paths *paths)
     p->self_file.path = mem_printf("%s/certificate", paths->trust);
     p->signers_file.path = mem_printf("%s/signers", paths->trust);
     p->revocations_file.path = mem_strdup(paths->revocations);
+    p->revocations_own = mem_printf("%s/revocations", paths->own);
     return p;
 }
 
@@ -86,6 +90,7 @@ void policy_free(struct policy **pp)
     mem_free(&p->self_file.path);
     mem_free(&p->signers_file.path);
     mem_free(&p->revocations_file.path);
+    mem_free(&p->revocations_own);
     mem_free(pp);
 }
 
@@ -188,8 +193,11 @@ static int load_self(struct policy *p, int64_t now, enum refusal *code, struct e
     anchors_free(&p->anchors);
     certificate_free(&p->self);
     forget_certificates(p); /* one of them may rest on a former administrator */
-    if (other_cluster)
+    if (other_cluster) {
         revocations_free(&p->revocations);
+        p->recalled = false;
+        p->kept = 0;
+    }
     p->anchors = anchors;
     p->self = self;
     return 0;
@@ -213,6 +221,33 @@ static int load_signers(struct policy *p, struct error *err)
     p->signers = signers;
     p->n_signers = n;
     return 0;
+}
+
+/* The worker brings the list, and a captured one could take it away or bring an older one before the
+ * runner starts again. So the newest is kept where only the runner writes. */
+static int load_revocations(struct policy *p, struct error *err)
+{
+    int rc = 0;
+    if (!p->recalled &&
+        (rc = revocations_recall(&p->revocations, p->revocations_own, p->anchors.cluster, err)) < 0)
+        return rc;
+    if (!p->recalled)
+        p->kept = p->revocations.number;
+    p->recalled = true;
+    if ((rc = as_worker(p, err)) == 0)
+        rc = as_ourselves(
+            p, revocations_load(&p->revocations, p->revocations_file.path, &p->anchors, err), err);
+    if (rc == -ESTALE) {
+        const struct error why = *err;
+        error_set(err, rc, "%s; if the cluster was really made anew, remove '%s'", why.text,
+                  p->revocations_own);
+    }
+    if (rc < 0 || p->revocations.number == p->kept)
+        return rc;
+    rc = file_write_atomic(p->revocations_own, buf_span(&p->revocations.signed_bytes), 0400, err);
+    if (rc == 0)
+        p->kept = p->revocations.number;
+    return rc;
 }
 
 int policy_refresh(struct policy *p, int64_t now, enum refusal *code, struct error *err)
@@ -239,10 +274,7 @@ int policy_refresh(struct policy *p, int64_t now, enum refusal *code, struct err
     p->signers_file.known = true;
     p->revocations_file.known &= !changed(&p->revocations_file);
     if (!p->revocations_file.known) {
-        if ((rc = as_worker(p, err)) == 0)
-            rc = as_ourselves(
-                p, revocations_load(&p->revocations, p->revocations_file.path, &p->anchors, err),
-                err);
+        rc = load_revocations(p, err);
         if (rc < 0) {
             *code = REFUSAL_REVOKED;
             return error_prefix(

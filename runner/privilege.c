@@ -14,6 +14,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "runner/inchild.h"
+
 enum { CAPABILITIES = 64 /* more than any kernel has */ };
 
 #define X(name, why) (uint64_t)1 << CAP_##name |
@@ -31,11 +33,6 @@ static const struct {
     PRIVILEGES_OF_KEEPERS(X)
 #undef X
 };
-
-/* A child runs the functions marked so on memory that it shares with us, and leaves by execve:
- * AddressSanitizer would blame the next one for what it had noted. They use no function of libc
- * that has a state, such as setresuid, which tells the other threads. */
-#define IN_CHILD __attribute__((no_sanitize("address")))
 
 IN_CHILD static int get_capabilities(struct __user_cap_data_struct data[2])
 {

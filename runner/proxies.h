@@ -27,8 +27,8 @@ struct proxies_step {
 /* Appends the d_context. -EINVAL: the subsystem takes no text; -EMSGSIZE: it gives too much. */
 int proxies_context(const struct proxy_found *f, const struct proxies_step *step, bool separated,
                     struct buf *out, struct error *err);
-/* Judges a step anew that was allowed before and has waited: its S_LAUNCH, which gets the context of
- * now. A limit that was lowered counts, one that was raised does not. Negative: refused. */
+/* Judges a step anew that was allowed before and has waited: its S_LAUNCH, which gets the context
+ * of now. A limit that was lowered counts, one that was raised does not. Negative: refused. */
 int proxies_again(struct proxies *p, const struct policy *policy, struct buf *launch, int64_t now,
                   struct error *err);
 /* The smaller of two limits, of which 0 is none. */

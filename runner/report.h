@@ -25,8 +25,8 @@ enum {
 
 struct report;
 /* Opens the newest of <stem>.log, <stem>.1.log, <stem>.2.log, ... in the spool, or makes the first.
- * One that is damaged gets a successor. `paths` is lent. The caller holds a lock: there is one writer at a time. On success *ret is
- * yours: report_close. */
+ * One that is damaged gets a successor. `paths` is lent. The caller holds a lock: there is one
+ * writer at a time. On success *ret is yours: report_close. */
 int report_open(const struct runner_paths *paths, const char *stem, struct report **ret,
                 struct error *err);
 void report_close(struct report **r);

@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <sys/resource.h>
 
-enum { DESCRIPTORS = 1024 /* what programs that use select() can handle */ };
+#include "runner/inchild.h"
 
-#define IN_CHILD __attribute__((no_sanitize("address"))) /* spawn.c says why */
+enum { DESCRIPTORS = 1024 /* what programs that use select() can handle */ };
 
 struct rlimits rlimits_of(const struct d_context *c, bool own_user, bool grouped)
 {

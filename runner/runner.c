@@ -10,10 +10,12 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "proto/attach.h"
+#include "proto/kept.h"
 #include "runner/early.h"
 #include "runner/ended.h"
 #include "runner/install.h"
 #include "runner/jobfiles.h"
+#include "runner/probes.h"
 #include "runner/report.h"
 #include "runner/shipped.h"
 #include "runner/slots.h"
@@ -31,9 +33,11 @@ struct runner {
     struct slots *slots;
     struct installer *installer;
     struct jobfiles *jobfiles; /* separated mode */
+    struct probes *probes;
     int listening;
     struct channel *worker; /* NULL: none */
     bool attached, written;
+    uint64_t speaks;         /* the version that we use with the worker */
     struct loop_timer retry; /* of a spool that could not be written */
     struct early *early;
     struct buf scratch, again;
@@ -49,6 +53,7 @@ static void drop_worker(struct runner *r)
         return;
     channelloop_close(&r->worker, r->loop);
     early_clear(r->early); /* the next worker asks again */
+    probes_clear(r->probes);
     r->attached = r->written = false;
 }
 
@@ -79,11 +84,31 @@ static void tell_kept(void *self, const struct s_kept *kept)
     tell(r, buf_span(&r->scratch));
 }
 
+static void refuse(struct runner *r, const struct s_launch *l, enum refusal code, const char *check,
+                   const char *why)
+{
+    char run[ID_TEXT];
+    log_warn("run %s refused (%s): %s", id_format(l->run, run), check, why);
+    buf_clear(&r->scratch);
+    ended_refused(l, code, false, why, loop_now_wall(r->loop), &r->scratch);
+    report_add(r->report, buf_span(&r->scratch));
+}
+
+/* To a worker of the earlier version, which does not know KEPT_NOWHERE, it is a refusal. */
+static void refuse_nowhere(struct runner *r, const struct s_kept *kept)
+{
+    const struct s_launch l = {
+        .run = kept->run, .attempt = kept->attempt, .step = kept->step, .try_no = kept->try_no};
+    refuse(r, &l, REFUSAL_BUSY, "slots", "no slot of this server can be used");
+}
+
 static void on_gone(void *self, const struct s_kept *kept, bool launched)
 {
     struct runner *r = self;
     verifier_lost(r->verifier, kept, launched, loop_now_wall(r->loop));
-    if (r->attached)
+    if (r->attached && kept->state == KEPT_NOWHERE && r->speaks < RUNNER_PROTOCOL)
+        refuse_nowhere(r, kept);
+    else if (r->attached)
         tell_kept(r, kept);
     early_wake(r->early, kept->run);
 }
@@ -105,6 +130,16 @@ static int on_again(void *self, struct buf *launch, enum refusal *ret_code, stru
 {
     struct runner *r = self;
     return verifier_again(r->verifier, launch, loop_now_wall(r->loop), ret_code, err);
+}
+
+static void on_trouble(void *self, unsigned slots, const char *why)
+{
+    struct runner *r = self;
+    if (!r->attached)
+        return;
+    buf_clear(&r->scratch);
+    s_trouble_encode(&(struct s_trouble){.slots = slots, .text = span_str(why)}, &r->scratch);
+    tell(r, buf_span(&r->scratch));
 }
 
 static void on_notes(struct loop *l, struct loop_timer *t, void *arg)
@@ -140,13 +175,20 @@ static void on_installed(void *self, const struct hash *package, enum refusal co
     tell(r, buf_span(&r->scratch));
 }
 
+static void on_probed(void *self, const struct s_probed *answer)
+{
+    struct runner *r = self;
+    buf_clear(&r->scratch);
+    s_probed_encode(answer, &r->scratch);
+    tell(r, buf_span(&r->scratch));
+}
+
 /* ---- From the worker */
 
 static void take_attach(struct runner *r, const struct s_attach *a)
 {
-    struct s_attach answer = {.version = attach_common(RUNNER_PROTOCOL, a->version),
-                              .spool = a->spool,
-                              .slots = a->slots};
+    r->speaks = attach_common(RUNNER_PROTOCOL, a->version);
+    struct s_attach answer = {.version = r->speaks, .spool = a->spool, .slots = a->slots};
     struct s_kept_end end;
     buf_clear(&r->scratch);
     s_attach_encode(&answer, &r->scratch);
@@ -157,6 +199,7 @@ static void take_attach(struct runner *r, const struct s_attach *a)
     buf_clear(&r->scratch);
     s_kept_end_encode(&end, &r->scratch);
     tell(r, buf_span(&r->scratch));
+    slots_tell_trouble(r->slots);
     log_info("worker attached: %u slots, %u steps held", (unsigned)a->slots, (unsigned)end.count);
 }
 
@@ -168,16 +211,6 @@ static struct s_launch named(const struct s_step *step, struct span job_hash)
                              .step = step->step,
                              .try_no = step->try_no,
                              .job_hash = job_hash};
-}
-
-static void refuse(struct runner *r, const struct s_launch *l, enum refusal code, const char *check,
-                   const char *why)
-{
-    char run[ID_TEXT];
-    log_warn("run %s refused (%s): %s", id_format(l->run, run), check, why);
-    buf_clear(&r->scratch);
-    ended_refused(l, code, false, why, loop_now_wall(r->loop), &r->scratch);
-    report_add(r->report, buf_span(&r->scratch));
 }
 
 /* It was accepted, and the table of calls cannot be written. */
@@ -283,6 +316,15 @@ static void take_halt(struct runner *r, const struct s_halt *h)
     slots_halt(r->slots, h);
 }
 
+/* The worker says it again until the file is gone. What has begun stays known without it. */
+static void take_shipped(struct runner *r, const struct s_shipped *s)
+{
+    struct error err = {0};
+    if (verifier_commit(r->verifier, loop_now_wall(r->loop), &err) < 0 ||
+        shipped_remove(r->paths->spool, s->name, &err) < 0)
+        log_warn("a file of the spool stays: %s", err.text);
+}
+
 #define DECODE(row, into) ((rc = s_##row##_decode(message, &(into), &err)) == 0)
 
 static void take_message(struct runner *r, struct span message)
@@ -293,6 +335,7 @@ static void take_message(struct runner *r, struct span message)
     struct s_halt halt;
     struct s_install install;
     struct s_shipped shipped;
+    struct s_probe probe;
     uint64_t kind = 0;
     size_t size;
     int rc = wire_peek(message, &kind, &size, &err);
@@ -312,8 +355,11 @@ static void take_message(struct runner *r, struct span message)
         if (DECODE(halt, halt))
             take_halt(r, &halt);
     } else if (kind == KIND_S_SHIPPED && r->paths->separated) {
-        if (DECODE(shipped, shipped) && shipped_remove(r->paths->spool, shipped.name, &err) < 0)
-            log_warn("from the worker: %s", err.text);
+        if (DECODE(shipped, shipped))
+            take_shipped(r, &shipped);
+    } else if (kind == KIND_S_PROBE) {
+        if (DECODE(probe, probe))
+            probes_take(r->probes, &probe, loop_now_wall(r->loop));
     } else if (kind == KIND_S_INSTALL) {
         if (DECODE(install, install))
             installer_take(r->installer, &install, loop_now_wall(r->loop));
@@ -432,6 +478,7 @@ int runner_new(const struct runner_paths *paths, struct loop *loop, struct runne
                                         .outcome = on_outcome,
                                         .over = on_over,
                                         .begun = on_begun,
+                                        .trouble = on_trouble,
                                         .self = r};
     int rc = report_open(paths, "runner", &r->report, err);
     if (rc == 0)
@@ -440,6 +487,8 @@ int runner_new(const struct runner_paths *paths, struct loop *loop, struct runne
         r->slots = slots_new(paths, loop, r->report, &events);
         verifier_ask_of_slots(r->verifier, holds, r);
         r->installer = installer_new(paths, verifier_policy(r->verifier), loop, on_installed, r);
+        r->probes = probes_new(paths, verifier_policy(r->verifier), verifier_proxies(r->verifier),
+                               loop, on_probed, r);
         rc = slots_adopt(r->slots, err);
     }
     if (rc == 0) {
@@ -477,6 +526,7 @@ void runner_free(struct runner **ps)
         close(r->listening);
     }
     installer_free(&r->installer);
+    probes_free(&r->probes);
     jobfiles_close(&r->jobfiles);
     slots_free(&r->slots);
     verifier_free(&r->verifier);
@@ -494,5 +544,6 @@ void runner_reap(struct runner *r)
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
         /* the others are guards; their channels have told us */
-        installer_reaped(r->installer, pid, status);
+        if (!probes_reaped(r->probes, pid))
+            installer_reaped(r->installer, pid, status);
 }

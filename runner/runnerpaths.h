@@ -51,9 +51,10 @@ struct runner_paths {
     char *memory;  /* in memory: N, the files that a child and its keeper exchange */
     /* false: there is no tmpfs, so `memory` lies on a disk below `run`, and outcomes say so */
     bool memory_backed;
-    char *cgroup; /* the delegated one, which has one for each slot (cgroup.h); NULL: none */
-    char *user;   /* that children run as: its name, or its number, which needs no account */
-    char *home;   /* of its account; NULL: it has none */
+    char *cgroup;     /* the delegated one, which has one for each slot (cgroup.h); NULL: none */
+    bool private_tmp; /* a step may have a /tmp of its own (owntmp.h) */
+    char *user;       /* that children run as: its name, or its number, which needs no account */
+    char *home;       /* of its account; NULL: it has none */
     /* true: the runner is root, and each child runs as its proxy's user; false: all of this server
      * is one user, and so are the children */
     bool separated;

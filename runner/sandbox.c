@@ -2,6 +2,7 @@
 #include "runner/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,15 +10,16 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "proto/protect.h"
+#include "runner/inchild.h"
 #include "runner/landlock.h"
+#include "runner/owntmp.h"
 #include "runner/rlimits.h"
 #include "runner/syscalls.h"
 
-#define IN_CHILD __attribute__((no_sanitize("address"))) /* spawn.c says why */
-
 struct sandbox {
     const struct runner_paths *paths;
-    struct cgroup *cgroup;      /* NULL: there is none */
+    struct cgroup *cgroup;      /* NULL: there is none, or it is of no slot */
+    bool has_cgroup;            /* the server has one for each slot */
     struct sock_fprog syscalls; /* filter NULL: the kernel cannot */
     struct landlock_list usual; /* only its version counts: 0: the kernel cannot */
 
@@ -38,16 +40,16 @@ static void note(struct buf *out, enum protect_at at, bool has, const struct err
         buf_printf(out, "%s: off: %s\n", protect_word(at), why->text);
 }
 
-char *sandbox_survey(const struct runner_paths *paths)
+void sandbox_survey(struct runner_paths *paths)
 {
     struct error err = {0};
     struct buf out = {0};
     struct sock_fprog filter;
-    char *cgroup = NULL, *file = mem_printf("%s/protections", paths->run);
+    char *file = mem_printf("%s/protections", paths->run);
     const struct cgroup_place here = cgroup_here();
     error_set(&err, 0, "the runner was not started as root");
     note(&out, PROTECT_AT_USER, paths->separated, &err);
-    bool has = cgroup_claim(&here, &cgroup, &err) == 0;
+    bool has = cgroup_claim(&here, &paths->cgroup, &err) == 0;
     if (!has)
         log_info("memory, processors and processes of steps are not limited: %s", err.text);
     note(&out, PROTECT_AT_CGROUP, has, &err);
@@ -58,13 +60,14 @@ char *sandbox_survey(const struct runner_paths *paths)
         log_warn("no system call of a step is refused: %s", err.text);
     note(&out, PROTECT_AT_SECCOMP, has, &err);
     syscalls_free(&filter);
+    paths->private_tmp = owntmp_possible(paths, &err);
+    note(&out, PROTECT_AT_PRIVATE_TMP, paths->private_tmp, &err);
     error_set(&err, 0, "there is no tmpfs for them");
     note(&out, PROTECT_AT_MEMORY_FILES, paths->memory_backed, &err);
     if (file_write_atomic(file, buf_span(&out), 0644, &err) < 0)
         log_warn("%s", err.text);
     buf_free(&out);
     mem_free(&file);
-    return cgroup;
 }
 
 int sandbox_open(const struct runner_paths *paths, unsigned slot, struct sandbox **ret,
@@ -76,7 +79,9 @@ int sandbox_open(const struct runner_paths *paths, unsigned slot, struct sandbox
     s->files.fd = -1;
     s->usual.version = landlock_version(&landlock_kernel);
     int rc = 0;
-    if (paths->cgroup && (rc = cgroup_open(paths->cgroup, paths->run, slot, &s->cgroup, err)) == 0)
+    s->has_cgroup = paths->cgroup != NULL;
+    if (slot && paths->cgroup &&
+        (rc = cgroup_open(paths->cgroup, paths->run, slot, &s->cgroup, err)) == 0)
         log_debug("slot %u: its children are in a cgroup below %s", slot, paths->cgroup);
     if (rc == 0 && syscalls_compile(&s->syscalls, &without) < 0)
         log_debug("slot %u: %s", slot, without.text);
@@ -180,7 +185,8 @@ static int list_files(struct sandbox *s, const struct sandbox_step *step, struct
 static uint64_t missing(const struct sandbox *s, const struct sandbox_step *step)
 {
     const uint64_t wanted = step->context->on | step->context->required;
-    return step->off | PROTECT_PRIVATE_TMP | (s->cgroup ? 0 : PROTECT_CGROUP) |
+    return step->off | (s->has_cgroup ? 0 : PROTECT_CGROUP) |
+           (s->paths->private_tmp && (wanted & PROTECT_PRIVATE_TMP) ? 0 : PROTECT_PRIVATE_TMP) |
            (s->usual.version && (wanted & PROTECT_LANDLOCK) ? 0 : PROTECT_LANDLOCK) |
            (s->syscalls.filter && (wanted & PROTECT_SECCOMP) ? 0 : PROTECT_SECCOMP);
 }
@@ -197,16 +203,21 @@ static int check_required(const struct sandbox *s, struct error *err)
     return 0;
 }
 
+int sandbox_judge(struct sandbox *s, const struct sandbox_step *step, struct error *err)
+{
+    s->context = step->context;
+    s->off = missing(s, step);
+    return check_required(s, err);
+}
+
 int sandbox_begin(struct sandbox *s, const struct sandbox_step *step, struct error *err)
 {
     const struct d_context *c = step->context;
     const struct cgroup_limits limits = {
         .memory = c->memory, .cpu = c->cpu, .processes = c->processes};
-    s->context = c;
-    s->off = missing(s, step);
-    s->rlimits = rlimits_of(c, step->user != NULL, s->cgroup != NULL);
+    s->rlimits = rlimits_of(c, step->user != NULL, s->has_cgroup);
     close_files(s);
-    int rc = check_required(s, err);
+    int rc = sandbox_judge(s, step, err);
     if (rc == 0 && s->cgroup)
         rc = cgroup_begin(s->cgroup, &limits, err);
     if (rc == 0 && !(s->off & PROTECT_LANDLOCK))
@@ -243,9 +254,21 @@ IN_CHILD int sandbox_seal(const struct sandbox *s)
 {
     if (!s)
         return 0;
+    if (sandbox_has_tmp(s)) /* lbtmp does the rest */
+        return s->files.fd < 0 ? 0 : fcntl(s->files.fd, F_SETFD, 0);
     if (s->files.fd >= 0 && landlock_enter(s->files.fd) < 0)
         return -1;
     return s->off & PROTECT_SECCOMP ? 0 : syscalls_refuse(&s->syscalls);
+}
+
+IN_CHILD bool sandbox_has_tmp(const struct sandbox *s)
+{
+    return !(s->off & PROTECT_PRIVATE_TMP);
+}
+
+void sandbox_wrap(const struct sandbox *s, const struct command *command, struct command *ret)
+{
+    owntmp_wrap(command, s->files.fd, !(s->off & PROTECT_SECCOMP), ret);
 }
 
 void sandbox_kill(const struct sandbox *s)

@@ -11,6 +11,7 @@
 
 #include "proto/messages.h"
 #include "proto/protect.h"
+#include "runner/command.h"
 #include "runner/excess.h"
 #include "runner/privilege.h"
 #include "runner/runnerpaths.h"
@@ -18,14 +19,14 @@
 /* ---- Once for the runner */
 
 /* Finds what this server can give, says so in the log, and writes it to run/protections, where
- * `lbworker check` reads it. Returns the delegated cgroup (cgroup.h), yours; NULL: there is
- * none. */
-char *sandbox_survey(const struct runner_paths *paths);
+ * `lbworker check` reads it. Sets paths->cgroup and paths->private_tmp. */
+void sandbox_survey(struct runner_paths *paths);
 
 /* ---- Of a slot */
 
 struct sandbox;
-/* `paths` is lent. What the server cannot give is no error here. */
+/* `paths` is lent. What the server cannot give is no error here. Slot 0: of none, for programs of
+ * ours that see what a child would; they enter no cgroup. */
 int sandbox_open(const struct runner_paths *paths, unsigned slot, struct sandbox **ret,
                  struct error *err);
 void sandbox_close(struct sandbox **s);
@@ -38,6 +39,8 @@ struct sandbox_step {
     const char *credentials;           /* that it may read; NULL: none */
     uint64_t off;                      /* PROTECT_: what else it is without */
 };
+/* Could such a step begin? The first part of sandbox_begin. */
+int sandbox_judge(struct sandbox *s, const struct sandbox_step *step, struct error *err);
 /* Before a step. -EPERM: its proxy requires what it would not have; *err names it. */
 int sandbox_begin(struct sandbox *s, const struct sandbox_step *step, struct error *err);
 /* PROTECT_: what the step is without, all told. */
@@ -52,6 +55,12 @@ int sandbox_enter(const struct sandbox *s);
 int sandbox_limit(const struct sandbox *s);
 /* As its user, no_new_privs is set; after this nothing but execve: */
 int sandbox_seal(const struct sandbox *s);
+
+/* Whether the step gets a /tmp of its own. Then what spawn starts is the command that this makes
+ * of the step's (owntmp.h), yours to free with owntmp_free, which closes the sandbox itself:
+ * sandbox_seal leaves that to it. */
+bool sandbox_has_tmp(const struct sandbox *s);
+void sandbox_wrap(const struct sandbox *s, const struct command *command, struct command *ret);
 
 /* Kills all that the step has started, where its cgroup can do that; else nothing. */
 void sandbox_kill(const struct sandbox *s);

@@ -10,6 +10,7 @@
 
 #include "proto/protect.h"
 #include "runner/landlock.h"
+#include "runner/owntmp.h"
 #include "runner/sandbox.h"
 #include "runner/spawn.h"
 
@@ -55,7 +56,10 @@ static struct excess run(struct sandbox_world *w, void **state, const struct d_c
         fail_msg("%s", err.text);
     if (sandbox_begin(w->sandbox, &step, &err) < 0)
         fail_msg("%s", err.text);
-    const struct spawn s = {.command = &command,
+    struct command wrapped = {0};
+    if (sandbox_has_tmp(w->sandbox))
+        sandbox_wrap(w->sandbox, &command, &wrapped);
+    const struct spawn s = {.command = wrapped.argv ? &wrapped : &command,
                             .folder = folder,
                             .null = null,
                             .out = 1,
@@ -63,6 +67,7 @@ static struct excess run(struct sandbox_world *w, void **state, const struct d_c
                             .sandbox = w->sandbox};
     if (spawn_child(&s, &pid, &err) < 0)
         fail_msg("%s", err.text);
+    owntmp_free(&wrapped);
     assert_int_equal(wait4(pid, ret_status, 0, &w->usage), pid);
     /* as the keeper does: only then are the kernel's counts whole */
     while (!w->leaves && wait(NULL) > 0)
@@ -119,6 +124,60 @@ static void what_is_left_behind_is_killed_at_once(void **state)
     close_world(&w);
 }
 
+/* Where this system gives its users no namespaces, that is what the survey must say. */
+static bool has_tmp(struct sandbox_world *w)
+{
+    const struct runner_paths elsewhere = {.work = "/srv/work", .packages = "/srv/packages"};
+    struct error err = {0};
+    w->paths.private_tmp = owntmp_possible(&elsewhere, &err);
+    if (!w->paths.private_tmp)
+        print_message("%s\n", err.text);
+    return w->paths.private_tmp;
+}
+
+static void a_step_has_a_tmp_of_its_own_within_its_other_walls(void **state)
+{
+    const uint64_t walls[] = {PROTECT_PRIVATE_TMP,
+                              PROTECT_PRIVATE_TMP | PROTECT_LANDLOCK | PROTECT_SECCOMP};
+    struct sandbox_world w = open_world(state, false);
+    char other[] = "/var/tmp/lbt-XXXXXX", script[400];
+    int status, fd = mkstemp(other);
+    assert_true(fd >= 0);
+    close(fd);
+    if (!has_tmp(&w))
+        skip();
+    snprintf(script, sizeof script,
+             "[ ! -e %s ] || exit 1\n"
+             "echo own >/tmp/lbt-own && [ $(cat /var/tmp/lbt-own) = own ] || exit 2\n"
+             "[ $(id -u) = %u ] && [ $(stat -c %%u /tmp/lbt-own) = %u ] || exit 3\n"
+             "rm /tmp/lbt-own && echo >/tmp/lbt-left\n",
+             other, geteuid(), geteuid());
+    for (size_t i = 0; i < sizeof walls / sizeof *walls; i++) {
+        const struct d_context c = {.on = walls[i]};
+        run(&w, state, &c, script, &status);
+        assert_int_equal(WEXITSTATUS(status), 0);
+        assert_int_equal(status, 0);
+        assert_int_equal(sandbox_off(w.sandbox) & PROTECT_PRIVATE_TMP, 0);
+        assert_int_equal(access("/tmp/lbt-left", F_OK), -1);
+        char *left = mem_printf("%s/.tmp/lbt-left", (char *)*state);
+        assert_int_equal(unlink(left), 0);
+        mem_free(&left);
+    }
+    unlink(other);
+    close_world(&w);
+}
+
+static void a_tmp_of_its_own_needs_a_home_elsewhere(void **state)
+{
+    const struct runner_paths below = {.work = "/tmp/x/var/work"}, beside = {.work = "/tmpx/work"};
+    struct error err = {0};
+    (void)state;
+    assert_false(owntmp_possible(&below, &err));
+    assert_string_equal(err.text, "the server's own folder /tmp/x/var/work is below it");
+    if (!owntmp_possible(&beside, &err))
+        assert_null(strstr(err.text, "is below it"));
+}
+
 static void a_file_that_is_not_on_the_list_cannot_be_reached(void **state)
 {
     struct sandbox_world w = open_world(state, false);
@@ -164,6 +223,8 @@ int main(void)
         in_folder(more_memory_than_allowed_ends_the_step_and_is_named),
         in_folder(more_processes_than_allowed_do_not_start_and_are_named),
         in_folder(what_is_left_behind_is_killed_at_once),
+        in_folder(a_step_has_a_tmp_of_its_own_within_its_other_walls),
+        in_folder(a_tmp_of_its_own_needs_a_home_elsewhere),
         in_folder(a_file_that_is_not_on_the_list_cannot_be_reached),
         in_folder(without_a_cgroup_nothing_is_said_of_memory),
     };

@@ -66,6 +66,38 @@ static void let_go(struct slot *t, struct slot_step *h)
 
 /* ---- Speaking with the keeper */
 
+/* Each is tried again, less and less often: what is in the way may be cleared at any time. */
+static void failed(struct slot *t)
+{
+    int64_t ms = SLOT_AGAIN_MS;
+    for (unsigned i = 0; i < t->failed && ms < SLOT_AGAIN_MS_MAX; i++)
+        ms *= 2;
+    t->failed++;
+    t->not_before = loop_now(t->loop) + (ms < SLOT_AGAIN_MS_MAX ? ms : SLOT_AGAIN_MS_MAX);
+    t->events->trouble(t->events->self);
+}
+
+/* A keeper that works after all; the trouble of one that has just left stays until the next. */
+static void works(struct slot *t)
+{
+    bool had = t->failed || t->trouble;
+    if (t->works)
+        return;
+    t->works = true;
+    t->failed = 0;
+    mem_free(&t->trouble);
+    if (had)
+        t->events->trouble(t->events->self);
+}
+
+static void take_trouble(struct slot *t, const struct s_trouble *m)
+{
+    mem_free(&t->trouble);
+    t->trouble = span_dup_str(m->text);
+    t->works = false;
+    log_error("slot %u is out of service: %s", t->number, t->trouble);
+}
+
 void slot_lost(struct slot *t)
 {
     if (!t->channel)
@@ -79,6 +111,8 @@ void slot_lost(struct slot *t)
     slotfile_clear(t->file);
     t->heard = t->written = false;
     t->version = 0;
+    if (!t->works)
+        failed(t);
 }
 
 void slot_send(struct slot *t, struct span message)
@@ -203,6 +237,7 @@ static void take_message(struct slot *t, struct span message)
     struct s_kept kept;
     struct s_launch l;
     struct s_ended e;
+    struct s_trouble trouble;
     uint64_t kind = 0;
     size_t size;
     struct s_attach a;
@@ -210,8 +245,13 @@ static void take_message(struct slot *t, struct span message)
     if (rc == 0 && kind == KIND_S_ATTACH &&
         (rc = wire_decode(&s_attach_schema, message, true, &a, &err)) == 0)
         take_version(t, a.version);
-    else if (rc == 0 && !slot_speaks(t))
+    if (rc == 0 && !slot_speaks(t))
         return; /* what it says may mean something else */
+    if (rc == 0 && kind != KIND_S_TROUBLE)
+        works(t);
+    if (rc == 0 && kind == KIND_S_TROUBLE &&
+        (rc = wire_decode(&s_trouble_schema, message, true, &trouble, &err)) == 0)
+        take_trouble(t, &trouble);
     else if (rc == 0 && kind == KIND_S_ENDED &&
              (rc = wire_decode(&s_ended_schema, message, true, &e, &err)) == 0)
         take_ended(t, &e);
@@ -252,6 +292,7 @@ static void on_keeper(struct loop *l, int fd, uint32_t events, void *arg)
 int slot_open(struct slot *t, struct channel *channel, struct error *err)
 {
     t->channel = channel;
+    t->works = false;
     t->since = loop_now(t->loop);
     int rc = loop_add(t->loop, channel_fd(t->channel), EPOLLIN, on_keeper, t, err);
     if (rc < 0)

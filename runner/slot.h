@@ -35,8 +35,14 @@ struct slot_events {
     void (*outcome)(void *self, const struct s_ended *e, bool launched);
     /* it no longer holds the step */
     void (*over)(void *self, struct slot *t, const struct slot_step *h);
-    void (*turn)(void *self); /* a keeper has spoken or has died */
+    void (*trouble)(void *self); /* a slot's `failed` or `trouble` has changed */
+    void (*turn)(void *self);    /* a keeper has spoken or has died */
     void *self;
+};
+
+enum {
+    SLOT_AGAIN_MS = 250, /* until the next keeper where one did not work; twice that each time */
+    SLOT_AGAIN_MS_MAX = 60000
 };
 
 struct slotfile;
@@ -47,6 +53,10 @@ struct slot {
     struct channel *channel; /* NULL: no keeper */
     bool heard;              /* the keeper has reported everything it holds */
     uint64_t version;        /* as the keeper speaks; 0: not said yet */
+    bool works;              /* this keeper has spoken, other than of trouble */
+    unsigned failed;         /* keepers, one after another, that did not work */
+    int64_t not_before;      /* boot ms: no keeper is started here before */
+    char *trouble;           /* as the last of them said; NULL: none */
     bool written;            /* something is queued on its channel */
     struct slot_step *held;  /* in the order in which it will run them */
     unsigned n;

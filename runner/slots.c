@@ -21,14 +21,9 @@
 #include "runner/keeper.h"
 #include "runner/launched.h"
 #include "runner/slot.h"
+#include "runner/waiting.h"
 
 enum { UNFENCED_MS = 100 /* how soon to read the fence again for steps that wait for it */ };
-
-struct slots_waiting {
-    struct buf launch;
-    int64_t since; /* boot; 0: it has waited at a keeper, too */
-    struct slots_waiting *next;
-};
 
 struct slots {
     const struct runner_paths *paths;
@@ -38,8 +33,7 @@ struct slots {
     struct slot_events slot_events;
     struct slot **slot; /* by number - 1; may be more than `limit` after a resize */
     unsigned n, limit;
-    struct slots_waiting *first, **last;
-    unsigned waiting;
+    struct waiting_queue queue;
     double average_ms; /* of a step, weighted to the last few; long at first */
     struct loop_timer timer;
     int64_t renewed; /* the last result of fence_read; it only grows */
@@ -47,47 +41,6 @@ struct slots {
 };
 
 static void dispatch(struct slots *s);
-
-/* ---- What waits here */
-
-static void enqueue(struct slots *s, struct span launch, bool in_front)
-{
-    struct slots_waiting *w = mem_zalloc(1, sizeof *w);
-    w->since = in_front ? 0 : loop_now(s->loop);
-    buf_add(&w->launch, launch.p, launch.n);
-    if (in_front) {
-        w->next = s->first;
-        s->first = w;
-        if (!w->next)
-            s->last = &w->next;
-    } else {
-        *s->last = w;
-        s->last = &w->next;
-    }
-    s->waiting++;
-}
-
-/* Takes out the step to which *at points. */
-static struct slots_waiting *dequeue(struct slots *s, struct slots_waiting **at)
-{
-    struct slots_waiting *w = *at;
-    *at = w->next;
-    if (!w->next)
-        s->last = at;
-    s->waiting--;
-    return w;
-}
-
-static void waiting_free(struct slots_waiting **w)
-{
-    buf_free(&(*w)->launch);
-    mem_free(w);
-}
-
-static bool launch_of(const struct slots_waiting *w, struct s_launch *ret)
-{
-    return s_launch_decode(buf_span(&w->launch), ret, NULL) == 0;
-}
 
 void slots_flush(struct slots *s)
 {
@@ -148,8 +101,9 @@ static void on_timer(struct loop *l, struct loop_timer *timer, void *arg);
 
 static void look_again(struct slots *s, int64_t ms)
 {
-    if (!loop_timer_is_set(&s->timer))
-        loop_timer_set(s->loop, &s->timer, "slots", loop_now(s->loop) + ms, on_timer, s);
+    int64_t at = loop_now(s->loop) + ms;
+    if (!loop_timer_is_set(&s->timer) || at < s->timer.node.key)
+        loop_timer_set(s->loop, &s->timer, "slots", at, on_timer, s);
 }
 
 /* A slot without a keeper, for which one may be started. */
@@ -159,6 +113,10 @@ static struct slot *empty_slot(struct slots *s)
         struct slot *t = slot_at(s, i);
         if (t->channel)
             continue;
+        if (t->not_before > loop_now(s->loop)) {
+            look_again(s, t->not_before - loop_now(s->loop));
+            continue;
+        }
         if (keeper_slot_is_free(s->paths, i))
             return t;
         look_again(s, LOCKED_MS);
@@ -205,13 +163,13 @@ static bool may_start(struct slots *s, const struct s_launch *l)
 
 /* The first step that may start. NULL: none; while no broker is heard, another server may be
  * running what is fenced. */
-static struct slots_waiting **first_ready(struct slots *s)
+static struct waiting **first_ready(struct slots *s)
 {
     struct s_launch l;
-    for (struct slots_waiting **at = &s->first; *at; at = &(*at)->next)
-        if (!launch_of(*at, &l) || may_start(s, &l))
+    for (struct waiting **at = &s->queue.first; *at; at = &(*at)->next)
+        if (!waiting_launch(*at, &l) || may_start(s, &l))
             return at;
-    if (s->first)
+    if (s->queue.first)
         look_again(s, UNFENCED_MS);
     return NULL;
 }
@@ -228,7 +186,7 @@ static void refuse(struct slots *s, const struct s_launch *l, enum refusal code,
 }
 
 /* It was allowed when it came; what has waited is asked for again. */
-static bool still_may(struct slots *s, struct slots_waiting *w)
+static bool still_may(struct slots *s, struct waiting *w)
 {
     enum refusal code = REFUSAL_NONE;
     struct error err = {0};
@@ -236,21 +194,55 @@ static bool still_may(struct slots *s, struct slots_waiting *w)
     if (loop_now(s->loop) - w->since < SLOTS_STALE_MS ||
         s->events.again(s->events.self, &w->launch, &code, &err) == 0)
         return true;
-    if (launch_of(w, &l))
+    if (waiting_launch(w, &l))
         refuse(s, &l, code, false, err.text);
     return false;
 }
 
+/* Out of service: it has no keeper, and two have tried in vain. */
+static unsigned out_of_service(const struct slots *s, const char **ret_why)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < s->n && i < s->limit; i++) {
+        const struct slot *t = s->slot[i];
+        if (t->failed < 2 || t->works)
+            continue;
+        *ret_why = t->trouble ? t->trouble : "its keeper does not start";
+        n++;
+    }
+    return n;
+}
+
+/* Where no slot can be used, nothing that waits here will start: others may run it. */
+static void give_up(struct slots *s)
+{
+    const char *why;
+    struct s_launch l;
+    struct s_kept k;
+    struct slot_step h;
+    if (!s->queue.first || !s->limit || out_of_service(s, &why) < s->limit)
+        return;
+    while (s->queue.first) {
+        struct waiting *w = waiting_take(&s->queue, &s->queue.first);
+        if (waiting_launch(w, &l)) {
+            slot_step_of(&l, &h);
+            slot_step_kept(&h, 0, KEPT_NOWHERE, &k);
+            s->events.gone(s->events.self, &k, false);
+        }
+        waiting_free(&w);
+    }
+}
+
 static void dispatch(struct slots *s)
 {
-    struct slots_waiting **at;
+    struct waiting **at;
     struct slot *t;
     struct s_launch l;
     bool behind = false;
     while ((at = first_ready(s)) && (t = choose(s))) {
-        struct slots_waiting *w = dequeue(s, at);
+        struct waiting *w = waiting_take(&s->queue, at);
         struct slot_step h;
-        if (still_may(s, w) && launch_of(w, &l)) {
+        if (still_may(s, w) && waiting_launch(w, &l)) {
             slot_step_of(&l, &h);
             if (t->n == 0)
                 t->since = loop_now(s->loop);
@@ -259,6 +251,7 @@ static void dispatch(struct slots *s)
         }
         waiting_free(&w);
     }
+    give_up(s);
     for (unsigned i = 0; i < s->n; i++)
         behind |= s->slot[i]->n > 1;
     if (behind)
@@ -323,7 +316,8 @@ static void on_ended(void *self, int64_t ms)
 
 static void on_given_back(void *self, struct span launch)
 {
-    enqueue(self, launch, true);
+    struct slots *s = self;
+    waiting_put_first(&s->queue, launch);
 }
 
 /* A keeper of an earlier version that has nothing left to do makes room for one of ours. Its guard
@@ -353,6 +347,14 @@ static void on_over(void *self, struct slot *t, const struct slot_step *h)
     s->events.over(s->events.self, &k);
 }
 
+static void on_trouble(void *self)
+{
+    struct slots *s = self;
+    const char *why = "";
+    unsigned n = out_of_service(s, &why);
+    s->events.trouble(s->events.self, n, why);
+}
+
 static void on_turn(void *self)
 {
     struct slots *s = self;
@@ -371,9 +373,9 @@ struct slots *slots_new(const struct runner_paths *paths, struct loop *loop, str
     s->loop = loop;
     s->report = report;
     s->events = *events;
-    s->slot_events = (struct slot_events){on_gone,    on_begun, on_ended, on_given_back,
-                                          on_outcome, on_over,  on_turn,  s};
-    s->last = &s->first;
+    s->slot_events = (struct slot_events){
+        on_gone, on_begun, on_ended, on_given_back, on_outcome, on_over, on_trouble, on_turn, s};
+    waiting_init(&s->queue);
     s->average_ms = AHEAD_MS;
     return s;
 }
@@ -384,8 +386,8 @@ void slots_free(struct slots **ps)
     if (!s)
         return;
     loop_timer_stop(s->loop, &s->timer);
-    while (s->first) {
-        struct slots_waiting *w = dequeue(s, &s->first);
+    while (s->queue.first) {
+        struct waiting *w = waiting_take(&s->queue, &s->queue.first);
         waiting_free(&w);
     }
     for (unsigned i = 0; i < s->n; i++) {
@@ -393,11 +395,17 @@ void slots_free(struct slots **ps)
         channelloop_close(&t->channel, s->loop);
         slotfile_close(&t->file);
         mem_free(&t->held);
+        mem_free(&t->trouble);
         mem_free(&s->slot[i]);
     }
     mem_free(&s->slot);
     buf_free(&s->scratch);
     mem_free(ps);
+}
+
+void slots_tell_trouble(struct slots *s)
+{
+    on_trouble(s);
 }
 
 void slots_resize(struct slots *s, unsigned n)
@@ -408,22 +416,22 @@ void slots_resize(struct slots *s, unsigned n)
 
 void slots_take(struct slots *s, struct span launch)
 {
-    enqueue(s, launch, false);
+    waiting_put(&s->queue, launch, loop_now(s->loop));
     dispatch(s);
 }
 
 static void drop_waiting(struct slots *s, const struct s_halt *h)
 {
     struct s_launch l;
-    for (struct slots_waiting **at = &s->first; *at;) {
-        if (!launch_of(*at, &l) || !id_eq(l.run, h->run) || l.attempt != h->attempt) {
+    for (struct waiting **at = &s->queue.first; *at;) {
+        if (!waiting_launch(*at, &l) || !id_eq(l.run, h->run) || l.attempt != h->attempt) {
             at = &(*at)->next;
             continue;
         }
         refuse(s, &l, REFUSAL_NONE, true,
                h->timed_out ? "its time ran out before it could start"
                             : "cancelled before it could start");
-        struct slots_waiting *w = dequeue(s, at);
+        struct waiting *w = waiting_take(&s->queue, at);
         waiting_free(&w);
     }
 }
@@ -456,8 +464,8 @@ unsigned slots_list(struct slots *s, slots_kept_fn *fn, void *self)
                            s->slot[i]->held[j].runs ? KEPT_RUNS : KEPT_WAITS, &k);
             fn(self, &k);
         }
-    for (const struct slots_waiting *w = s->first; w; w = w->next)
-        if (launch_of(w, &l)) {
+    for (const struct waiting *w = s->queue.first; w; w = w->next)
+        if (waiting_launch(w, &l)) {
             slot_step_of(&l, &h);
             slot_step_kept(&h, 0, KEPT_WAITS, &k);
             fn(self, &k);
@@ -473,8 +481,8 @@ bool slots_hold_any(const struct slots *s, struct id run)
         for (unsigned j = 0; j < s->slot[i]->n; j++)
             if (id_eq(s->slot[i]->held[j].run, run))
                 return true;
-    for (const struct slots_waiting *w = s->first; w; w = w->next)
-        if (launch_of(w, &l) && id_eq(l.run, run))
+    for (const struct waiting *w = s->queue.first; w; w = w->next)
+        if (waiting_launch(w, &l) && id_eq(l.run, run))
             return true;
     return false;
 }
@@ -489,8 +497,8 @@ bool slots_hold(const struct slots *s, const struct s_step *step)
                 h->try_no == step->try_no && span_eq_str(step->step, h->step))
                 return true;
         }
-    for (const struct slots_waiting *w = s->first; w; w = w->next)
-        if (launch_of(w, &l) && id_eq(l.run, step->run) && l.attempt == step->attempt &&
+    for (const struct waiting *w = s->queue.first; w; w = w->next)
+        if (waiting_launch(w, &l) && id_eq(l.run, step->run) && l.attempt == step->attempt &&
             l.try_no == step->try_no && span_eq(l.step, step->step))
             return true;
     return false;

@@ -25,8 +25,8 @@ struct slots;
 
 /* What the owner is told. */
 struct slots_events {
-    /* The keeper of this step has died (KEPT_GONE). launched: an S_LAUNCHED is in the spool; if
-     * not, the step may be asked for again. */
+    /* The keeper of this step has died (KEPT_GONE), or no slot can be used (KEPT_NOWHERE).
+     * launched: an S_LAUNCHED is in the spool; if not, the step may be asked for again. */
     void (*gone)(void *self, const struct s_kept *kept, bool launched);
     /* It has waited for SLOTS_STALE_MS, or at a keeper, and goes to a keeper now: may it still run,
      * and as what? May write its S_LAUNCH anew. Negative: refused, with a code and a sentence. */
@@ -37,6 +37,8 @@ struct slots_events {
     void (*over)(void *self, const struct s_kept *kept);
     /* Its keeper has begun this step. */
     void (*begun)(void *self, const struct s_kept *kept);
+    /* So many slots are out of service now, and why one of them is; 0: none. */
+    void (*trouble)(void *self, unsigned slots, const char *why);
     void *self;
 };
 
@@ -62,6 +64,8 @@ unsigned slots_list(struct slots *s, slots_kept_fn *fn, void *self);
 bool slots_hold_any(const struct slots *s, struct id run);
 /* Is this step here: in our queue or with a keeper? */
 bool slots_hold(const struct slots *s, const struct s_step *step);
+/* Calls `trouble`, for an owner that has missed it. */
+void slots_tell_trouble(struct slots *s);
 /* Sends what was queued in this turn. */
 void slots_flush(struct slots *s);
 

@@ -12,6 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/hashbang.h"
+#include "runner/inchild.h"
+
 enum { STACK = 256 << 10 /* of the child until execve */ };
 
 #define STAGES(X) \
@@ -28,10 +31,6 @@ enum stage { STAGES(X) STAGE_COUNT };
 #define X(n, t) t,
 static const char *const stage_text[] = {STAGES(X)};
 #undef X
-
-/* At execve the child leaves its stack without returning. AddressSanitizer would blame the next
- * child on the same stack for what it had noted about this one. */
-#define IN_CHILD __attribute__((no_sanitize("address")))
 
 struct birth {
     const struct spawn *s;
@@ -119,6 +118,30 @@ fail:
     _exit(127);
 }
 
+/* What the kernel's word for it does not say: it speaks of the file also where its interpreter is
+ * meant. */
+static int explain(const char *path, int why, struct error *err)
+{
+    char interpreter[HASHBANG_BYTES];
+    int is = hashbang_of_file(path, interpreter);
+    if (is == HASHBANG_CR)
+        return error_set(err, -why,
+                         "cannot execute %s: its first line ends with CR LF, so its interpreter is "
+                         "looked for as '%s' and a carriage return; save it with LF alone",
+                         path, interpreter);
+    if (is == HASHBANG_LINE && (why == ENOENT || why == EACCES))
+        return error_errno(err, why, "cannot execute %s: its interpreter '%s'", path, interpreter);
+    if (is == HASHBANG_EMPTY)
+        return error_set(err, -why, "cannot execute %s: it is empty", path);
+    if (is == HASHBANG_NONE && why == ENOEXEC)
+        return error_set(
+            err, -why,
+            "cannot execute %s: it is no program and has no #! line; begin it with one "
+            "(#!/bin/sh), or use the subsystem of its language",
+            path);
+    return error_errno(err, why, "cannot execute %s", path);
+}
+
 int spawn_child(const struct spawn *s, pid_t *ret_pid, struct error *err)
 {
     static void *stack;
@@ -142,9 +165,9 @@ int spawn_child(const struct spawn *s, pid_t *ret_pid, struct error *err)
     if (b.failed) {
         while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
             ;
-        return error_errno(err, b.failed, "cannot %s%s%s", stage_text[b.stage],
-                           b.stage == STAGE_EXECUTE ? " " : "",
-                           b.stage == STAGE_EXECUTE ? s->command->argv[0] : "");
+        if (b.stage == STAGE_EXECUTE)
+            return explain(s->command->argv[0], b.failed, err);
+        return error_errno(err, b.failed, "cannot %s", stage_text[b.stage]);
     }
     *ret_pid = pid;
     return 0;

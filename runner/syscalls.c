@@ -13,8 +13,7 @@
 #include <unistd.h>
 
 #include "common/mem.h"
-
-#define IN_CHILD __attribute__((no_sanitize("address"))) /* spawn.c says why */
+#include "runner/inchild.h"
 
 static const int refused[] = {
     /* other processes: their memory, descriptors, registers */

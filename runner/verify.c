@@ -576,6 +576,11 @@ struct policy *verifier_policy(struct verifier *v)
     return v->policy;
 }
 
+struct proxies *verifier_proxies(struct verifier *v)
+{
+    return v->proxies;
+}
+
 void verifier_installed(struct verifier *v, const struct hash *package)
 {
     intact_forget(v->intact, package);

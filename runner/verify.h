@@ -9,6 +9,7 @@
 #include "runner/runnerpaths.h"
 #include "runner/attempts.h"
 #include "runner/policy.h"
+#include "runner/proxies.h"
 #include "runner/replay.h"
 
 struct verifier;
@@ -19,6 +20,7 @@ void verifier_free(struct verifier **v);
 /* Who knows which steps wait and run; without it none does. */
 void verifier_ask_of_slots(struct verifier *v, attempts_holds_fn *holds, void *self);
 struct policy *verifier_policy(struct verifier *v);
+struct proxies *verifier_proxies(struct verifier *v);
 /* A step that was allowed, and has waited since: may it still run under its proxy, and with its
  * secrets? Its S_LAUNCH gets the context and the secrets of now. Negative: refused. */
 int verifier_again(struct verifier *v, struct buf *launch, int64_t now, enum refusal *ret_code,

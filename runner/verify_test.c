@@ -176,6 +176,37 @@ static void an_unsigned_revocation_list_stops_everything(void **state)
     refused(f, &s, "server", REFUSAL_REVOKED, "is not valid, so no certificate is trusted");
 }
 
+/* The runner has been started again, and the worker offers these bytes as its list. */
+static void again_with_list(struct verify_fixture *f, const struct buf *list)
+{
+    verifier_free(&f->v);
+    if (list)
+        rig_path_write(&f->rig, "var/revocations", buf_span(list), 0644);
+    else
+        assert_int_equal(unlink(f->rig.paths.revocations), 0);
+    assert_int_equal(verifier_new(&f->rig.paths, &f->v, &f->err), 0);
+}
+
+static void a_list_of_revocations_is_not_rolled_back_by_a_restart(void **state)
+{
+    struct verify_fixture *f = *state;
+    struct rig_call c = rig_call();
+    struct s_step s = good(f, &c, 1);
+    rig_revoke(&f->rig, 8);
+    struct buf older = buf_dup(buf_span(&f->rig.revocations));
+    rig_revoke(&f->rig, 3);
+    struct buf newest = buf_dup(buf_span(&f->rig.revocations));
+    refused(f, &s, "certificate", REFUSAL_REVOKED, "'anna' (serial 3) has been revoked");
+    again_with_list(f, NULL);
+    refused(f, &s, "certificate", REFUSAL_REVOKED, "'anna' (serial 3) has been revoked");
+    again_with_list(f, &older);
+    refused(f, &s, "server", REFUSAL_REVOKED, "list 1 is older than list 2");
+    again_with_list(f, &newest);
+    refused(f, &s, "certificate", REFUSAL_REVOKED, "'anna' (serial 3) has been revoked");
+    buf_free(&older);
+    buf_free(&newest);
+}
+
 static void an_expired_certificate_is_refused(void **state)
 {
     struct verify_fixture *f = *state;
@@ -657,6 +688,7 @@ int main(void)
         here(a_certificate_that_no_administrator_signed_is_refused),
         here(a_revoked_certificate_is_refused_from_the_next_step_on),
         here(an_unsigned_revocation_list_stops_everything),
+        here(a_list_of_revocations_is_not_rolled_back_by_a_restart),
         here(an_expired_certificate_is_refused),
         here(a_malformed_call_or_job_is_refused),
         here(an_altered_call_is_refused),

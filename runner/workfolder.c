@@ -10,11 +10,13 @@
 #include <unistd.h>
 
 #include "common/file.h"
+#include "common/log.h"
 #include "common/mem.h"
 
 struct workfolder {
-    char *path;
-    int fd;
+    char *base; /* of the slot */
+    char *path; /* the one in use: the same, or one beside it */
+    int fd;     /* of that; -1: none could be had */
     bool separated;
     struct privilege_user owner; /* separated: of the folder */
 };
@@ -71,22 +73,62 @@ static int clean_as_owner(struct workfolder *w, struct error *err)
     return rc < 0 ? rc : back;
 }
 
+/* Opens and empties what is at w->path, or makes it. */
+static int take(struct workfolder *w, struct error *err)
+{
+    int rc = w->separated ? 0 : file_remove_tree(w->path, err);
+    if (rc == 0)
+        rc = open_it(w, err);
+    return rc == 0 && w->separated ? clean_as_owner(w, err) : rc;
+}
+
+static char *path_of(const struct workfolder *w, unsigned at)
+{
+    return at ? mem_printf("%s.%u", w->base, at) : mem_strdup(w->base);
+}
+
+/* Takes the first of the slot's folders that can be emptied. */
+static int choose(struct workfolder *w, struct error *err)
+{
+    struct error first = {0}, later;
+    for (unsigned at = 0; at <= WORKFOLDER_BESIDE_MAX; at++) {
+        struct error *why = at ? &later : &first;
+        mem_free(&w->path);
+        w->path = path_of(w, at);
+        if (take(w, why) == 0) {
+            if (at)
+                log_warn("%s; children start in '%s' from now on", first.text, w->path);
+            return 0;
+        }
+    }
+    if (w->fd >= 0)
+        close(w->fd);
+    w->fd = -1;
+    if (err)
+        *err = first;
+    return first.code;
+}
+
+/* True if the folder that we have open is still at its path. */
+static bool is_in_place(const struct workfolder *w, struct stat *ret)
+{
+    struct stat kept;
+    return w->fd >= 0 && fstat(w->fd, &kept) == 0 && lstat(w->path, ret) == 0 &&
+           kept.st_ino == ret->st_ino && kept.st_dev == ret->st_dev;
+}
+
 /* Most children leave nothing; then this costs a few system calls and no disk access. */
 int workfolder_clean(struct workfolder *w, struct error *err)
 {
-    struct stat kept, there;
-    if (w->separated) {
-        bool in_place = w->fd >= 0 && fstat(w->fd, &kept) == 0 && lstat(w->path, &there) == 0 &&
-                        kept.st_ino == there.st_ino && kept.st_dev == there.st_dev;
-        int opened = in_place ? 0 : open_it(w, err);
-        return opened < 0 ? opened : clean_as_owner(w, err);
-    }
-    if (w->fd >= 0 && fstat(w->fd, &kept) == 0 && lstat(w->path, &there) == 0 &&
-        kept.st_ino == there.st_ino && kept.st_dev == there.st_dev &&
-        (there.st_mode & 07777) == 0700 && is_empty(w->fd))
+    struct stat st;
+    const bool in_place = is_in_place(w, &st);
+    if (in_place && w->separated && clean_as_owner(w, NULL) == 0)
         return 0;
-    int rc = file_remove_tree(w->path, err);
-    return rc < 0 ? rc : open_it(w, err);
+    if (in_place && !w->separated && (st.st_mode & 07777) == 0700 && is_empty(w->fd))
+        return 0;
+    if (w->path && take(w, NULL) == 0)
+        return 0;
+    return choose(w, err);
 }
 
 int workfolder_give(struct workfolder *w, const struct privilege_user *user, struct error *err)
@@ -106,7 +148,7 @@ int workfolder_open(const char *path, bool separated, struct workfolder **ret, s
 {
     struct workfolder *w = mem_zalloc(1, sizeof *w);
     w->separated = separated;
-    w->path = mem_strdup(path);
+    w->base = mem_strdup(path);
     w->fd = -1;
     int rc = workfolder_clean(w, err); /* a killed keeper may have left something */
     if (rc < 0)
@@ -122,6 +164,7 @@ void workfolder_close(struct workfolder **w)
         return;
     if ((*w)->fd >= 0)
         close((*w)->fd);
+    mem_free(&(*w)->base);
     mem_free(&(*w)->path);
     mem_free(w);
 }

@@ -211,7 +211,7 @@ def check_names(out):
 
 
 def build():
-    schema = read("proto/schema.h")
+    schema = read("proto/schema.h") + read("proto/schemaspool.h")
     known, values = tables.kinds(schema), tables.limits(read("proto/limits.h"))
     version = {n: int(v) for n,
                v in re.findall(r"PROTO_(MAJOR|MINOR) = (\d+)", read("proto/messages.h"))}

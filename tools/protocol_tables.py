@@ -184,7 +184,8 @@ def kept(values):
 
 def main():
     read = lambda name: open(os.path.join(TOP, "proto", name)).read()
-    schema, known, values = read("schema.h"), kinds(read("schema.h")), limits(read("limits.h"))
+    schema = read("schema.h") + read("schemaspool.h")
+    known, values = kinds(schema), limits(read("limits.h"))
     parts = {"messages": table("M", schema, known, values),
              "documents": table("D", schema, known, values),
              "limits": kept(values), "refusals": refusals(read("messages.h"))}

@@ -96,7 +96,8 @@ int proxyserver_judge(struct proxyserver *s, struct span name, const struct prox
     if (rc == 0)
         rc = s->account ? s->account(s->self, document, ret, err)
                         : proxyserver_find_account(s, ret, err);
-    if (rc == 0 && (rc = credentials_check(&ret->proxy.credentials, s->also, err)) < 0)
+    if (rc == 0 && !s->skip_credentials &&
+        (rc = credentials_check(&ret->proxy.credentials, s->also, err)) < 0)
         error_prefix(err, "proxy '" SPAN_FMT "'", SPAN_ARG(name));
     return rc;
 }

@@ -22,7 +22,8 @@ struct proxyserver {
     const char *proxies, *subsystems; /* the folders */
     const char *user;                 /* the runner's */
     bool separated;                   /* the runner can switch users */
-    uid_t also;                       /* who besides root may own what decides; see ownfile.h */
+    bool skip_credentials; /* who asks may not open them: they are the runner's to judge */
+    uid_t also;            /* who besides root may own what decides; see ownfile.h */
     struct account_own own;
     struct buf implied; /* scratch: the proxy without a file; proxyserver_close frees it */
     proxyserver_read *read;

@@ -90,6 +90,19 @@ static int check_number(const struct revocations *r, const struct d_revocations 
         (unsigned long long)d->number);
 }
 
+static void replace(struct revocations *r, const struct d_revocations *d, struct span bytes)
+{
+    struct revocations taken = {.number = d->number,
+                                .issued_at = d->issued_at,
+                                .n = d->serials.n / SERIAL_BYTES,
+                                .signed_bytes = buf_dup(bytes)};
+    taken.serials = mem_zalloc(taken.n, sizeof *taken.serials);
+    for (size_t i = 0; i < taken.n; i++)
+        taken.serials[i] = serial_get(d->serials.p + i * SERIAL_BYTES);
+    revocations_free(r);
+    *r = taken;
+}
+
 int revocations_take(struct revocations *r, struct span bytes, const struct trust_anchors *anchors,
                      enum refusal *ret_code, struct error *err)
 {
@@ -106,15 +119,7 @@ int revocations_take(struct revocations *r, struct span bytes, const struct trus
     if ((rc = check(&d, anchors->cluster, ret_code, err)) < 0 ||
         (rc = check_number(r, &d, bytes, ret_code, err)) <= 0)
         return rc;
-    struct revocations taken = {.number = d.number,
-                                .issued_at = d.issued_at,
-                                .n = d.serials.n / SERIAL_BYTES,
-                                .signed_bytes = buf_dup(bytes)};
-    taken.serials = mem_zalloc(taken.n, sizeof *taken.serials);
-    for (size_t i = 0; i < taken.n; i++)
-        taken.serials[i] = serial_get(d.serials.p + i * SERIAL_BYTES);
-    revocations_free(r);
-    *r = taken;
+    replace(r, &d, bytes);
     return 1;
 }
 
@@ -132,6 +137,23 @@ int revocations_load(struct revocations *r, const char *path, const struct trust
         error_prefix(err, "%s", path);
     buf_free(&bytes);
     return rc < 0 ? rc : 0;
+}
+
+int revocations_recall(struct revocations *r, const char *path, const char *cluster,
+                       struct error *err)
+{
+    struct buf bytes = {0};
+    struct d_signed s;
+    struct d_revocations d;
+    int rc = file_read(path, LIMIT_FRAME, &bytes, err);
+    if (rc == 0 && (rc = d_signed_decode(buf_span(&bytes), &s, err)) == 0 &&
+        (rc = d_revocations_decode(s.body, &d, err)) == 0 && span_eq_str(d.cluster, cluster) &&
+        (rc = check(&d, cluster, NULL, err)) == 0)
+        replace(r, &d, buf_span(&bytes));
+    buf_free(&bytes);
+    if (rc == -ENOENT)
+        return 0;
+    return rc < 0 ? error_prefix(err, "%s", path) : 0;
 }
 
 int revocations_next(const struct revocations *r, const char *cluster, uint64_t serial, int64_t now,

@@ -26,6 +26,12 @@ int revocations_take(struct revocations *r, struct span bytes, const struct trus
 /* revocations_take for the list in a file. A missing file is the list before the first: 0. */
 int revocations_load(struct revocations *r, const char *path, const struct trust_anchors *anchors,
                      struct error *err);
+/* The list that this party has verified before and keeps in a file of its own, where nobody else
+ * writes. Its signature is not asked again: whoever made it may be no administrator any more, and
+ * what they revoked stays revoked. Into an *r that is all zero. A missing file and a list of another
+ * cluster are the list before the first: 0. -EPROTO: it is damaged. */
+int revocations_recall(struct revocations *r, const char *path, const char *cluster,
+                       struct error *err);
 
 /* Signs the list that follows *r and has one more serial; appends a d_signed. -EALREADY: the serial
  * is already revoked; -ENOSPC: the list holds LIMIT_REVOKED serials; *err says what to do. */

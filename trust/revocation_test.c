@@ -221,6 +221,28 @@ static void a_list_is_kept_in_a_file(void **state)
     anchors_free(&anchors);
 }
 
+static void ones_own_list_is_recalled_whoever_signed_it(void **state)
+{
+    const char *path = testing_path(state, "own");
+    struct revocations r = {0}, back = {0};
+    struct error err = {0};
+    assert_int_equal(revocations_recall(&back, path, "test", &err), 0);
+    assert_int_equal(back.number, 0);
+    revoke(&r, 7);
+    assert_int_equal(file_write_atomic(path, buf_span(&r.signed_bytes), 0400, NULL), 0);
+    assert_int_equal(revocations_recall(&back, path, "another", &err), 0);
+    assert_int_equal(back.number, 0);
+    assert_int_equal(revocations_recall(&back, path, "test", &err), 0);
+    assert_int_equal(back.number, 1);
+    assert_true(revocations_contain(&back, 7));
+    assert_int_equal(file_write_atomic(path, span_str("nothing"), 0400, NULL), 0);
+    assert_int_equal(revocations_recall(&back, path, "test", &err), -EPROTO);
+    assert_contains(err.text, path);
+    assert_true(revocations_contain(&back, 7));
+    revocations_free(&r);
+    revocations_free(&back);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +257,7 @@ int main(void)
         cmocka_unit_test(a_serial_is_revoked_once),
         cmocka_unit_test(a_full_list_takes_no_more),
         in_folder(a_list_is_kept_in_a_file),
+        in_folder(ones_own_list_is_recalled_whoever_signed_it),
     };
     return cmocka_run_group_tests(tests, fixture_setup, NULL);
 }

@@ -91,6 +91,8 @@ static void add_facts(const struct worker *w, struct buf *items, uint32_t *count
         add_number(items, count, "memory_mib", (int64_t)(s.totalram * s.mem_unit >> 20));
     add_fact(items, count, "runner",
              runnerlink_is_up(w->runner) ? "up" : runnerlink_trouble(w->runner));
+    if (w->slots_trouble)
+        add_fact(items, count, "slots_with_trouble", w->slots_trouble);
     add_fact(items, count, "software", "longboat " LB_VERSION);
     if (runnerlink_is_strange(w->runner))
         add_fact(items, count, "trouble", runnerlink_trouble(w->runner));
@@ -127,7 +129,9 @@ static void encode(struct worker *w, struct buf *out)
 {
     struct buf jobs = {0}, packages = {0}, needs = {0}, facts = {0};
     uint32_t n_jobs = 0, n_packages = 0, n_facts = 0;
-    struct m_attest m = {.slots = w->options.slots, .needs = needs_state(w->needs, &needs)};
+    struct m_attest m = {.slots = w->options.slots, .needs = answers_needs(w->answers, &needs)};
+    jobs_add_refusals(w->jobs, loop_now_wall(w->loop), &needs, &m.needs.count);
+    m.needs = wire_list_from(&needs, m.needs.count);
     add_secrets(w, &needs, &m.needs);
     add_jobs(w, &jobs, &n_jobs);
     add_packages(w, &packages, &n_packages);

@@ -15,7 +15,7 @@
 #include "common/paths.h"
 #include "common/termout.h"
 #include "package/signature.h"
-#include "worker/checkproxy.h"
+#include "worker/refusals.h"
 #include "worker/worker.h"
 
 enum { EXIT_DONE, EXIT_FAILED, EXIT_ASKED_WRONGLY };
@@ -266,24 +266,48 @@ static void job_trouble(void *self, const char *file, const struct error *why)
     say(self, false, "job", "%s", why->text);
 }
 
-static void proxy_trouble(void *self, const char *job, const char *step, const struct error *why)
+struct check_job {
+    struct check *check;
+    const char *job;
+    struct buf *needs; /* those that were said, each with a newline before and after it */
+};
+
+static void step_refused(void *self, struct span step, const struct error *why)
 {
-    say(self, false, "proxy", "job %s, step %s: %s", job, step, why->text);
+    const struct check_job *j = self;
+    say(j->check, false, "proxy", "job %s, step " SPAN_FMT ": %s", j->job, SPAN_ARG(step),
+        why->text);
+}
+
+static void step_needs(void *self, const char *name, bool holds, const char *trouble)
+{
+    const struct check_job *j = self;
+    char *line = mem_printf("\n%s\n", name);
+    if (!strstr(buf_str(j->needs), line)) {
+        buf_add_str(j->needs, line);
+        say(j->check, holds, "need", "%s%s%s", name, holds ? "" : ": ", holds ? "" : trouble);
+    }
+    mem_free(&line);
 }
 
 /* As the runner does at each step. Older versions of jobs are run, too. */
-static void check_proxies(struct check *c, const struct jobs *jobs)
+static void check_steps(struct check *c, const struct jobs *jobs)
 {
-    struct proxyhere here;
+    struct refusals *refusals = refusals_new(&c->paths, jobs_packages(jobs));
+    struct buf needs = {0};
+    struct check_job with = {.check = c, .needs = &needs};
+    const struct refusals_calls calls = {&with, step_refused, step_needs};
     const struct job_here *j;
     unsigned refused = 0, n = 0;
-    proxyhere_open(&here, &c->paths);
-    for (; (j = jobs_at(jobs, n)); n++)
-        refused += checkproxy_job(&here, jobs_packages(jobs), j, proxy_trouble, c);
+    for (; (j = jobs_at(jobs, n)); n++) {
+        with.job = j->name;
+        refused += refusals_judge(refusals, buf_span(&j->bytes), &calls);
+    }
     if (n && !refused)
         say(c, true, "proxy", "the proxies here allow every step of %s",
             n == 1 ? "the job" : "all jobs");
-    proxyhere_close(&here);
+    buf_free(&needs);
+    refusals_free(&refusals);
 }
 
 static int cannot_fetch(void *self, struct span message)
@@ -322,7 +346,8 @@ static void check_jobs(struct check *c)
     path_of(files, c->paths.config, "jobs");
     path_of(packages, c->paths.state, "packages");
     path_of(compiled, c->paths.state, "jobs");
-    int rc = jobs_open(&jobs, &(struct jobs_folders){files, packages, compiled, true, false}, &err);
+    int rc = jobs_open(&jobs, &(struct jobs_folders){files, packages, compiled, true, false, NULL},
+                       &err);
     if (rc == 0)
         rc = jobs_refresh(jobs, clock_wall_ms(), NULL, job_trouble, c, &err);
     if (rc < 0) {
@@ -336,17 +361,7 @@ static void check_jobs(struct check *c)
         say(c, true, "job", "%s blake2b:%.16s%s", j->name,
             hex_format(j->hash.b, sizeof j->hash.b, hex),
             j->older ? " (an older version, for calls that were signed for it)" : "");
-    check_proxies(c, jobs);
-    struct buf items = {0};
-    struct wire_list needs = jobs_needs(jobs, &items);
-    struct span need;
-    for (struct wire_iter it = wire_iter(&needs); wire_next(&it, &need);) {
-        char *text = span_dup_str(need), trouble[ERROR_TEXT_MAX] = "";
-        bool holds = need_probe(text, trouble, sizeof trouble);
-        say(c, holds, "need", "%s%s%s", text, holds ? "" : ": ", holds ? "" : trouble);
-        mem_free(&text);
-    }
-    buf_free(&items);
+    check_steps(c, jobs);
     check_secrets(c, jobs);
     jobs_close(&jobs);
 }

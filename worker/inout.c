@@ -23,6 +23,11 @@ static void queue_put(struct worker_queue *q, struct span message)
     buf_add(&q->bytes, message.p, message.n);
 }
 
+void worker_tell_runner(struct worker *w, struct span message)
+{
+    queue_put(&w->to_runner, message);
+}
+
 static bool queue_head(const struct worker_queue *q, struct span *ret)
 {
     struct span rest = span_of(q->bytes.p + q->taken, q->bytes.n - q->taken);

@@ -23,11 +23,13 @@ struct jobs {
     size_t n;
     unsigned troubled;
     bool read_only, must_be_kept;
+    struct answers *answers;
     struct buf older; /* of jobs_find */
 };
 
 static void free_one(struct job_here *h)
 {
+    mem_free(&h->refused);
     mem_free(&h->name);
     buf_free(&h->bytes);
     buf_free(&h->attested);
@@ -54,6 +56,7 @@ int jobs_open(struct jobs **ret, const struct jobs_folders *f, struct error *err
     j->compiled = mem_strdup(f->compiled);
     j->read_only = f->read_only;
     j->must_be_kept = f->must_be_kept;
+    j->answers = f->answers;
     *ret = j;
     return 0;
 }
@@ -78,6 +81,8 @@ struct lists {
     struct buf packages, needs, parameters;
     uint32_t n_packages, n_needs;
     bool idempotent;
+    bool unknown;  /* the runner has yet to say something of a step */
+    char *refused; /* the first step that it would refuse, and why; NULL: none */
 };
 
 static bool names_of_list(const struct buf *items, uint32_t count, struct span name)
@@ -132,6 +137,23 @@ static void add_secret(struct lists *l, struct span name)
     mem_free(&need);
 }
 
+static void add_answer(struct lists *l, const struct d_step *s, const struct answers_said *said)
+{
+    const struct wire_list needs =
+        said ? wire_list_from(&said->needs, said->n_needs) : (struct wire_list){.count = 0};
+    struct span item;
+    struct d_need d;
+    l->unknown |= !said;
+    if (said && said->refused && !l->refused)
+        l->refused = mem_printf("step '" SPAN_FMT "': %s", SPAN_ARG(s->name), said->refused);
+    for (struct wire_iter it = wire_iter(&needs); wire_next(&it, &item);)
+        if (d_need_decode(item, &d, NULL) == 0 && l->n_needs < LIMIT_NEEDS - 1 &&
+            !names_of_list(&l->needs, l->n_needs, d.need)) {
+            wire_add_str(&l->needs, d.need);
+            l->n_needs++;
+        }
+}
+
 static void add_step(const struct jobs *j, const struct d_step *s, struct lists *l)
 {
     const struct installed_package *p =
@@ -143,12 +165,9 @@ static void add_step(const struct jobs *j, const struct d_step *s, struct lists 
             wire_add_bin(&l->packages, span_of(p->hash.b, sizeof p->hash.b));
             l->n_packages++;
         }
-        for (struct wire_iter it = wire_iter(&p->runnable.needs); wire_next(&it, &item);)
-            if (l->n_needs < LIMIT_NEEDS && !names_of_list(&l->needs, l->n_needs, item)) {
-                wire_add_str(&l->needs, item);
-                l->n_needs++;
-            }
     }
+    if (j->answers)
+        add_answer(l, s, answers_find(j->answers, s));
     for (struct wire_iter it = wire_iter(&s->bindings); wire_next(&it, &item);) {
         struct d_binding b;
         if (d_binding_decode(item, &b, NULL) < 0)
@@ -157,6 +176,13 @@ static void add_step(const struct jobs *j, const struct d_step *s, struct lists 
         if (b.from == BINDING_SECRET)
             add_secret(l, b.source);
     }
+}
+
+/* The need that stands for it: no package can state one of this kind. */
+static const char *refusal_need(struct span job, char ret[LIMIT_SHORT + 1])
+{
+    snprintf(ret, LIMIT_SHORT + 1, "runner:" SPAN_FMT, SPAN_ARG(job));
+    return ret;
 }
 
 static int attest(const struct jobs *j, struct job_here *h, struct error *err)
@@ -174,6 +200,11 @@ static int attest(const struct jobs *j, struct job_here *h, struct error *err)
     }
     if (l.parameters.n > LIMIT_MANIFEST)
         buf_clear(&l.parameters);
+    if (l.refused || l.unknown) { /* the first is listed with its reason, the second is not */
+        char need[LIMIT_SHORT + 1];
+        wire_add_str(&l.needs, span_str(refusal_need(job.name, need)));
+        l.n_needs++;
+    }
     struct d_attested_job a = {.name = job.name,
                                .job_hash = h->hash,
                                .version = job.version,
@@ -183,8 +214,12 @@ static int attest(const struct jobs *j, struct job_here *h, struct error *err)
                                .needs = wire_list_from(&l.needs, l.n_needs),
                                .parameters = buf_span(&l.parameters),
                                .older = h->older};
+    buf_clear(&h->attested);
     d_attested_job_encode(&a, &h->attested);
+    mem_free(&h->name);
     h->name = span_dup_str(job.name);
+    mem_free(&h->refused);
+    h->refused = l.refused;
     buf_free(&l.packages);
     buf_free(&l.needs);
     buf_free(&l.parameters);
@@ -402,12 +437,18 @@ static int read_older(struct jobs_reading *r, struct error *err)
     return rc;
 }
 
+static bool is_same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 static bool is_same(const struct jobs *j, const struct jobs_reading *r,
                     const struct installed_store *old)
 {
     bool same = j->n == r->n && j->troubled == r->troubled && old;
     for (size_t i = 0; same && i < r->n; i++)
-        same = span_eq(buf_span(&j->v[i].attested), buf_span(&r->v[i].attested));
+        same = span_eq(buf_span(&j->v[i].attested), buf_span(&r->v[i].attested)) &&
+               is_same_text(j->v[i].refused, r->v[i].refused);
     for (size_t i = 0; same; i++) {
         const struct installed_package *a = installed_at(old, i), *b = installed_at(j->store, i);
         if (!a || !b)
@@ -438,6 +479,8 @@ int jobs_refresh(struct jobs *j, int64_t now, jobs_uses_fn *uses, jobs_trouble_f
         read_file(&r, names[i]);
     free_names(names, n);
     rc = read_older(&r, err);
+    if (j->answers)
+        answers_sweep(j->answers);
     bool same = is_same(j, &r, old);
     installed_close(&old);
     free_list(j->v, j->n);
@@ -445,6 +488,12 @@ int jobs_refresh(struct jobs *j, int64_t now, jobs_uses_fn *uses, jobs_trouble_f
     j->n = r.n;
     j->troubled = r.troubled;
     return rc < 0 ? rc : !same;
+}
+
+void jobs_attest_again(struct jobs *j)
+{
+    for (size_t i = 0; i < j->n; i++)
+        attest(j, &j->v[i], NULL); /* it was decoded before */
 }
 
 /* ---- Asking */
@@ -490,19 +539,22 @@ int jobs_find(struct jobs *j, struct span name, const struct hash *hash, struct 
                      SPAN_ARG(name));
 }
 
-struct wire_list jobs_needs(const struct jobs *j, struct buf *items)
+void jobs_add_refusals(const struct jobs *j, int64_t now, struct buf *items, uint32_t *count)
 {
-    const struct installed_package *p;
-    uint32_t count = 0;
-    struct span item;
-    for (size_t i = 0; (p = installed_at(j->store, i)); i++)
-        if (!p->trouble)
-            for (struct wire_iter it = wire_iter(&p->runnable.needs); wire_next(&it, &item);)
-                if (count < LIMIT_NEEDS && !names_of_list(items, count, item)) {
-                    wire_add_str(items, item);
-                    count++;
-                }
-    return wire_list_from(items, count);
+    struct buf one = {0};
+    char need[LIMIT_SHORT + 1];
+    for (size_t i = 0; i < j->n && *count < LIMIT_NEEDS; i++) {
+        if (!j->v[i].refused || j->v[i].older)
+            continue;
+        struct d_need d = {.need = span_str(refusal_need(span_str(j->v[i].name), need)),
+                           .trouble = span_str(j->v[i].refused),
+                           .probed_at = now};
+        buf_clear(&one);
+        d_need_encode(&d, &one);
+        wire_add_bin(items, buf_span(&one));
+        ++*count;
+    }
+    buf_free(&one);
 }
 
 struct wire_list jobs_secrets(const struct jobs *j, struct buf *items)

@@ -10,6 +10,7 @@
 #define LB_WORKER_JOBS_H
 
 #include "package/installed.h"
+#include "worker/answers.h"
 
 enum {
     JOBS_GRACE_MS = 600000, /* what is no longer attested may still be handed over for this long */
@@ -20,11 +21,12 @@ enum {
 };
 
 struct jobs_folders {
-    const char *files;    /* etc/jobs */
-    const char *packages; /* var/packages */
-    const char *compiled; /* var/jobs */
-    bool read_only;       /* nothing is made or changed; a folder that is missing is empty */
-    bool must_be_kept;    /* a job counts only once the runner has put it into `compiled` */
+    const char *files;       /* etc/jobs */
+    const char *packages;    /* var/packages */
+    const char *compiled;    /* var/jobs */
+    bool read_only;          /* nothing is made or changed; a folder that is missing is empty */
+    bool must_be_kept;       /* a job counts only once the runner has put it into `compiled` */
+    struct answers *answers; /* what the runner says of steps; NULL: nobody asks it */
 };
 
 struct job_here {
@@ -33,6 +35,7 @@ struct job_here {
     struct buf bytes;    /* d_job */
     struct buf attested; /* d_attested_job */
     unsigned older;      /* 0: current; n: the n-th before it */
+    char *refused;       /* why the runner would refuse it; NULL: it would not, or is to say */
 };
 
 struct jobs;
@@ -48,6 +51,8 @@ typedef void jobs_trouble_fn(void *self, const char *file, const struct error *w
  * has changed; 0: it has not. */
 int jobs_refresh(struct jobs *j, int64_t now_wall, jobs_uses_fn *uses, jobs_trouble_fn *trouble,
                  void *self, struct error *err);
+/* The runner has answered: makes anew what is attested of each job. */
+void jobs_attest_again(struct jobs *j);
 
 /* Current versions come first; NULL after the last. */
 const struct job_here *jobs_at(const struct jobs *j, size_t i);
@@ -56,9 +61,10 @@ const struct job_here *jobs_at(const struct jobs *j, size_t i);
 int jobs_find(struct jobs *j, struct span name, const struct hash *hash, struct span *ret,
               struct error *err);
 const struct installed_store *jobs_packages(const struct jobs *j);
-/* The needs of all packages here, each once; the list points into *items. */
-struct wire_list jobs_needs(const struct jobs *j, struct buf *items);
-/* The needs "secret:NAME" of all jobs, likewise (trust/secretdoc.h). */
+/* Adds a need that does not hold for each job that the runner would refuse; *count grows. Needs
+ * beyond LIMIT_NEEDS are left out: they do not hold either. */
+void jobs_add_refusals(const struct jobs *j, int64_t now_wall, struct buf *items, uint32_t *count);
+/* The needs "secret:NAME" of all jobs, each once (trust/secretdoc.h); the list points into *items. */
 struct wire_list jobs_secrets(const struct jobs *j, struct buf *items);
 unsigned jobs_troubled(const struct jobs *j); /* files that do not compile */
 

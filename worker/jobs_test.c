@@ -40,7 +40,7 @@ static void begin(void **state, struct jobs_world *w)
     *w = (struct jobs_world){.jobs = NULL};
     must(jobs_open(&w->jobs,
                    &(struct jobs_folders){testing_path(state, "etc"), testing_path(state, "store"),
-                                          testing_path(state, "compiled"), false, false},
+                                          testing_path(state, "compiled"), false, false, NULL},
                    &err));
 }
 
@@ -163,11 +163,85 @@ static void a_package_has_a_job_of_its_own(void **state)
     struct span item;
     assert_true(wire_next(&it, &item));
     assert_true(span_eq(item, span_of(package.b, 32)));
-    assert_int_equal(a.needs.count, 2);
-    struct buf items = {0};
-    assert_int_equal(jobs_needs(w.jobs, &items).count, 2);
-    buf_free(&items);
     jobs_close(&w.jobs);
+}
+
+/* ---- What the runner says */
+
+static uint64_t asked;
+
+static void on_ask(void *self, struct span question)
+{
+    struct s_probe p;
+    (void)self;
+    assert_int_equal(s_probe_decode(question, &p, NULL), 0);
+    asked = p.number;
+}
+
+static void on_change(void *self)
+{
+    (void)self;
+}
+
+/* Each name and a comma. */
+static const char *needs_of(const struct jobs_world *w, const char *job)
+{
+    static struct buf text;
+    struct d_attested_job a = attested(w, job);
+    struct span item;
+    buf_clear(&text);
+    for (struct wire_iter it = wire_iter(&a.needs); wire_next(&it, &item);)
+        buf_printf(&text, SPAN_FMT ",", SPAN_ARG(item));
+    return buf_str(&text);
+}
+
+static void says_holds(struct answers *a, const char *need)
+{
+    struct buf items = {0}, one = {0};
+    d_need_encode(&(struct d_need){.need = span_str(need), .holds = true, .probed_at = 1}, &one);
+    wire_add_bin(&items, buf_span(&one));
+    answers_take(a, &(struct s_probed){.number = asked, .needs = wire_list_from(&items, 1)});
+    buf_free(&items);
+    buf_free(&one);
+}
+
+static void a_job_needs_what_the_runner_says_and_what_it_would_refuse_is_not_offered(void **state)
+{
+    struct jobs_world w;
+    struct buf items = {0};
+    struct error err = {0};
+    uint32_t n = 0;
+    struct loop *loop = loop_new(NULL);
+    struct answers *a = answers_new(loop, &(struct answers_calls){NULL, on_ask, on_change});
+    answers_runner_up(a, true);
+    begin(state, &w);
+    jobs_close(&w.jobs);
+    must(jobs_open(&w.jobs,
+                   &(struct jobs_folders){testing_path(state, "etc"), testing_path(state, "store"),
+                                          testing_path(state, "compiled"), false, false, a},
+                   &err));
+    install_extract(state, "1.0", "needs:\n  - command: sh\n");
+    assert_int_equal(refresh(&w, 0), 1);
+    /* not answered yet: a need that nothing says holds, and no trouble */
+    assert_string_equal(needs_of(&w, "package:extract"), "runner:package:extract,");
+    jobs_add_refusals(w.jobs, 1, &items, &n);
+    assert_int_equal(n, 0);
+    says_holds(a, "command:sh");
+    jobs_attest_again(w.jobs);
+    assert_string_equal(needs_of(&w, "package:extract"), "command:sh,");
+    answers_ask_all(a);
+    answers_take(a, &(struct s_probed){.number = asked,
+                                       .code = REFUSAL_NO_PROXY,
+                                       .text = span_str("no proxy for it")});
+    jobs_attest_again(w.jobs);
+    assert_string_equal(needs_of(&w, "package:extract"), "runner:package:extract,");
+    assert_string_equal(named(&w, "package:extract")->refused, "step 'run': no proxy for it");
+    jobs_add_refusals(w.jobs, 1, &items, &n);
+    assert_int_equal(n, 1);
+    jobs_close(&w.jobs);
+    answers_free(&a);
+    loop_destroy(&loop);
+    buf_free(&items);
 }
 
 static void the_parameters_of_a_job_are_declared_like_those_of_its_package(void **state)
@@ -336,6 +410,7 @@ int main(void)
         in_folder(a_file_that_others_can_write_is_ignored),
         in_folder(a_file_that_does_not_compile_is_reported_and_others_are_used),
         in_folder(a_package_has_a_job_of_its_own),
+        in_folder(a_job_needs_what_the_runner_says_and_what_it_would_refuse_is_not_offered),
         in_folder(the_parameters_of_a_job_are_declared_like_those_of_its_package),
         in_folder(a_new_version_of_a_package_makes_a_new_version_of_the_job),
         in_folder(older_versions_of_a_changed_job_are_attested_newest_first),

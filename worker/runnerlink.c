@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/channelloop.h"
+#include "common/file.h"
 #include "common/mem.h"
 #include "common/paths.h"
 
@@ -32,6 +33,7 @@ struct runnerlink {
     unsigned slots;
     struct channel *channel;
     bool up, writing, strange;
+    uint64_t version;
     struct loop_timer retry;
     int64_t retry_ms, spawn_ms, spawn_after;
     pid_t pid; /* of the runner that we started; 0: none is alive */
@@ -117,13 +119,7 @@ void runnerlink_reap(struct runnerlink *l)
 
 char *runnerlink_program(void)
 {
-    char self[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n <= 0)
-        return mem_strdup("lbrunner");
-    self[n] = '\0';
-    char *slash = strrchr(self, '/');
-    return mem_printf("%.*s/lbrunner", slash ? (int)(slash - self) : 1, slash ? self : ".");
+    return file_beside_program("lbrunner");
 }
 
 /* ---- Talking */
@@ -144,6 +140,7 @@ static bool take_attach(struct runnerlink *l, struct span message)
         return false;
     }
     l->up = true;
+    l->version = a.version;
     l->strange = false;
     l->trouble[0] = '\0';
     l->retry_ms = RETRY_MIN_MS;
@@ -249,6 +246,11 @@ void runnerlink_close(struct runnerlink **pl)
 bool runnerlink_is_up(const struct runnerlink *l)
 {
     return l->up;
+}
+
+uint64_t runnerlink_version(const struct runnerlink *l)
+{
+    return l->version;
 }
 
 bool runnerlink_is_strange(const struct runnerlink *l)

@@ -34,6 +34,8 @@ int runnerlink_open(struct runnerlink **ret, struct loop *loop, const struct run
                     const struct runnerlink_calls *calls, struct error *err);
 void runnerlink_close(struct runnerlink **l); /* the runner stays */
 bool runnerlink_is_up(const struct runnerlink *l);
+/* The version that both use. */
+uint64_t runnerlink_version(const struct runnerlink *l);
 /* Queues a message. False: the runner is down (after `up` the core asks again), or
  * RUNNER_QUEUE_MAX bytes are queued already (there is room again in the turn in which the runner
  * has read on). */

@@ -44,6 +44,20 @@ static int identify(struct worker *w, struct error *err)
     return 0;
 }
 
+/* ---- What the runner says of our jobs */
+
+static void ask_runner(void *self, struct span question)
+{
+    worker_tell_runner(self, question);
+}
+
+static void answers_changed(void *self)
+{
+    struct worker *w = self;
+    jobs_attest_again(w->jobs);
+    attest_soon(w, ATTEST_MS);
+}
+
 /* ---- Opening */
 
 static void say_shipped(void *self, const char *name)
@@ -112,8 +126,9 @@ static int open_state(struct worker *w, struct error *err)
     if (rc == 0 && (rc = state_path(w, path, "jobs", err)) == 0 &&
         (rc = state_path(w, packages, "packages", err)) == 0 &&
         (rc = path_join(files, sizeof files, err, w->paths.config, "jobs", NULL)) == 0)
-        rc = jobs_open(&w->jobs, &(struct jobs_folders){files, packages, path, w->apart, w->apart},
-                       err);
+        rc = jobs_open(
+            &w->jobs, &(struct jobs_folders){files, packages, path, w->apart, w->apart, w->answers},
+            err);
     if (rc < 0)
         return rc;
     w->watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
@@ -122,6 +137,11 @@ static int open_state(struct worker *w, struct error *err)
         inotify_add_watch(w->watch, packages, changes) < 0 ||
         (w->apart && inotify_add_watch(w->watch, path, changes) < 0))
         return error_errno(err, errno, "cannot watch '%s' and '%s'", files, packages);
+    /* what decides about refusals; a folder that is missing is found at the next SIGHUP */
+    static const char *const deciding[] = {"trust", "proxies.d", "subsystems.d"};
+    for (size_t i = 0; i < sizeof deciding / sizeof *deciding; i++)
+        if (path_join(path, sizeof path, NULL, w->paths.config, deciding[i], NULL) == 0)
+            inotify_add_watch(w->watch, path, changes);
     return 0;
 }
 
@@ -154,6 +174,8 @@ int worker_open(struct worker **ret, const struct worker_options *options, struc
     w->options = *options;
     w->bell = w->watch = -1;
     w->loop = loop_new(err);
+    if (w->loop)
+        w->answers = answers_new(w->loop, &(struct answers_calls){w, ask_runner, answers_changed});
     int rc = w->loop ? identify(w, err) : err->code;
     if (rc == 0)
         rc = open_state(w, err);
@@ -174,10 +196,10 @@ void worker_close(struct worker **pw)
         return;
     dialer_close(&w->dialer);
     runnerlink_close(&w->runner);
-    needs_stop(&w->needs);
     desired_close(&w->desired);
     secretstore_close(&w->secrets);
     jobs_close(&w->jobs);
+    answers_free(&w->answers);
     logship_close(&w->logs);
     fence_close(&w->fence);
     revoked_close(&w->revoked);
@@ -194,6 +216,7 @@ void worker_close(struct worker **pw)
     buf_free(&w->to_broker.bytes);
     buf_free(&w->to_runner.bytes);
     mem_free(&w->bell_path);
+    mem_free(&w->slots_trouble);
     loop_destroy(&w->loop);
     mem_free(pw);
 }
@@ -216,18 +239,15 @@ static void job_trouble(void *self, const char *file, const struct error *why)
 static void reread(struct worker *w)
 {
     struct error err = {0};
-    struct buf items = {0};
     w->reread_at = 0;
     int rc = jobs_refresh(w->jobs, loop_now_wall(w->loop), uses_job, job_trouble, w, &err);
     if (rc < 0)
         log_error("%s", err.text);
     if (rc > 0) {
-        struct wire_list needs = jobs_needs(w->jobs, &items);
-        needs_set(w->needs, &needs);
         desired_look(w->desired, loop_now(w->loop));
         attest_soon(w, ATTEST_MS);
     }
-    buf_free(&items);
+    answers_ask_all(w->answers); /* a file that decides may have changed, too */
 }
 
 /* ---- What wakes us */
@@ -288,7 +308,6 @@ static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void 
         break;
     case SIGHUP:
         w->reread_at = loop_now(l);
-        needs_probe_soon(w->needs);
         desired_retry(w->desired, loop_now(l));
         break;
     default:
@@ -296,11 +315,6 @@ static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void 
                  wcore_live(w->core));
         loop_stop(l, 0);
     }
-}
-
-static void needs_changed(void *self)
-{
-    attest_soon(self, ATTEST_MS);
 }
 
 /* ---- The runner */
@@ -311,6 +325,7 @@ static void runner_up(void *self)
     log_info("the runner is up");
     worker_feed(w, (struct wcore_event){.kind = WCORE_RUNNER_UP});
     desired_again(w->desired, loop_now(w->loop));
+    answers_runner_up(w->answers, runnerlink_version(w->runner) > 1);
     attest_soon(w, ATTEST_MS);
 }
 
@@ -318,6 +333,8 @@ static void runner_message(void *self, uint64_t kind, struct span message)
 {
     struct worker *w = self;
     struct s_installed s;
+    struct s_trouble trouble;
+    struct s_probed probed;
     switch (kind) {
     case KIND_S_KEPT:
         worker_feed_spool(w); /* what the keeper wrote before must come first: core.h */
@@ -334,6 +351,20 @@ static void runner_message(void *self, uint64_t kind, struct span message)
             desired_installed(w->desired, &s, loop_now(w->loop));
         }
         break;
+    case KIND_S_PROBED:
+        if (s_probed_decode(message, &probed, NULL) == 0)
+            answers_take(w->answers, &probed);
+        break;
+    case KIND_S_TROUBLE:
+        if (s_trouble_decode(message, &trouble, NULL) == 0) {
+            mem_free(&w->slots_trouble);
+            if (trouble.slots)
+                w->slots_trouble = mem_printf("%llu of %u slots out of service: " SPAN_FMT,
+                                              (unsigned long long)trouble.slots, w->options.slots,
+                                              SPAN_ARG(trouble.text));
+            attest_soon(w, ATTEST_MS);
+        }
+        break;
     default:
         break;
     }
@@ -343,6 +374,7 @@ static void runner_down(void *self, const char *why)
 {
     struct worker *w = self;
     log_warn("the runner is down: %s", why);
+    answers_runner_down(w->answers);
     worker_feed(w, (struct wcore_event){.kind = WCORE_RUNNER_DOWN});
     attest_soon(w, ATTEST_MS);
 }
@@ -438,8 +470,6 @@ static void turn_end(struct loop *l, void *arg)
 int worker_run(struct worker *w, struct error *err)
 {
     int rc = loop_signals(w->loop, on_signal, w, err);
-    if (rc == 0)
-        rc = needs_start(&w->needs, w->loop, needs_changed, w, err);
     if (rc == 0)
         rc = loop_add(w->loop, w->bell, EPOLLIN, on_bell, w, err);
     if (rc == 0)

@@ -14,9 +14,9 @@
 #include "worker/core/core.h"
 #include "worker/desired.h"
 #include "worker/fence.h"
+#include "worker/answers.h"
 #include "worker/jobs.h"
 #include "worker/logship.h"
-#include "worker/needs.h"
 #include "worker/revoked.h"
 #include "worker/runnerlink.h"
 #include "worker/secretstore.h"
@@ -61,7 +61,7 @@ struct worker {
     struct wcore_out out;
     struct spool *spool;
     struct jobs *jobs;
-    struct needs *needs;
+    struct answers *answers;
     struct desired *desired;
     struct secretstore *secrets;
     struct logship *logs;
@@ -75,6 +75,7 @@ struct worker {
     char *bell_path;
     struct worker_queue to_broker, to_runner;
     int64_t queued_since; /* boot ms: since when to_broker has something; 0: it is empty */
+    char *slots_trouble;  /* of the runner's slots; NULL: none */
     bool bell_rang;       /* another process has written to the spool */
     int64_t attest_at;    /* boot ms: when to attest what can run here; 0: nothing new */
     int64_t reread_at;    /* boot ms: when to read jobs and packages again; 0: nothing changed */
@@ -100,6 +101,8 @@ void worker_feed_message(struct worker *w, enum wcore_event_kind kind, struct sp
 void worker_feed_spool(struct worker *w);
 /* Drops what waits for a session that is over: the next session says again what still counts. */
 void worker_forget_messages(struct worker *w);
+/* Queues a message for the runner; it is lost if that is down. */
+void worker_tell_runner(struct worker *w, struct span message);
 /* Gives a new core all that the spool holds. */
 int worker_replay(struct worker *w, struct error *err);
 /* Writes the spool, then sends what rests on it. If it cannot be written, nothing leaves and the

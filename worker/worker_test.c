@@ -139,6 +139,9 @@ static void on_runner(struct loop *l, int fd, uint32_t events, void *arg)
     int rc;
     while ((rc = channel_receive(p->runner, &m, NULL)) > 0) {
         see(p, m, true);
+        struct s_probe probe;
+        if (kind_of(m) == KIND_S_PROBE && s_probe_decode(m, &probe, NULL) == 0)
+            runner_says(p, &s_probed_schema, &(struct s_probed){.number = probe.number});
         if (kind_of(m) == KIND_S_ATTACH && !p->silent_runner) {
             runner_says(p, &s_attach_schema, &(struct s_attach){.version = RUNNER_PROTOCOL});
             runner_says(p, &s_kept_end_schema, &(struct s_kept_end){.count = 0});

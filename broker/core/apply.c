@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "broker/core/inside.h"
+#include "broker/core/declined.h"
 
 static int no_run(struct id id, const char *what, struct error *err)
 {
@@ -114,6 +114,19 @@ static int apply_returned(struct bcore *c, uint64_t lsn, const struct r_returned
     if (rc < 0)
         return rc;
     attempt_free(c, run);
+    run->lsn = lsn;
+    return 0;
+}
+
+static int apply_declined(struct bcore *c, uint64_t lsn, const struct r_declined *r,
+                          struct error *err)
+{
+    struct run *run = with_attempt(c, r->run, r->attempt, "declined", err);
+    int rc = run ? run_move(run, RUN_EV_RETURN, err) : -EPROTO;
+    if (rc < 0)
+        return rc;
+    declined_apply(c, run);
+    evidence_add(c, r->run, r->attempt, lsn); /* its RESULT is answered so if it comes again */
     run->lsn = lsn;
     return 0;
 }
@@ -351,6 +364,7 @@ static int apply_kind(struct bcore *c, uint64_t lsn, uint64_t kind, struct span 
         CASE(ASSIGNED, assigned, apply_assigned(c, lsn, &r, err))
         CASE(STARTED, started, apply_started(c, lsn, &r, err))
         CASE(RETURNED, returned, apply_returned(c, lsn, &r, err))
+        CASE(DECLINED, declined, apply_declined(c, lsn, &r, err))
         CASE(CANCELLED, cancelled, apply_cancelled(c, lsn, &r, err))
         CASE(LOST, lost, apply_lost(c, lsn, &r, err))
         CASE(HELD, held, apply_held(c, lsn, &r, err))

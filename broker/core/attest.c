@@ -9,6 +9,7 @@ static void jobs_free(struct bcore *c, struct job_version *jobs, unsigned n)
     for (unsigned i = 0; i < n; i++) {
         text_put(c, &jobs[i].name);
         text_put(c, &jobs[i].version);
+        mem_free(&jobs[i].refused);
     }
     mem_free(&jobs);
 }

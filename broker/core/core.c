@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "broker/core/inside.h"
+#include "broker/core/declined.h"
 
 #ifndef LB_VERSION
 #error "LB_VERSION: the Makefile says it"
@@ -210,6 +210,9 @@ static void timers_due(struct bcore *c)
             break;
         case TIMER_REST:
             placement_rest_due(c, heap_entry(n, struct server, rest));
+            break;
+        case TIMER_MEND:
+            declined_due(c, heap_entry(n, struct server, mend));
             break;
         case TIMER_RECALL:
             placement_recall_due(c, heap_entry(n, struct class, recall));

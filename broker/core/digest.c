@@ -60,6 +60,7 @@ static void run_part(struct sum *s, const struct run *r)
     part_u64(s, r->attempt);
     part_u64(s, (uint64_t)r->called_at);
     part_u64(s, r->lsn);
+    part_text(s, r->declined);
     part_u64(s, (uint64_t)r->restored << 2 | (uint64_t)r->started_once << 1 | r->lost_once);
     if (r->cancel) {
         part_text(s, r->cancel->by);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "broker/core/inside.h"
+#include "broker/core/declined.h"
 #include "common/suggest.h"
 #include "common/utf8.h"
 
@@ -20,6 +20,7 @@ const char *explain_condition_text(enum explain_condition c)
 static void text_of_need(const struct server *s, const struct job_version *j,
                          struct explain_unmet *u)
 {
+    static const char of_runner[] = "runner:"; /* worker/refusals.h */
     struct d_attested_job job;
     struct d_need need;
     struct span name = SPAN_NONE;
@@ -33,11 +34,16 @@ static void text_of_need(const struct server *s, const struct job_version *j,
     snprintf(u->text, sizeof u->text, "need '" SPAN_FMT "' has not been probed yet",
              SPAN_ARG(name));
     for (unsigned i = 0; i < s->n_needs; i++)
-        if (d_need_decode(s->needs[i], &need, &err) == 0 && span_eq(need.need, name))
-            snprintf(u->text, sizeof u->text, "need '%.*s' does not hold: %.*s",
-                     (int)(name.n > 80 ? 80 : name.n), (const char *)name.p,
-                     (int)(need.trouble.n > 120 ? 120 : need.trouble.n),
-                     need.trouble.n ? (const char *)need.trouble.p : "");
+        if (d_need_decode(s->needs[i], &need, &err) == 0 && span_eq(need.need, name)) {
+            int n = (int)(need.trouble.n > 180 ? 180 : need.trouble.n);
+            const char *why = n ? (const char *)need.trouble.p : "";
+            if (name.n > sizeof of_runner && !memcmp(name.p, of_runner, sizeof of_runner - 1))
+                snprintf(u->text, sizeof u->text, "its runner would refuse it: %.*s", n, why);
+            else
+                snprintf(u->text, sizeof u->text, "need '%.*s' does not hold: %.*s",
+                         (int)(name.n > 80 ? 80 : name.n), (const char *)name.p, n > 120 ? 120 : n,
+                         why);
+        }
     snprintf(u->clears, sizeof u->clears,
              "it is probed again automatically; `lbworker check` on %s shows it now", s->name->s);
 }
@@ -60,6 +66,23 @@ static void text_of_address(const struct bcore *c, const char *server, const str
         snprintf(u->text, sizeof u->text, "no server or pool is named '%s'", address);
         snprintf(u->clears, sizeof u->clears, "call a server or pool that exists");
     }
+}
+
+static void text_of_refused(const struct bcore *c, const struct server *s, const struct class *cl,
+                            const struct job_version *j, struct explain_unmet *u)
+{
+    const char *why = j && j->refused ? j->refused : "";
+    bool own = declined_has(cl->declined, s->name);
+    snprintf(u->text, sizeof u->text, "it has refused %s%s%.180s", own ? "this run" : "the job",
+             *why ? ": " : "", why);
+    if (own)
+        snprintf(u->clears, sizeof u->clears,
+                 "nothing for this run; for the next, `lbworker check` on %s names the fault",
+                 s->name->s);
+    else
+        snprintf(u->clears, sizeof u->clears,
+                 "mend it on %s (`lbworker check` names it); it is tried again in %lld s",
+                 s->name->s, (long long)((j->refused_until - c->now + 999) / 1000));
 }
 
 static void text_of(const struct bcore *c, const struct server *s, const struct class *cl,
@@ -106,6 +129,9 @@ static void text_of(const struct bcore *c, const struct server *s, const struct 
         break;
     case EXPLAIN_NEED:
         text_of_need(s, j, u);
+        break;
+    case EXPLAIN_REFUSED:
+        text_of_refused(c, s, cl, j, u);
         break;
     case EXPLAIN_CONCURRENCY:
         snprintf(u->text, sizeof u->text, "%llu runs of job '%s' are there, which is its limit",

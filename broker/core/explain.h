@@ -15,6 +15,7 @@
     X(JOB, "job")                 /* it does not attest the job */ \
     X(VERSION, "version")         /* it attests only other versions of the job */ \
     X(NEED, "need")               /* a need of the job does not hold */ \
+    X(REFUSED, "refused")         /* it has refused the job, or this run, by its own fault */ \
     X(CONCURRENCY, "concurrency") /* the job's limit of runs at one server is reached */ \
     X(CREDIT, "credit")           /* its slots are taken */ \
     X(RESTING, "resting")         /* it has just returned a run that it could not start */

@@ -118,10 +118,10 @@ int feed_status(struct span word, struct error *err)
 static int check_word(struct span key, struct span value, struct error *err)
 {
     static const char *const events[] = {
-        "result",       "evidence", "called",   "assigned", "started",      "returned",
-        "cancel",       "lost",     "held",     "released", "parent_begun", "parent_driven",
-        "parent_ended", "server",   "operated", "deployed", "secret",       "enrolled",
-        "revoked",      "broker",   NULL};
+        "result",        "evidence",     "called", "assigned", "started",  "returned",
+        "declined",      "cancel",       "lost",   "held",     "released", "parent_begun",
+        "parent_driven", "parent_ended", "server", "operated", "deployed", "secret",
+        "enrolled",      "revoked",      "broker", NULL};
     char word[LIMIT_NAME + 1], hint[SUGGEST_TEXT];
     struct id id;
     bool known = false;

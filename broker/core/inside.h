@@ -27,8 +27,12 @@ enum {
     FOLLOW_BATCH = 256, /* messages to one peer when its window opens, before others are served */
     WHY_MS = 1000,      /* how long the sentence that says why a class is parked is reused */
     CLASSES_IDLE = 256, /* classes kept without runs, so that a single call finds its seats ready */
-    RETRY_SPACING_MS = 1,     /* refused calls of one principal return at most once in this time */
-    RETRY_LATEST_MS = 60000,  /* ... but none is told to wait longer than this */
+    RETRY_SPACING_MS = 1,    /* refused calls of one principal return at most once in this time */
+    RETRY_LATEST_MS = 60000, /* ... but none is told to wait longer than this */
+    /* a server that has refused a job by its own fault gets no run of it for this long, unless it
+       attests anew before: each time costs one run a detour of a few ms */
+    REFUSED_MS = 60000,
+    DECLINED_MAX = 32,        /* servers that one run goes on from; then the refusal is its end */
     RESTORED_ATTEMPTS = 1000, /* more attempts than a run has between two backups */
     MEAN_WEIGHT = 8           /* the weight of a new run time is one eighth */
 };
@@ -94,6 +98,7 @@ struct run {
     struct hash digest;
     uint32_t attempt, call_n; /* call_n: of `call` below */
     struct text *principal, *certificate;
+    struct text *declined; /* by these servers (declined.c); NULL: by none */
     struct cancel *cancel; /* NULL: not asked */
     struct attempt *at;    /* NULL: waiting or held */
     struct lane *lane;
@@ -182,6 +187,7 @@ struct class
 { /* runs that the same servers can take */
     struct text *address, *job;
     struct hash job_hash;  /* zero: any version that the server has */
+    struct text *declined; /* servers that have refused each of its runs; NULL: none */
     uint32_t refs;         /* lanes */
     struct account *owner; /* who brought it, and pays for it; NULL: idle */
     struct table lanes, turns;
@@ -220,6 +226,9 @@ struct job_version { /* a version that a server attests */
     uint8_t older;        /* 0: the current version at its server */
     unsigned unmet;       /* 1 + index of the first need that does not hold; 0: all hold */
     struct span attested; /* in the server's attest */
+    /* why it has refused a run of this job by its own fault; NULL: it has not, since it attested */
+    char *refused;
+    int64_t refused_until; /* boot: it gets none before; 0: it may get some */
 };
 
 struct server {
@@ -242,8 +251,8 @@ struct server {
     bool resting;
     unsigned returns; /* unasked, one after another */
     struct rate sessions, evidence;
-    uint64_t forged, unkept;      /* as in bcore_counts; the first of each is noted */
-    struct heap_node lease, rest; /* timers */
+    uint64_t forged, unkept;            /* as in bcore_counts; the first of each is noted */
+    struct heap_node lease, rest, mend; /* timers; mend: jobs that it refuses may be tried again */
     /* n_waits: of n_live; n_long: without those that wait */
     uint64_t haves, slots, n_live, n_waits, n_long, n_started, ended, last_used;
     struct buf attest; /* the last m_attest as received; jobs, packages, needs point into it */
@@ -476,6 +485,9 @@ void queue_refresh_seats(struct bcore *c, struct server *s);
  * it would run. */
 unsigned seat_judge(const struct server *s, const struct class *cl, struct job_version **ret_job);
 
+/* The run waits in the class of runs that these servers have refused. */
+void lane_move(struct bcore *c, struct run *r, struct text *declined);
+
 /* ---- placement.c */
 /* The attempt begins or ceases to wait for its next try. */
 void attempt_waits(struct bcore *c, struct attempt *a, bool waits);
@@ -573,7 +585,15 @@ void explain_reason(const struct bcore *c, const struct run *r, char *out, size_
 /* ---- core.c */
 struct peer_state *bcore_peer_find(const struct bcore *c, uint64_t handle);
 void bcore_peer_forget(struct bcore *c, struct peer_state *p);
-enum timer_kind { TIMER_RUN, TIMER_LEASE, TIMER_REST, TIMER_RECALL, TIMER_LOOK, TIMER_KINDS };
+enum timer_kind {
+    TIMER_RUN,
+    TIMER_LEASE,
+    TIMER_REST,
+    TIMER_MEND,
+    TIMER_RECALL,
+    TIMER_LOOK,
+    TIMER_KINDS
+};
 void bcore_timer_set(struct bcore *c, struct heap_node *node, enum timer_kind kind, int64_t at);
 void bcore_timer_clear(struct bcore *c, struct heap_node *node);
 /* Decodes the event's message; a malformed one closes the session; returns false. */

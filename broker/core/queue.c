@@ -10,7 +10,7 @@
  * A class lives as long as it has runs; the last CLASSES_IDLE empty ones are kept. */
 #include <string.h>
 
-#include "broker/core/inside.h"
+#include "broker/core/declined.h"
 
 /* ---- Tables */
 struct group_key {
@@ -26,7 +26,7 @@ struct lane_key {
     uint64_t priority;
 };
 struct class_key {
-    const struct text *address, *job;
+    const struct text *address, *job, *declined;
     struct hash job_hash;
 };
 
@@ -88,12 +88,13 @@ static bool lane_same(const void *self, uintptr_t item, const void *key)
 static uint64_t class_key_hash(const struct bcore *c, const struct class_key *k)
 {
     return bcore_hash_mix(bcore_hash_mix(k->address->hash, k->job->hash),
-                          bcore_hash_keyed(c, k->job_hash.b, sizeof k->job_hash.b));
+                          bcore_hash_keyed(c, k->job_hash.b, sizeof k->job_hash.b)) ^
+           (k->declined ? k->declined->hash : 0);
 }
 static uint64_t class_hash(const void *self, uintptr_t item)
 {
     const struct class *cl = (const struct class *)item;
-    struct class_key k = {cl->address, cl->job, cl->job_hash};
+    struct class_key k = {cl->address, cl->job, cl->declined, cl->job_hash};
     return class_key_hash(self, &k);
 }
 static bool class_same(const void *self, uintptr_t item, const void *key)
@@ -101,7 +102,8 @@ static bool class_same(const void *self, uintptr_t item, const void *key)
     const struct class *cl = (const struct class *)item;
     const struct class_key *k = key;
     (void)self;
-    return cl->address == k->address && cl->job == k->job && hash_eq(&cl->job_hash, &k->job_hash);
+    return cl->address == k->address && cl->job == k->job && cl->declined == k->declined &&
+           hash_eq(&cl->job_hash, &k->job_hash);
 }
 
 /* ---- Groups, classes, turns, lanes */
@@ -143,38 +145,40 @@ static void idle_unlink(struct bcore *c, struct class *cl)
     c->n_idle--;
 }
 
-static struct class *class_find(const struct bcore *c, const struct d_call *d,
-                                const struct text *address, const struct text *job)
+static struct class *class_find(const struct bcore *c, const struct class_key *k)
 {
-    struct class_key k = {address, job, d->job_hash};
-    if (!address || !job || !c->classes.hash)
+    if (!k->address || !k->job || !c->classes.hash)
         return NULL;
-    if (d->pin_latest)
-        memset(&k.job_hash, 0, sizeof k.job_hash);
-    return (struct class *)table_find(&c->classes, class_key_hash(c, &k), &k);
+    return (struct class *)table_find(&c->classes, class_key_hash(c, k), k);
 }
 
-static struct class *class_get(struct bcore *c, const struct d_call *d)
+static struct class_key key_of_call(const struct d_call *d, const struct text *address,
+                                    const struct text *job)
 {
-    struct text *address = text_get(c, d->address), *job = text_get(c, d->job);
-    struct class *cl = class_find(c, d, address, job);
+    struct class_key k = {.address = address, .job = job};
+    if (!d->pin_latest)
+        k.job_hash = d->job_hash;
+    return k;
+}
+
+static struct class *class_get(struct bcore *c, const struct class_key *k)
+{
+    struct class *cl = class_find(c, k);
     if (!c->classes.hash)
         c->classes = (struct table){.hash = class_hash, .same = class_same, .self = c};
     if (cl) {
-        text_put(c, &address);
-        text_put(c, &job);
         if (cl->idle)
             idle_unlink(c, cl);
-    } else {
-        cl = mem_zalloc(1, sizeof *cl);
-        cl->address = address;
-        cl->job = job;
-        if (!d->pin_latest)
-            cl->job_hash = d->job_hash;
-        cl->lanes = (struct table){.hash = lane_hash, .same = lane_same};
-        cl->turns = (struct table){.hash = turns_hash, .same = turns_same};
-        table_add(&c->classes, (uintptr_t)cl);
+        return cl;
     }
+    cl = mem_zalloc(1, sizeof *cl);
+    cl->address = text_ref((struct text *)k->address);
+    cl->job = text_ref((struct text *)k->job);
+    cl->declined = k->declined ? text_ref((struct text *)k->declined) : NULL;
+    cl->job_hash = k->job_hash;
+    cl->lanes = (struct table){.hash = lane_hash, .same = lane_same};
+    cl->turns = (struct table){.hash = turns_hash, .same = turns_same};
+    table_add(&c->classes, (uintptr_t)cl);
     return cl;
 }
 
@@ -200,6 +204,7 @@ static void class_free(struct bcore *c, struct class *cl)
     table_free(&cl->turns);
     text_put(c, &cl->address);
     text_put(c, &cl->job);
+    text_put(c, &cl->declined);
     mem_free(&cl->why);
     mem_free(&cl);
 }
@@ -279,7 +284,8 @@ static uint64_t lane_bytes(void)
 
 uint64_t lane_cost(const struct bcore *c, const struct d_call *d, struct account *a, bool *ret_new)
 {
-    const struct class *cl = class_find(c, d, text_find(c, d->address), text_find(c, d->job));
+    const struct class_key ck = key_of_call(d, text_find(c, d->address), text_find(c, d->job));
+    const struct class *cl = class_find(c, &ck);
     const struct group_key gk = {d->parent, a};
     const struct group *g =
         c->groups.hash ? (struct group *)table_find(&c->groups, group_key_hash(c, &gk), &gk) : NULL;
@@ -290,11 +296,10 @@ uint64_t lane_cost(const struct bcore *c, const struct d_call *d, struct account
     return g && table_find(&cl->lanes, lane_key_hash(&k), &k) ? 0 : lane_bytes();
 }
 
-struct lane *lane_get(struct bcore *c, const struct d_call *d, struct text *principal)
+/* Takes the reference to the group. */
+static struct lane *lane_in(struct bcore *c, struct class *cl, struct group *g, uint8_t priority)
 {
-    struct class *cl = class_get(c, d);
-    struct group *g = group_get(c, d->parent, principal);
-    struct lane_key k = {g, d->priority};
+    struct lane_key k = {g, priority};
     struct lane *l = (struct lane *)table_find(&cl->lanes, lane_key_hash(&k), &k);
     if (l) {
         group_put(c, g);
@@ -302,7 +307,7 @@ struct lane *lane_get(struct bcore *c, const struct d_call *d, struct text *prin
         l = mem_zalloc(1, sizeof *l);
         l->class = cl;
         l->group = g;
-        l->priority = (uint8_t)d->priority;
+        l->priority = priority;
         l->turns = turns_get(cl, g->account, l->priority);
         table_add(&cl->lanes, (uintptr_t)l);
         account_charge(c, g->account, lane_bytes());
@@ -311,6 +316,26 @@ struct lane *lane_get(struct bcore *c, const struct d_call *d, struct text *prin
     }
     l->refs++;
     return l;
+}
+
+struct lane *lane_get(struct bcore *c, const struct d_call *d, struct text *principal)
+{
+    struct text *address = text_get(c, d->address), *job = text_get(c, d->job);
+    struct class_key k = key_of_call(d, address, job);
+    struct class *cl = class_get(c, &k);
+    text_put(c, &address);
+    text_put(c, &job);
+    return lane_in(c, cl, group_get(c, d->parent, principal), (uint8_t)d->priority);
+}
+
+void lane_move(struct bcore *c, struct run *r, struct text *declined)
+{
+    struct lane *old = r->lane;
+    const struct class *from = old->class;
+    struct class_key k = {from->address, from->job, declined, from->job_hash};
+    old->group->refs++;
+    r->lane = lane_in(c, class_get(c, &k), old->group, old->priority);
+    lane_put(c, &old);
 }
 
 void lane_put(struct bcore *c, struct lane **lane)
@@ -352,6 +377,8 @@ unsigned seat_judge(const struct server *s, const struct class *cl, struct job_v
         unmet |= 1u << (other ? EXPLAIN_VERSION : EXPLAIN_JOB);
     else if (job->unmet)
         unmet |= 1u << EXPLAIN_NEED;
+    if ((job && job->refused_until) || declined_has(cl->declined, s->name))
+        unmet |= 1u << EXPLAIN_REFUSED;
     *ret_job = job;
     return unmet;
 }

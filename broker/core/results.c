@@ -3,15 +3,16 @@
  * Only the live attempt of a run counts, and only from the server to which it was handed. The
  * result of another attempt is kept once, as evidence: `superseded` if a newer attempt took its
  * place or it was declared lost, `late` if its run has ended. An attempt ended by its fence gives
- * no result either: it is lost, and the run is run again. Every RESULT is answered by RECORDED when
- * its record is durable; repeats get the same answer.
+ * no result either: it is lost, and the run is run again; nor does a refusal that is the server's
+ * fault (declined.c). Every RESULT is answered by RECORDED when its record is durable; repeats get
+ * the same answer.
  *
  * A server cannot fill the history with results of attempts that it never had: the store is asked
  * whether it had them, and each server may have only so many bytes kept. What is not kept is
  * answered by RECORDED as well, so that the worker forgets it, and is counted and noted. */
 #include <stdio.h>
 
-#include "broker/core/inside.h"
+#include "broker/core/declined.h"
 #include "common/utf8.h"
 
 /* The run, if this is its live attempt and the server of this session has it; else NULL. */
@@ -211,6 +212,15 @@ static void not_counted(struct bcore *c, struct peer_state *p, const struct m_re
         beyond_budget(c, p, m);
 }
 
+/* Nothing was launched, and the fault is the server's: another may take it. A server that says so
+ * of a started attempt is not believed: it may have run. */
+static bool was_declined(const struct bcore *c, const struct run *r, const struct d_outcome *o)
+{
+    return o->delivery == DELIVERY_REFUSED && o->job == JOB_NOT_CALLED &&
+           o->package == PACKAGE_NOT_EXECUTED && !o->started_at && !r->at->started_at &&
+           !r->cancel && declined_goes_on(c, r, o->code);
+}
+
 /* Its keeper ended it at the fence while its server could not reach the broker, or its server was
  * restarted and cannot say how far it came: it is lost, whoever noticed first. */
 static bool says_lost(const struct run *r, const struct d_outcome *o)
@@ -239,6 +249,9 @@ void bcore_on_result(struct bcore *c, struct peer_state *p)
         bcore_timer_clear(c, &r->timer);
         attempt_lost(c, r, NULL);
         not_counted(c, p, &m, true);
+    } else if (r && was_declined(c, r, &o)) {
+        declined_go(c, r, &o);
+        recorded(c, p, &m, r->lsn);
     } else if (r) {
         measure(r->at->job, &o);
         s->ended++;

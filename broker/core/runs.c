@@ -82,6 +82,7 @@ void run_free(struct bcore *c, struct run *r)
     bodies_free(c, r);
     lane_put(c, &r->lane);
     text_put(c, &r->principal);
+    text_put(c, &r->declined);
     text_put(c, &r->certificate);
     mem_free(&r);
 }

@@ -166,6 +166,7 @@ void server_remove(struct bcore *c, struct server *s)
     unsigned i = place_of(c, span_of(s->name->s, s->name->n), &there);
     bcore_timer_clear(c, &s->lease);
     bcore_timer_clear(c, &s->rest);
+    bcore_timer_clear(c, &s->mend);
     memmove(c->servers + i, c->servers + i + 1, (c->n_servers - i - 1) * sizeof(struct server *));
     c->n_servers--;
     server_free(c, &s);

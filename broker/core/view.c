@@ -164,7 +164,8 @@ bool view_server_job(const struct bcore *c, const char *server, unsigned index,
                                  .idempotent = j->idempotent,
                                  .mean_us = j->mean_us,
                                  .older = j->older,
-                                 .attested = j->attested};
+                                 .attested = j->attested,
+                                 .refused = j->refused_until ? j->refused : ""};
     return j != NULL;
 }
 

@@ -57,6 +57,7 @@ struct view_job {
     int64_t mean_us;      /* measured run time; 0: not measured */
     unsigned older;       /* as attested */
     struct span attested; /* d_attested_job */
+    const char *refused;  /* "": its server gets runs of it; else why it gets none for a while */
 };
 struct view_server {
     const char *name;

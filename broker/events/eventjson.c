@@ -77,6 +77,14 @@ static void fill_way(struct feed_event *e, json_t *o, uint64_t kind, struct span
         json_set_text(o, "reason", m.reason);
         break;
     }
+    case KIND_R_DECLINED: {
+        OF_RUN(declined);
+        e->word = "declined";
+        attempt_is(o, m.attempt);
+        json_set_word(o, "code", refusal_word(m.code));
+        json_set_text(o, "reason", m.text);
+        break;
+    }
     case KIND_R_CANCELLED: {
         OF_RUN(cancelled);
         e->word = "cancel";

@@ -3,14 +3,26 @@
 
 -- A file of one server's output; server '': of all servers' (files of before each had its own).
 -- bytes: of the file, and pieces: in it, as far as they have been committed here.
+-- last: when its last piece came, wall ms by the broker's clock.
 CREATE TABLE IF NOT EXISTS segment (
     id     INTEGER PRIMARY KEY,
     bytes  INTEGER NOT NULL,
     server TEXT NOT NULL DEFAULT '',
-    pieces INTEGER NOT NULL DEFAULT 0
+    pieces INTEGER NOT NULL DEFAULT 0,
+    last   INTEGER NOT NULL DEFAULT 0
 );
 
 CREATE INDEX IF NOT EXISTS segment_server ON segment (server, id);
+CREATE INDEX IF NOT EXISTS segment_last ON segment (last);
+
+-- What of each server's output has been dropped since there is this index. until: when the newest
+-- of it had come. cause: of the last drop, enum logfile_cause.
+CREATE TABLE IF NOT EXISTS dropped (
+    server TEXT PRIMARY KEY,
+    bytes  INTEGER NOT NULL,
+    until  INTEGER NOT NULL,
+    cause  INTEGER NOT NULL
+) WITHOUT ROWID;
 
 -- One piece of a step's output: LOG_DATA without its bytes. turn: the number of the step's try.
 -- off: its place in the stream, cut bytes included. place, length: where its bytes lie in the

@@ -1,4 +1,4 @@
-/* logfile.c - see logfile.h: segments are written, and dropped beyond the quota. */
+/* logfile.c - see logfile.h: the index is opened, segments are written. */
 #include "broker/logs/logfile.h"
 
 #include <assert.h>
@@ -46,13 +46,26 @@ static const char *const SQL[LOGQ_COUNT] = {
     [LOGQ_SEGMENTS] =
         "SELECT id, server, bytes, pieces FROM segment ORDER BY id",
     [LOGQ_SEGMENT_ADD] =
-        "INSERT OR REPLACE INTO segment (id, bytes, server, pieces) VALUES (?1, ?2, ?3, ?4)",
+        "INSERT OR REPLACE INTO segment (id, bytes, server, pieces, last) "
+        "VALUES (?1, ?2, ?3, ?4, ?5)",
     [LOGQ_SEGMENT_OLDEST] =
-        "SELECT id, bytes, pieces FROM segment WHERE server = ?1 ORDER BY id LIMIT 1",
+        "SELECT id, bytes, pieces, last, server FROM segment WHERE server = ?1 "
+        "ORDER BY id LIMIT 1",
+    [LOGQ_SEGMENT_AGED] =
+        "SELECT id, bytes, pieces, last, server FROM segment WHERE last < ?1 "
+        "ORDER BY last, id LIMIT 1",
+    [LOGQ_SEGMENT_EMPTY] =
+        "UPDATE segment SET bytes = 0 WHERE id = ?1",
     [LOGQ_SEGMENT_DROP] =
         "DELETE FROM segment WHERE id = ?1",
     [LOGQ_PIECES_DROP] =
         "DELETE FROM piece WHERE id IN (SELECT id FROM piece WHERE segment = ?1 LIMIT ?2)",
+    [LOGQ_LOSS_ADD] =
+        "INSERT INTO dropped (server, bytes, until, cause) VALUES (?1, ?2, ?3, ?4) "
+        "ON CONFLICT (server) DO UPDATE SET bytes = bytes + excluded.bytes, "
+        "  until = max(until, excluded.until), cause = excluded.cause",
+    [LOGQ_LOSS] =
+        "SELECT bytes, until, cause FROM dropped WHERE server = ?1",
 };
 /* clang-format on */
 
@@ -74,7 +87,7 @@ char *logfile_segment_path(const struct logfile *f, uint64_t segment)
     return mem_printf("%s/%08llu.log", f->folder, (unsigned long long)segment);
 }
 
-static int run(struct logfile *f, sqlite3_stmt *st, struct error *err)
+int logfile_run(struct logfile *f, sqlite3_stmt *st, struct error *err)
 {
     int rc = st ? sqlite3_step(st) : SQLITE_ERROR;
     int result = rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : logfile_failed(f, "writing", err);
@@ -83,24 +96,35 @@ static int run(struct logfile *f, sqlite3_stmt *st, struct error *err)
 }
 
 /* ---- Opening */
-/* An index of before each server had segments of its own: their pieces are counted now, once. */
+/* What an index of an earlier version lacks. Pieces are counted once, and what is there counts as
+ * having come now. */
+static const struct {
+    const char *column, *sql;
+} RAISES[] = {
+    {"server",
+     "BEGIN; ALTER TABLE segment ADD COLUMN server TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE segment ADD COLUMN pieces INTEGER NOT NULL DEFAULT 0;"
+     "UPDATE segment SET pieces = (SELECT count(*) FROM piece WHERE segment = segment.id);"
+     "COMMIT"},
+    {"last", "BEGIN; ALTER TABLE segment ADD COLUMN last INTEGER NOT NULL DEFAULT 0;"
+             "UPDATE segment SET last = 1000 * CAST(strftime('%s', 'now') AS INTEGER); COMMIT"},
+};
+
 static int raise_index(struct logfile *f)
 {
-    sqlite3_stmt *st = NULL;
-    const char *sql = "SELECT count(*), sum(name = 'server') FROM pragma_table_info('segment')";
-    int rc = sqlite3_prepare_v2(f->db, sql, -1, &st, NULL);
-    if (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW)
-        rc = SQLITE_OK;
-    bool old = rc == SQLITE_OK && sqlite3_column_int(st, 0) && !sqlite3_column_int(st, 1);
-    sqlite3_finalize(st);
-    if (old)
-        rc = sqlite3_exec(
-            f->db,
-            "BEGIN; ALTER TABLE segment ADD COLUMN server TEXT NOT NULL DEFAULT '';"
-            "ALTER TABLE segment ADD COLUMN pieces INTEGER NOT NULL DEFAULT 0;"
-            "UPDATE segment SET pieces = (SELECT count(*) FROM piece WHERE segment = segment.id);"
-            "COMMIT",
-            NULL, NULL, NULL);
+    const char *sql = "SELECT count(*), sum(name = ?1) FROM pragma_table_info('segment')";
+    int rc = SQLITE_OK;
+    for (unsigned i = 0; rc == SQLITE_OK && i < sizeof RAISES / sizeof *RAISES; i++) {
+        sqlite3_stmt *st = NULL;
+        if ((rc = sqlite3_prepare_v2(f->db, sql, -1, &st, NULL)) == SQLITE_OK)
+            rc = sqlite3_bind_text(st, 1, RAISES[i].column, -1, SQLITE_STATIC);
+        if (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW)
+            rc = SQLITE_OK;
+        bool old = rc == SQLITE_OK && sqlite3_column_int(st, 0) && !sqlite3_column_int(st, 1);
+        sqlite3_finalize(st);
+        if (old)
+            rc = sqlite3_exec(f->db, RAISES[i].sql, NULL, NULL, NULL);
+    }
     return rc;
 }
 
@@ -132,7 +156,7 @@ static int open_index(struct logfile *f, struct error *err)
     return result;
 }
 
-static struct logfile_server *server_of(struct logfile *f, const char *name)
+struct logfile_server *logfile_server_of(struct logfile *f, const char *name)
 {
     struct logfile_server *s = NULL;
     HASH_FIND_STR(f->servers, name, s);
@@ -150,8 +174,8 @@ static uint64_t cost_of(uint64_t bytes, uint64_t pieces)
     return bytes + pieces * LOGFILE_PIECE;
 }
 
-static int note_segment(struct logfile *f, uint64_t id, const char *server, uint64_t bytes,
-                        uint64_t pieces, struct error *err)
+static int note(struct logfile *f, uint64_t id, const char *server, uint64_t bytes, uint64_t pieces,
+                int64_t last, struct error *err)
 {
     sqlite3_stmt *st = logfile_statement(f, LOGQ_SEGMENT_ADD);
     if (!st)
@@ -160,7 +184,13 @@ static int note_segment(struct logfile *f, uint64_t id, const char *server, uint
     sqlite3_bind_int64(st, 2, (int64_t)bytes);
     sqlite3_bind_text(st, 3, server, -1, SQLITE_STATIC);
     sqlite3_bind_int64(st, 4, (int64_t)pieces);
-    return run(f, st, err);
+    sqlite3_bind_int64(st, 5, last);
+    return logfile_run(f, st, err);
+}
+
+int logfile_note_segment(struct logfile *f, const struct logfile_server *s, struct error *err)
+{
+    return note(f, s->segment, s->name, s->length, s->pieces, s->last, err);
 }
 
 static int load_segments(struct logfile *f, struct error *err)
@@ -171,7 +201,7 @@ static int load_segments(struct logfile *f, struct error *err)
         uint64_t cost =
             cost_of((uint64_t)sqlite3_column_int64(st, 2), (uint64_t)sqlite3_column_int64(st, 3));
         f->last_segment = (uint64_t)sqlite3_column_int64(st, 0);
-        server_of(f, (const char *)sqlite3_column_text(st, 1))->cost += cost;
+        logfile_server_of(f, (const char *)sqlite3_column_text(st, 1))->cost += cost;
         f->cost += cost;
     }
     sqlite3_reset(st);
@@ -192,8 +222,8 @@ static int find_strays(struct logfile *f, struct error *err)
         if (end == e->d_name || strcmp(end, ".log") != 0 || id <= known ||
             fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
             continue;
-        rc = note_segment(f, id, "", (uint64_t)st.st_size, 0, err);
-        server_of(f, "")->cost += (uint64_t)st.st_size;
+        rc = note(f, id, "", (uint64_t)st.st_size, 0, (int64_t)st.st_mtime * 1000, err);
+        logfile_server_of(f, "")->cost += (uint64_t)st.st_size;
         f->cost += (uint64_t)st.st_size;
         if (id > f->last_segment)
             f->last_segment = id;
@@ -210,6 +240,7 @@ int logfile_open(struct logfile **ret, const struct logfile_options *o, struct e
     f->most_bytes = o->most_bytes;
     f->segment_bytes = o->segment_bytes ? o->segment_bytes : SEGMENT_DEFAULT;
     f->share = o->share;
+    f->keep_ms = o->keep_ms;
     int rc = file_make_dirs(f->folder, 0700, err);
     if (rc == 0 && (rc = open_index(f, err)) == -EAGAIN) {
         log_warn("the index of the logs in %s was damaged and has been set aside; earlier output "
@@ -229,7 +260,7 @@ int logfile_open(struct logfile **ret, const struct logfile_options *o, struct e
     return 0;
 }
 
-static void close_segment(struct logfile *f, struct logfile_server *s)
+void logfile_close_segment(struct logfile *f, struct logfile_server *s)
 {
     if (s->fd < 0)
         return;
@@ -249,7 +280,7 @@ void logfile_close(struct logfile **logfile)
     if (f->db)
         logfile_commit(f, NULL);
     HASH_ITER (hh, f->servers, s, next) {
-        close_segment(f, s);
+        logfile_close_segment(f, s);
         HASH_DEL(f->servers, s);
         mem_free(&s);
     }
@@ -272,105 +303,6 @@ uint64_t logfile_held(const struct logfile *f, const char *server)
     return s ? s->cost : 0;
 }
 
-/* ---- Dropping: the file at once, the rows of its pieces in steps */
-static void give_back(struct logfile *f, struct logfile_server *s, uint64_t cost)
-{
-    cost = cost < s->cost ? cost : s->cost;
-    s->cost -= cost;
-    f->cost -= cost;
-}
-
-/* The one whose oldest goes now: who holds more than the share, else, beyond the quota, who holds
- * most. NULL: nobody. */
-static struct logfile_server *loser(struct logfile *f, struct logfile_server *adding)
-{
-    struct logfile_server *most = NULL;
-    if (!f->most_bytes)
-        return NULL;
-    if (adding && f->share && adding->cost > f->most_bytes / 100 * f->share)
-        return adding;
-    if (f->cost <= f->most_bytes)
-        return NULL;
-    for (struct logfile_server *s = f->servers; s; s = s->hh.next)
-        if (!most || s->cost > most->cost)
-            most = s;
-    return most;
-}
-
-static int begin_drop(struct logfile *f, struct logfile_server *s, struct error *err)
-{
-    sqlite3_stmt *st = logfile_statement(f, LOGQ_SEGMENT_OLDEST);
-    uint64_t id = 0, bytes = 0, pieces = 0;
-    if (s->dirty && note_segment(f, s->segment, s->name, s->length, s->pieces, err) < 0)
-        return -EIO;
-    s->dirty = false;
-    if (!st)
-        return logfile_failed(f, "reading", err);
-    sqlite3_bind_text(st, 1, s->name, -1, SQLITE_STATIC);
-    if (sqlite3_step(st) == SQLITE_ROW) {
-        id = (uint64_t)sqlite3_column_int64(st, 0);
-        bytes = (uint64_t)sqlite3_column_int64(st, 1);
-        pieces = (uint64_t)sqlite3_column_int64(st, 2);
-    }
-    sqlite3_reset(st);
-    if (!id) {
-        give_back(f, s, s->cost);
-        return 0;
-    }
-    if (id == s->segment) {
-        close_segment(f, s);
-        s->segment = 0;
-    }
-    char *path = logfile_segment_path(f, id);
-    unlink(path);
-    mem_free(&path);
-    give_back(f, s, bytes);
-    f->loser = s;
-    f->dropping = id;
-    f->dropping_pieces = pieces;
-    return note_segment(f, id, s->name, 0, pieces, err);
-}
-
-static int drop_rows(struct logfile *f, unsigned n, struct error *err)
-{
-    sqlite3_stmt *st = logfile_statement(f, LOGQ_PIECES_DROP);
-    if (!st)
-        return logfile_failed(f, "writing", err);
-    sqlite3_bind_int64(st, 1, (int64_t)f->dropping);
-    sqlite3_bind_int64(st, 2, n);
-    int rc = run(f, st, err);
-    if (rc < 0)
-        return rc;
-    uint64_t gone = (uint64_t)sqlite3_changes(f->db);
-    if (gone < n) { /* that was the last */
-        if (!(st = logfile_statement(f, LOGQ_SEGMENT_DROP)))
-            return logfile_failed(f, "writing", err);
-        sqlite3_bind_int64(st, 1, (int64_t)f->dropping);
-        rc = run(f, st, err);
-        gone = f->dropping_pieces;
-        f->dropping = 0;
-    }
-    gone = gone < f->dropping_pieces ? gone : f->dropping_pieces;
-    f->dropping_pieces -= gone;
-    give_back(f, f->loser, gone * LOGFILE_PIECE);
-    return rc;
-}
-
-static int keep_quota(struct logfile *f, struct logfile_server *adding, unsigned rows,
-                      struct error *err)
-{
-    struct logfile_server *s;
-    int rc = 0;
-    if (!f->dropping && (s = loser(f, adding)))
-        rc = begin_drop(f, s, err);
-    return rc == 0 && f->dropping ? drop_rows(f, rows, err) : rc;
-}
-
-bool logfile_drops(const struct logfile *f)
-{
-    return f->dropping != 0 || (f->most_bytes && f->cost > f->most_bytes);
-}
-
 /* ---- Writing */
 static int begin(struct logfile *f, struct error *err)
 {
@@ -387,7 +319,7 @@ static int note_segments(struct logfile *f, struct error *err)
     int rc = 0;
     for (struct logfile_server *s = f->servers; rc == 0 && s; s = s->hh.next)
         if (s->dirty) {
-            rc = note_segment(f, s->segment, s->name, s->length, s->pieces, err);
+            rc = logfile_note_segment(f, s, err);
             s->dirty = false;
         }
     return rc;
@@ -397,7 +329,7 @@ int logfile_commit(struct logfile *f, struct error *err)
 {
     int rc = 0;
     if (logfile_drops(f) && (rc = begin(f, err)) == 0)
-        rc = keep_quota(f, NULL, LOGFILE_DROP, err);
+        rc = logfile_keep_rules(f, NULL, LOGFILE_DROP, err);
     if (!f->writing)
         return rc;
     if (rc == 0)
@@ -420,12 +352,12 @@ static struct logfile_server **free_place(struct logfile *f)
         if (f->open[i]->used < (*oldest)->used)
             oldest = &f->open[i];
     }
-    close_segment(f, *oldest);
+    logfile_close_segment(f, *oldest);
     return oldest;
 }
 
 /* After a start each server begins a new one: a crash may have cut the last. */
-static int open_segment(struct logfile *f, struct logfile_server *s, struct error *err)
+static int open_segment(struct logfile *f, struct logfile_server *s, int64_t now, struct error *err)
 {
     s->used = ++f->uses;
     if (s->fd >= 0)
@@ -444,14 +376,15 @@ static int open_segment(struct logfile *f, struct logfile_server *s, struct erro
     if (new) {
         f->last_segment = s->segment = id;
         s->length = s->pieces = 0;
+        s->first = now;
     }
     return 0;
 }
 
 static int end_segment(struct logfile *f, struct logfile_server *s, struct error *err)
 {
-    int rc = note_segment(f, s->segment, s->name, s->length, s->pieces, err);
-    close_segment(f, s);
+    int rc = logfile_note_segment(f, s, err);
+    logfile_close_segment(f, s);
     s->segment = 0;
     s->dirty = false;
     return rc;
@@ -480,7 +413,7 @@ static int add_row(struct logfile *f, const struct logfile_server *s, const stru
                                (int64_t)s->length, (int64_t)m->data.n};
     for (int i = 0; i < 6; i++)
         sqlite3_bind_int64(st, 7 + i, numbers[i]);
-    int rc = run(f, st, err);
+    int rc = logfile_run(f, st, err);
     return rc < 0 ? rc : sqlite3_changes(f->db);
 }
 
@@ -496,21 +429,31 @@ static bool is_enough(struct logfile *f, const struct m_log_data *m)
     return enough;
 }
 
-int logfile_add(struct logfile *f, const char *server, const struct m_log_data *m,
+/* Is it full, or has it been written for so long that what is in it would stay too long? */
+static bool is_complete(const struct logfile *f, const struct logfile_server *s, int64_t now)
+{
+    return cost_of(s->length, s->pieces) >= f->segment_bytes ||
+           (f->keep_ms && now - s->first >= (int64_t)(f->keep_ms / LOGFILE_SPANS));
+}
+
+int logfile_add(struct logfile *f, const char *server, const struct m_log_data *m, int64_t now,
                 struct error *err)
 {
-    struct logfile_server *s = server_of(f, server);
+    struct logfile_server *s = logfile_server_of(f, server);
     assert(*server);
     if (!m->data.n && (!m->cut || is_enough(f, m)))
         return 0;
     int rc = begin(f, err);
+    if (rc == 0 && s->segment && is_complete(f, s, now))
+        rc = end_segment(f, s, err);
     if (rc == 0)
-        rc = open_segment(f, s, err);
+        rc = open_segment(f, s, now, err);
     if (rc == 0)
         rc = add_row(f, s, m, err);
     if (rc <= 0)
         return rc;
     s->dirty = true;
+    s->last = now;
     s->pieces++;
     s->cost += LOGFILE_PIECE;
     f->cost += LOGFILE_PIECE;
@@ -522,9 +465,9 @@ int logfile_add(struct logfile *f, const char *server, const struct m_log_data *
     s->length += m->data.n;
     s->cost += m->data.n;
     f->cost += m->data.n;
-    if (cost_of(s->length, s->pieces) >= f->segment_bytes)
+    if (is_complete(f, s, now))
         rc = end_segment(f, s, err);
     if (rc == 0)
-        rc = keep_quota(f, s, DROP_WITH_EACH, err);
+        rc = logfile_keep_rules(f, s, DROP_WITH_EACH, err);
     return rc < 0 ? rc : 1;
 }

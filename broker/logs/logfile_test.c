@@ -10,14 +10,15 @@ static struct logfile *open_logs(void **state, uint64_t most, uint64_t segment)
 {
     struct logfile *f = NULL;
     struct error err = {0};
-    struct logfile_options o = {testing_path(state, "logs"), most, segment, 0};
+    struct logfile_options o = {
+        .folder = testing_path(state, "logs"), .most_bytes = most, .segment_bytes = segment};
     if (logfile_open(&f, &o, &err) < 0)
         fail_msg("%s", err.text);
     return f;
 }
 
-static int add(struct logfile *f, const char *server, uint8_t run, const char *step,
-               uint64_t offset, const char *text)
+static int add_at(struct logfile *f, int64_t now, const char *server, uint8_t run, const char *step,
+                  uint64_t offset, const char *text)
 {
     struct error err = {0};
     struct m_log_data m = {.run = {{run}},
@@ -28,7 +29,13 @@ static int add(struct logfile *f, const char *server, uint8_t run, const char *s
                            .offset = offset,
                            .at = 5,
                            .data = span_str(text)};
-    return logfile_add(f, server, &m, &err);
+    return logfile_add(f, server, &m, now, &err);
+}
+
+static int add(struct logfile *f, const char *server, uint8_t run, const char *step,
+               uint64_t offset, const char *text)
+{
+    return add_at(f, 5, server, run, step, offset, text);
 }
 
 /* All output of a run, in pages of `most` bytes. */
@@ -104,7 +111,7 @@ static int add_cut(struct logfile *f, uint8_t run, uint64_t offset, uint64_t cut
                            .stream = 1,
                            .offset = offset,
                            .cut = cut};
-    return logfile_add(f, "etl1", &m, &err);
+    return logfile_add(f, "etl1", &m, 5, &err);
 }
 
 static void pieces_without_bytes_cost_nothing_or_are_few(void **state)
@@ -165,12 +172,96 @@ static void above_its_share_a_server_loses_its_own_although_there_is_room(void *
 {
     struct error err = {0};
     struct logfile *f = NULL;
-    struct logfile_options o = {testing_path(state, "logs"), 100 * COST, 4 * COST, 50};
+    struct logfile_options o = {.folder = testing_path(state, "logs"),
+                                .most_bytes = 100 * COST,
+                                .segment_bytes = 4 * COST,
+                                .share = 50};
     assert_int_equal(logfile_open(&f, &o, &err), 0);
     for (unsigned i = 0; i < 200; i++)
         assert_int_equal(add(f, "loud", 2, "extract", i * 10, "abcdefghij"), 1);
     commit_until_all_is_dropped(f);
     assert_in_range(logfile_bytes(f), 40 * COST, 55 * COST);
+    logfile_close(&f);
+}
+
+static struct logfile *open_for_a_day(void **state)
+{
+    struct logfile *f = NULL;
+    struct error err = {0};
+    struct logfile_options o = {.folder = testing_path(state, "logs"), .keep_ms = 86400000};
+    assert_int_equal(logfile_open(&f, &o, &err), 0);
+    return f;
+}
+
+enum { HOUR = 3600000 };
+
+static void what_came_longer_ago_than_the_retention_goes_and_newer_output_stays(void **state)
+{
+    struct logfile *f = open_for_a_day(state);
+    assert_int_equal(add_at(f, 1 * HOUR, "etl1", 1, "extract", 0, "0123456789"), 1);
+    assert_int_equal(add_at(f, 1 * HOUR, "etl2", 2, "extract", 0, "0123456789"), 1);
+    assert_int_equal(add_at(f, 3 * HOUR, "etl1", 3, "extract", 0, "0123456789"), 1);
+    logfile_expire(f, 25 * HOUR);
+    commit_until_all_is_dropped(f);
+    assert_int_equal(logfile_bytes(f), 3 * COST); /* a day, to the millisecond */
+    logfile_expire(f, 25 * HOUR + 1);
+    commit_until_all_is_dropped(f);
+    assert_int_equal(logfile_bytes(f), COST);
+    assert_int_equal(logfile_held(f, "etl2"), 0);
+    assert_output(f, 1, "", 1000, "");
+    assert_output(f, 3, "", 1000, "0123456789");
+    assert_int_equal(logfile_dropped(f, LOGFILE_AGE), 20);
+    assert_int_equal(logfile_dropped(f, LOGFILE_QUOTA), 0);
+    logfile_close(&f);
+    f = open_for_a_day(state);
+    assert_int_equal(logfile_bytes(f), COST);
+    logfile_expire(f, 100 * HOUR);
+    commit_until_all_is_dropped(f);
+    assert_int_equal(logfile_bytes(f), 0);
+    logfile_close(&f);
+}
+
+/* What its server says of the time does not count: `at` of each piece is 5. */
+static void output_that_goes_on_and_on_is_kept_as_long_as_the_rest(void **state)
+{
+    struct logfile *f = open_for_a_day(state);
+    for (unsigned i = 0; i < 72; i++) { /* one piece an hour, for three days */
+        assert_int_equal(add_at(f, (i + 1) * HOUR, "etl1", 1, "extract", i * 10, "0123456789"), 1);
+        logfile_expire(f, (i + 1) * HOUR);
+        commit_until_all_is_dropped(f);
+        assert_in_range(logfile_bytes(f), COST, 26 * COST);
+    }
+    assert_true(logfile_bytes(f) >= 24 * COST);
+    logfile_close(&f);
+}
+
+static void what_was_dropped_is_told_by_server_with_its_cause(void **state)
+{
+    struct logfile *f = open_logs(state, 5 * COST / 2, COST);
+    struct logfile_loss loss;
+    assert_false(logfile_loss(f, "etl1", &loss));
+    assert_false(logfile_next_loss(f, 100, 100, &loss));
+    for (uint8_t i = 1; i <= 5; i++)
+        assert_int_equal(add_at(f, i, "etl1", i, "extract", 0, "0123456789"), 1);
+    commit_until_all_is_dropped(f);
+    assert_int_equal(logfile_dropped(f, LOGFILE_QUOTA), 30);
+    assert_true(logfile_next_loss(f, 100, 1000, &loss));
+    assert_string_equal(loss.server, "etl1");
+    assert_int_equal(loss.bytes, 30);
+    assert_int_equal(loss.until, 3);
+    assert_int_equal(loss.cause, LOGFILE_QUOTA);
+    assert_false(logfile_next_loss(f, 2000, 2000, &loss)); /* nothing new */
+    assert_int_equal(add_at(f, 6, "etl1", 6, "extract", 0, "0123456789"), 1);
+    commit_until_all_is_dropped(f);
+    assert_false(logfile_next_loss(f, 999, 1500, &loss)); /* told since then */
+    assert_true(logfile_next_loss(f, 1000, 1500, &loss));
+    assert_int_equal(loss.bytes, 10);
+    logfile_close(&f);
+    f = open_logs(state, 0, 0);
+    assert_true(logfile_loss(f, "etl1", &loss)); /* all of it, also after a restart */
+    assert_int_equal(loss.bytes, 40);
+    assert_int_equal(loss.until, 4);
+    assert_false(logfile_loss(f, "etl2", &loss));
     logfile_close(&f);
 }
 
@@ -199,6 +290,8 @@ static void an_index_of_before_is_raised_and_its_logs_are_still_read(void **stat
     assert_int_equal(sqlite3_open(testing_path(state, "logs/index.db"), &db), SQLITE_OK);
     assert_int_equal(sqlite3_exec(db,
                                   "DROP INDEX segment_server; DROP INDEX piece_cut;"
+                                  "DROP INDEX segment_last; DROP TABLE dropped;"
+                                  "ALTER TABLE segment DROP COLUMN last;"
                                   "ALTER TABLE segment DROP COLUMN server;"
                                   "ALTER TABLE segment DROP COLUMN pieces",
                                   NULL, NULL, NULL),
@@ -266,6 +359,9 @@ int main(void)
         in_folder(beyond_the_quota_the_oldest_segment_is_deleted),
         in_folder(a_server_that_prints_much_loses_its_own_and_nobody_elses),
         in_folder(above_its_share_a_server_loses_its_own_although_there_is_room),
+        in_folder(what_came_longer_ago_than_the_retention_goes_and_newer_output_stays),
+        in_folder(output_that_goes_on_and_on_is_kept_as_long_as_the_rest),
+        in_folder(what_was_dropped_is_told_by_server_with_its_cause),
         in_folder(more_servers_than_open_files_write_each_to_their_own),
         in_folder(an_index_of_before_is_raised_and_its_logs_are_still_read),
         in_folder(a_damaged_index_is_set_aside),

@@ -9,7 +9,9 @@
 
 #include "broker/logs/handed.h"
 #include "broker/logs/readers.h"
+#include "common/clock.h"
 #include "common/log.h"
+#include "common/size.h"
 
 /* A piece that waits until the store has said whose attempt it is, or for those before it. */
 struct logs_held {
@@ -45,7 +47,7 @@ struct logs {
     struct logs_liar *liars;
     uint64_t refused;
     bool dirty, owe; /* pieces were added; acknowledgements are owed */
-    struct loop_timer work;
+    struct loop_timer work, age;
 };
 
 uint64_t logs_bytes(const struct logs *l)
@@ -56,6 +58,11 @@ uint64_t logs_bytes(const struct logs *l)
 uint64_t logs_refused(const struct logs *l)
 {
     return l->refused;
+}
+
+uint64_t logs_dropped(const struct logs *l, enum logfile_cause why)
+{
+    return logfile_dropped(l->file, why);
 }
 
 /* ---- Sessions */
@@ -131,7 +138,7 @@ static void keep(struct logs *l, struct logs_session *s, const struct shell_peer
     int kept = 0;
     if (!theirs)
         refuse(l, p, "the attempt was not handed to this server");
-    else if ((kept = logfile_add(l->file, p->who.name, m, &err)) < 0)
+    else if ((kept = logfile_add(l->file, p->who.name, m, loop_now_wall(l->shell->loop), &err)) < 0)
         /* a log must not fail a job: the worker continues */
         log_warn("%s; the piece is dropped", err.text);
     if (kept > 0) {
@@ -210,21 +217,41 @@ static void take_held(struct logs *l, struct logs_session *s, const struct shell
     }
 }
 
+static void say_losses(struct logs *l, int64_t now)
+{
+    struct logfile_loss loss;
+    char target[LIMIT_NAME + 20], size[SIZE_TEXT], until[CLOCK_TEXT];
+    while (logfile_next_loss(l->file, now - LOGS_SAID_MS, now, &loss)) {
+        snprintf(target, sizeof target, "logs of %s",
+                 *loss.server ? loss.server : "the time before 0.2.0");
+        char *text =
+            mem_printf("%s of output, up to %s: %s", size_format((int64_t)loss.bytes, size),
+                       clock_format(loss.until, until), logfile_cause_text(loss.cause));
+        shell_note(l->shell, "broker", "dropped", target, text);
+        log_info("logs: dropped of '%s': %s", loss.server, text);
+        mem_free(&text);
+    }
+}
+
 static void on_work(struct loop *loop, struct loop_timer *t, void *arg)
 {
     struct logs *l = arg;
     struct logs_session *s, *next;
     struct error err = {0};
     bool more = false;
-    (void)loop, (void)t;
+    (void)t;
     HASH_ITER (hh, l->sessions, s, next) {
         const struct shell_peer *p = shell_find_peer(l->shell, s->peer);
         if (p && !s->waits)
             take_held(l, s, p);
         more |= p && !s->waits && !STAILQ_EMPTY(&s->held);
     }
-    if (logfile_drops(l->file) && !l->dirty && logfile_commit(l->file, &err) < 0)
-        log_warn("%s", err.text);
+    if (logfile_drops(l->file) && !l->dirty) {
+        if (logfile_commit(l->file, &err) < 0)
+            log_warn("%s", err.text);
+        else if (!logfile_drops(l->file))
+            say_losses(l, loop_now_wall(loop));
+    }
     if (more || (logfile_drops(l->file) && !err.text[0]))
         work_later(l);
 }
@@ -243,6 +270,17 @@ void logs_take(struct logs *l, struct shell_peer *p, uint64_t kind, struct span 
         take_data(l, p, message);
     else
         readers_take(l->readers, p, message);
+}
+
+/* ---- Retention */
+static void on_age(struct loop *loop, struct loop_timer *t, void *arg)
+{
+    struct logs *l = arg;
+    say_losses(l, loop_now_wall(loop));
+    logfile_expire(l->file, loop_now_wall(loop));
+    if (logfile_drops(l->file))
+        work_later(l);
+    loop_timer_set(loop, t, "logs age", loop_now(loop) + LOGS_AGE_MS, on_age, l);
 }
 
 /* ---- What it is told; start and end */
@@ -290,7 +328,7 @@ static void on_peer_gone(void *self, uint64_t peer)
 }
 
 int logs_open(struct logs **ret, struct shell *sh, const char *folder, uint64_t most_bytes,
-              struct error *err)
+              uint64_t keep_ms, struct error *err)
 {
     struct logs *l = mem_zalloc(1, sizeof *l);
     l->shell = sh;
@@ -298,6 +336,7 @@ int logs_open(struct logs **ret, struct shell *sh, const char *folder, uint64_t 
         logfile_open(&l->file,
                      &(struct logfile_options){.folder = folder,
                                                .most_bytes = most_bytes,
+                                               .keep_ms = keep_ms,
                                                .segment_bytes = LOGS_SEGMENT,
                                                .share = budgets_limit(sh->budgets, BUDGET_LOGS)},
                      err);
@@ -313,6 +352,8 @@ int logs_open(struct logs **ret, struct shell *sh, const char *folder, uint64_t 
                                               .window = on_window,
                                               .turn_end = on_turn_end,
                                               .peer_gone = on_peer_gone});
+    loop_timer_set(sh->loop, &l->age, "logs age", loop_now(sh->loop) + LOGS_AGE_FIRST_MS, on_age,
+                   l);
     *ret = l;
     return 0;
 }
@@ -324,6 +365,7 @@ void logs_close(struct logs **logs)
     if (!l)
         return;
     loop_timer_stop(l->shell->loop, &l->work);
+    loop_timer_stop(l->shell->loop, &l->age);
     while (l->sessions)
         session_free(l, l->sessions);
     HASH_ITER (hh, l->liars, x, next) {

@@ -1,5 +1,5 @@
 /* readers.c - see readers.h. */
-#include "broker/logs/readers.h"
+#include "broker/logs/readersinside.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -8,57 +8,8 @@
 #include <sys/queue.h>
 
 #include "broker/logs/logs.h"
-#include "broker/shell/about.h"
 #include "broker/shell/ask.h"
-#include "broker/shell/rights.h"
-
-struct reader {
-    uint64_t peer, req, after;
-    struct id run;
-    char step[LIMIT_NAME + 1];
-    bool follow;
-    bool ready;   /* there may be something to send */
-    bool blocked; /* its session's window is closed */
-    bool judging; /* the store is asked whether it may read, and how much there is */
-    bool over;    /* the run has ended: `expected` bytes in all, or until `deadline` */
-    uint64_t expected;
-    int64_t deadline;
-    uint64_t ends; /* lsn of the run's end, which is not on disk yet; 0: none */
-    uint64_t asked;
-    struct readers *of;
-    struct readers_owner *owner;
-    struct readers_run *watched;
-    TAILQ_ENTRY(reader) turn; /* among its owner's */
-    LIST_ENTRY(reader) watch; /* among its run's */
-};
-
-/* The readers of a principal. */
-struct readers_owner {
-    struct hash key;
-    TAILQ_HEAD(, reader) readers; /* the one that was served last is last */
-    unsigned ready;
-    bool queued;
-    TAILQ_ENTRY(readers_owner) turn;
-    UT_hash_handle hh;
-};
-
-/* The readers of a run. */
-struct readers_run {
-    struct id run;
-    LIST_HEAD(, reader) readers;
-    UT_hash_handle hh;
-};
-
-struct readers {
-    struct shell *shell;
-    struct logfile *file;
-    struct readers_owner *owners;
-    struct readers_run *runs;
-    TAILQ_HEAD(, readers_owner) turns; /* owners with something ready */
-    unsigned n;
-    bool ending; /* some wait for an end to be on disk */
-    struct loop_timer work, tail;
-};
+#include "common/clock.h"
 
 /* ---- Who is next */
 static void on_work(struct loop *loop, struct loop_timer *t, void *arg);
@@ -157,16 +108,26 @@ static void each(struct readers *rs, void (*visit)(struct readers *, struct read
 }
 
 /* ---- Pages */
-static bool is_live(const struct readers *rs, const struct id *run)
-{
-    struct view_owner o;
-    return view_owner(rs->shell->core, run, &o);
-}
-
 static bool has_all(struct readers *rs, const struct reader *r)
 {
     return !r->follow || (r->over && (loop_now(rs->shell->loop) >= r->deadline ||
                                       logfile_reached(rs->file, &r->run) >= r->expected));
+}
+
+/* "output of etl1 up to 2026-11-21T09:13:55.012Z was dropped: ...", once for each reader. */
+static void say_dropped(struct readers *rs, struct reader *r, struct buf *text)
+{
+    struct logfile_loss loss;
+    struct view_run run;
+    char until[CLOCK_TEXT];
+    if (r->told)
+        return;
+    r->told = true;
+    if (!*r->server && view_run(rs->shell->core, &r->run, &run) && run.server)
+        snprintf(r->server, sizeof r->server, "%s", run.server);
+    if (*r->server && logfile_loss(rs->file, r->server, &loss))
+        buf_printf(text, "output of %s up to %s was dropped: %s", r->server,
+                   clock_format(loss.until, until), logfile_cause_text(loss.cause));
 }
 
 /* Sends a page. True: the reader has advanced. */
@@ -182,11 +143,15 @@ static bool send_page(struct readers *rs, struct reader *r, bool *ret_end)
     if (n < 0)
         shell_error(rs->shell, r->peer, r->req, REFUSAL_INTERNAL, "%s", err.text);
     if (n > 0 || (n == 0 && *ret_end)) {
+        struct buf dropped = {0};
+        say_dropped(rs, r, &dropped);
         struct m_log m = {.req = r->req,
                           .chunks = wire_list_from(&items, (uint32_t)n),
                           .next = next,
-                          .end = *ret_end};
+                          .end = *ret_end,
+                          .dropped = buf_span(&dropped)};
         shell_send(rs->shell, r->peer, &m_log_schema, &m);
+        buf_free(&dropped);
     }
     r->after = next;
     buf_free(&items);
@@ -212,7 +177,7 @@ static void serve(struct readers *rs, struct reader *r)
         reader_free(rs, r);
     else if (moved)
         make_ready(rs, r);
-    else if (r->follow && !r->over && !r->ends && !is_live(rs, &r->run))
+    else if (r->follow && !r->over && !r->ends && !readers_is_live(rs, &r->run))
         ask_about(rs, r);
 }
 
@@ -260,124 +225,11 @@ static void on_tail(struct loop *loop, struct loop_timer *t, void *arg)
 }
 
 /* ---- A run that is not live: may it be read, and how much is there? */
-static uint64_t bytes_of(struct span record)
+static void begin(struct readers *rs, struct reader *r, const struct store_answer *a)
 {
-    struct r_ended ended;
-    struct d_outcome o;
-    struct d_step_outcome step;
-    struct span item;
-    uint64_t n = 0;
-    if (r_ended_decode(record, &ended, NULL) < 0 || d_outcome_decode(ended.outcome, &o, NULL) < 0)
-        return 0;
-    for (struct wire_iter it = wire_iter(&o.steps); wire_next(&it, &item);)
-        if (d_step_outcome_decode(item, &step, NULL) == 0)
-            n += step.out_bytes + step.err_bytes;
-    return n;
-}
-
-/* ---- A run without output: the reason, instead of an empty log */
-static void refuse(const struct readers *rs, const struct reader *r, enum refusal code,
-                   const char *text)
-{
-    char id[ID_TEXT];
-    shell_error(rs->shell, r->peer, r->req, code, "run %s %s", id_format(r->run, id), text);
-}
-
-/* "extract, publish"; the rest is left out */
-static void step_names(const struct d_outcome *o, char *text, size_t size)
-{
-    struct d_step_outcome step;
-    struct span item, last = SPAN_NONE;
-    size_t n = 0;
-    text[0] = '\0';
-    for (struct wire_iter it = wire_iter(&o->steps); wire_next(&it, &item) && n < size;) {
-        if (d_step_outcome_decode(item, &step, NULL) < 0 || span_eq(step.name, last))
-            continue; /* another try of the same step */
-        n +=
-            (size_t)snprintf(text + n, size - n, "%s" SPAN_FMT, n ? ", " : "", SPAN_ARG(step.name));
-        last = step.name;
-    }
-}
-
-static bool has_step(const struct d_outcome *o, const char *name)
-{
-    struct d_step_outcome step;
-    struct span item;
-    for (struct wire_iter it = wire_iter(&o->steps); wire_next(&it, &item);)
-        if (d_step_outcome_decode(item, &step, NULL) == 0 && span_eq_str(step.name, name))
-            return true;
-    return false;
-}
-
-/* True: it has ended, none of its output was kept, and the reader has been told why. */
-static bool refuse_ended(const struct readers *rs, const struct reader *r, struct span record)
-{
-    struct r_ended ended;
-    struct d_outcome o;
-    char names[300], text[500];
-    if (r->after || r_ended_decode(record, &ended, NULL) < 0 ||
-        d_outcome_decode(ended.outcome, &o, NULL) < 0)
-        return false;
-    if (*r->step && o.steps.count && !has_step(&o, r->step)) {
-        step_names(&o, names, sizeof names);
-        snprintf(text, sizeof text, "has no step '%s' (its steps: %s)", r->step, names);
-        refuse(rs, r, REFUSAL_NOT_FOUND, text);
-        return true;
-    }
-    if (o.steps.count || logfile_reached(rs->file, &r->run))
-        return false;
-    snprintf(text, sizeof text, "has no output: no step of it ran (%s)", status_text(o.status));
-    refuse(rs, r, REFUSAL_STATE, text);
-    return true;
-}
-
-/* The same for a run that has not started; a follower waits. */
-static bool refuse_live(const struct readers *rs, const struct reader *r)
-{
-    struct view_run run;
-    char text[200];
-    if (r->follow || !view_run(rs->shell->core, &r->run, &run) || run.started_at ||
-        logfile_reached(rs->file, &r->run))
-        return false;
-    snprintf(text, sizeof text,
-             "has no output yet: it is %s (follow its log, or ask lbctl explain why it waits)",
-             run_state_text(run.state));
-    refuse(rs, r, REFUSAL_STATE, text);
-    return true;
-}
-
-static void judge(struct readers *rs, struct reader *r, const struct store_answer *a)
-{
-    const struct shell_peer *p = shell_find_peer(rs->shell, r->peer);
-    struct about about;
-    uint64_t kind;
-    size_t size;
-    about_of(a->n_records ? a->records[0].body : SPAN_NONE, &about);
-    if (!p || !rights_may_see_about(rs->shell->core, p->certificate, &about)) {
-        if (p && about.known)
-            shell_hidden(rs->shell, p, "logs", &r->run);
-        shell_error(rs->shell, r->peer, r->req, REFUSAL_UNKNOWN_RUN,
-                    "no run with this id is live or in the history");
+    if (!readers_may_begin(rs, r, a)) {
         reader_free(rs, r);
         return;
-    }
-    if (about.is_parent) {
-        refuse(rs, r, REFUSAL_STATE,
-               "is a parent: its children have the output (lbctl history --parent lists them)");
-        reader_free(rs, r);
-        return;
-    }
-    r->over = true;
-    r->deadline = loop_now(rs->shell->loop) + LOGS_TAIL_MS;
-    r->expected = UINT64_MAX; /* if its end is not in the store yet */
-    for (unsigned i = 0; i < a->n_records; i++) {
-        if (wire_peek(a->records[i].body, &kind, &size, NULL) < 0 || kind != KIND_R_ENDED)
-            continue;
-        if (refuse_ended(rs, r, a->records[i].body)) {
-            reader_free(rs, r);
-            return;
-        }
-        r->expected = bytes_of(a->records[i].body);
     }
     wait_for_tail(rs, r);
     make_ready(rs, r);
@@ -389,7 +241,7 @@ static void hear_about(void *self, const struct store_answer *a)
     r->asked = 0;
     r->judging = false;
     if (a->rc != -ECANCELED) /* else its session has gone, and it goes, too */
-        judge(r->of, r, a);
+        begin(r->of, r, a);
 }
 
 static void ask_about(struct readers *rs, struct reader *r)
@@ -434,9 +286,9 @@ void readers_take(struct readers *rs, struct shell_peer *p, struct span message)
         return;
     }
     struct reader *r = reader_new(rs, p, &m);
-    if (!is_live(rs, &r->run))
+    if (!readers_is_live(rs, &r->run))
         ask_about(rs, r);
-    else if (refuse_live(rs, r))
+    else if (readers_refuse_live(rs, r))
         reader_free(rs, r);
     else
         make_ready(rs, r);

@@ -55,6 +55,22 @@ static json_t *packages_json(const struct query *q, const struct view_server *s,
     return a;
 }
 
+/* Jobs of which it gets no run for a while, because it has refused one by its own fault. */
+static json_t *refused_json(const struct query *q, const struct view_server *s)
+{
+    json_t *a = json_array();
+    struct view_job j;
+    for (unsigned i = 0; view_server_job(q->shell->core, s->name, i, &j); i++) {
+        if (!*j.refused)
+            continue;
+        json_t *o = json_object();
+        json_set_word(o, "job", j.name);
+        json_set_word(o, "trouble", j.refused);
+        json_array_append_new(a, o);
+    }
+    return a;
+}
+
 static json_t *needs_json(const struct query *q, const struct view_server *s)
 {
     json_t *a = json_array();
@@ -111,7 +127,10 @@ static json_t *server_json(const struct query *q, const struct view_server *s, b
         json_set_number(o, "jobs_with_trouble", (uint64_t)wrong.integer);
     if (wire_map_get(&facts, "trouble", &wrong) && wrong.type == VALUE_STR && wrong.bytes.n)
         json_set_text(o, "trouble", wrong.bytes);
+    if (wire_map_get(&facts, "slots_with_trouble", &wrong) && wrong.type == VALUE_STR)
+        json_set_text(o, "slots_with_trouble", wrong.bytes);
     json_object_set_new(o, "needs", needs_json(q, s));
+    json_object_set_new(o, "refused", refused_json(q, s));
     return o;
 }
 
@@ -361,6 +380,9 @@ void query_stats(struct query *q)
                    {"depot_bytes", depot_bytes(q->from->depot)},
                    {"logs_bytes", logs_bytes(q->from->logs)},
                    {"logs_refused", logs_refused(q->from->logs)},
+                   {"logs_dropped_age_bytes", logs_dropped(q->from->logs, LOGFILE_AGE)},
+                   {"logs_dropped_size_bytes", logs_dropped(q->from->logs, LOGFILE_QUOTA)},
+                   {"logs_dropped_share_bytes", logs_dropped(q->from->logs, LOGFILE_SHARE)},
                    {"turn_us_max", (uint64_t)loop_longest_us(q->shell->loop)},
                    {"turn_cpu_us_max", (uint64_t)loop_longest_cpu_us(q->shell->loop)}};
     for (unsigned i = 0; i < sizeof numbers / sizeof *numbers; i++)

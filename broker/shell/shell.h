@@ -75,7 +75,7 @@ struct shell {
     struct buf scratch; /* of shell_send */
     struct buf trimmed; /* a message without the fields that a newer peer appends */
     int64_t started_wall;
-    uint64_t messages, denials; /* counted by dispatch.c, shown by QUERY stats */
+    uint64_t messages, denials; /* counted by dispatch.c but for PINGs, shown by QUERY stats */
 };
 
 /* Copied. To be called while the broker opens. */

@@ -149,6 +149,11 @@ static int of_a_run(struct record *r, struct span body, struct error *err)
         note(r, m.reason);
         break;
     }
+    case KIND_R_DECLINED: {
+        OF_RUN(declined);
+        note(r, m.text);
+        break;
+    }
     case KIND_R_CANCELLED: {
         OF_RUN(cancelled);
         note(r, m.by);

@@ -264,12 +264,14 @@ static void take_step(struct keepers *k, struct span message)
     }
     envelope_hash(h->step.job, &hash);
     h->job = catalog_by_hash(k->h.catalog, &hash);
-    if (k->w->chaos && world_chance(k->w, 8)) { /* one of the runner's checks */
+    if (k->w->chaos && world_chance(k->w, 12)) { /* one of the runner's checks */
+        static const enum refusal codes[] = {REFUSAL_DENIED, REFUSAL_NO_PROXY, REFUSAL_BAD_PACKAGE};
         TRACE(k->w, k->h.server, "the runner refuses run %s", world_short_id(h->step.run));
         write_ended(k, SPOOL_RUNNER, &h->step,
-                    &(struct d_step_outcome){.package = PACKAGE_NOT_EXECUTED,
-                                             .code = REFUSAL_DENIED,
-                                             .message = span_str("no")});
+                    &(struct d_step_outcome){
+                        .package = PACKAGE_NOT_EXECUTED,
+                        .code = codes[rng_below(&k->w->rng, sizeof codes / sizeof *codes)],
+                        .message = span_str("no")});
         held_free(h);
         return;
     }

@@ -42,6 +42,8 @@
     X(RETURNED_NEVER_RAN, 4, \
       "an attempt that was returned to the queue has neither started nor executed anything, and " \
       "never will") \
+    X(DECLINED_ONCE, 4, \
+      "a run goes on only from a server that has executed nothing of it, and never back there") \
     X(REPLAY_IS_STATE, 5, "replaying the journal, whole or folded, gives the broker's state") \
     X(SPOOL_IS_STATE, 5, "replaying the spool gives the worker's state") \
     X(SLOTS, 8, \

@@ -411,6 +411,17 @@ static void returned_after_it_ran(struct rig *r)
     until_launched(r);
     RECORD(r, RETURNED, returned, .run = RUN, .attempt = 1);
 }
+static void goes_on_after_it_ran(struct rig *r)
+{
+    until_launched(r);
+    RECORD(r, DECLINED, declined, .run = RUN, .attempt = 1);
+}
+static void goes_back_to_who_refused_it(struct rig *r)
+{
+    until_assigned(r);
+    RECORD(r, DECLINED, declined, .run = RUN, .attempt = 1);
+    assigned(r, 2, "wh1", ON_LOST_FAIL);
+}
 static void runs_after_it_was_returned(struct rig *r)
 {
     until_assigned(r);
@@ -503,6 +514,8 @@ static const struct violation violations[] = {
     {LAW_STOPPED_IN_TIME, goes_on_after_a_stop},
     {LAW_RETURNED_NEVER_RAN, returned_after_it_ran},
     {LAW_RETURNED_NEVER_RAN, runs_after_it_was_returned},
+    {LAW_DECLINED_ONCE, goes_on_after_it_ran},
+    {LAW_DECLINED_ONCE, goes_back_to_who_refused_it},
     {LAW_REPLAY_IS_STATE, replay_differs},
     {LAW_REPLAY_IS_STATE, a_record_of_nobody},
     {LAW_SPOOL_IS_STATE, spool_differs},

@@ -52,7 +52,7 @@ struct tried {
     struct id spool, boot;
     struct hash job;
     enum on_lost on_lost;
-    bool assigned, returned, is_finished, started;
+    bool assigned, returned, declined, is_finished, started;
     uint64_t lost_after_ms;
     int64_t stop_heard;                   /* 0: not */
     uint64_t evidence_in;                 /* the broker's process that recorded it */

@@ -95,6 +95,16 @@ static void judge_place(struct laws *l, const struct fact *f, const struct r_ass
                   world_short_id(f->run), SPAN_ARG(r->server));
 }
 
+static void judge_declined(struct laws *l, const struct fact *f, const struct r_assigned *r)
+{
+    for (uint64_t i = 1; i < r->attempt; i++) {
+        const struct tried *a = tried_find(l, f->run, i);
+        if (a && a->declined && span_eq_str(r->server, a->server))
+            law_break(l, LAW_DECLINED_ONCE, "run %s goes back to %s, which has refused it",
+                      world_short_id(f->run), a->server);
+    }
+}
+
 static void saw_assigned(struct laws *l, struct fact *f, const struct r_assigned *r)
 {
     struct tried *a = tried_get(l, r->run, r->attempt);
@@ -127,6 +137,7 @@ static void saw_assigned(struct laws *l, struct fact *f, const struct r_assigned
     span_copy_str(r->server, a->server, sizeof a->server);
     judge_concurrency(l, r, job);
     judge_place(l, f, r);
+    judge_declined(l, f, r);
     l->w->counts.attempts++;
 }
 
@@ -142,6 +153,20 @@ static void saw_returned(struct laws *l, struct fact *f, const struct r_returned
         law_break(l, LAW_RETURNED_NEVER_RAN,
                   "run %s: attempt %" PRIu64 " goes back to the queue but has %s",
                   world_short_id(f->run), r->attempt, a->n_children ? "run" : "started");
+}
+
+static void saw_declined(struct laws *l, struct fact *f, const struct r_declined *r)
+{
+    struct tried *a = tried_get(l, r->run, r->attempt);
+    moved(l, f, RUN_EV_RETURN);
+    a->declined = true;
+    f->again = true;
+    f->live = false;
+    world_met(l->w, FAULT_DECLINED);
+    if (a->n_children)
+        law_break(l, LAW_DECLINED_ONCE,
+                  "run %s: attempt %" PRIu64 " goes on to another server but has run",
+                  world_short_id(f->run), r->attempt);
 }
 
 static void saw_lost(struct laws *l, struct fact *f, const struct r_lost *r)
@@ -224,6 +249,7 @@ static void saw_of_run(struct laws *l, const struct journal_record *j, struct fa
     union {
         struct r_assigned assigned;
         struct r_returned returned;
+        struct r_declined declined;
         struct r_lost lost;
         struct r_released released;
         struct r_ended ended;
@@ -241,6 +267,10 @@ static void saw_of_run(struct laws *l, const struct journal_record *j, struct fa
     case KIND_R_RETURNED:
         if (r_returned_decode(j->body, &r.returned, NULL) == 0)
             saw_returned(l, f, &r.returned);
+        break;
+    case KIND_R_DECLINED:
+        if (r_declined_decode(j->body, &r.declined, NULL) == 0)
+            saw_declined(l, f, &r.declined);
         break;
     case KIND_R_CANCELLED:
         f->cancelled = true;

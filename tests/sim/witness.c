@@ -32,7 +32,7 @@ static void says_recorded(struct laws *l, const struct m_recorded *m)
     const struct tried *a = tried_find(l, m->run, m->attempt);
     bool counted = f && f->ended && f->ended_attempt == m->attempt;
     /* what was never handed over is only said to be recorded, so that it is forgotten */
-    if (a && a->assigned && !counted && !a->evidence_in)
+    if (a && a->assigned && !counted && !a->declined && !a->evidence_in)
         law_break(l, LAW_SAID_IS_DURABLE,
                   "RECORDED for run %s attempt %" PRIu64 " leaves before its result is on disk",
                   world_short_id(m->run), m->attempt);

@@ -89,6 +89,7 @@ struct clock_sim {
     X(REDUCED_REPLAY, "replay of a folded journal") \
     X(EVIDENCE, "result not counted") \
     X(RETURNED, "attempt returned") \
+    X(DECLINED, "run sent on after a refusal") \
     X(RECALL, "attempt recalled") \
     X(LOST, "attempt lost") \
     X(WINDOW_FULL, "window full") \

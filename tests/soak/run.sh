@@ -6,6 +6,11 @@
 # The cluster's folder is kept, and named, when something is wrong or LB_KEEP is set.
 # Exit: 0 all is well; 1 something is wrong; 2 usage error.
 set -euo pipefail
+[ $# -ge 2 ] && [ $# -le 3 ] && [ -n "$2" ] || {
+    echo "soak: MINUTES is missing; usage: tests/soak/run.sh BUILD-FOLDER MINUTES [SEED]," \
+        "or make soak MINUTES=30" >&2
+    exit 2
+}
 build=$(cd "$1" && pwd)
 [[ $2 =~ ^[0-9]+(\.[0-9]+)?$ && $2 =~ [1-9] ]] || {
     echo "soak: MINUTES is '$2': a number above 0 is needed, as 30 or 0.5" >&2

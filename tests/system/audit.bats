@@ -168,6 +168,13 @@ END
     assert_has "whole: cluster "
     cp "$demo/admin/etc/trust/certificate" "$demo/auditor/etc/trust/certificate"
     as auditor lbctl audit verify "$demo/trail.jsonl"
+    LONGBOAT_HOME=$demo/nobody run lbctl audit verify "$demo/trail.jsonl"
+    [ "$status" -ne 0 ]
+    assert_has "give them with --administrators FILE"
+    assert_has "$demo/nobody/etc/trust/administrators"
+    run env -u LONGBOAT_HOME HOME= lbctl audit verify "$demo/trail.jsonl"
+    [ "$status" -ne 0 ]
+    assert_has "give them with --administrators FILE"
     sed 's/^./0/' "$demo/keys" >"$demo/others"
     LONGBOAT_HOME=$demo/nobody run lbctl audit verify "$demo/trail.jsonl" \
         --administrators "$demo/others"

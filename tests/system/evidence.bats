@@ -128,7 +128,14 @@ end_false_broker() {
     jq 'del(.revocations)' "$demo/say.evidence" >"$demo/listless"
     run lbctl evidence verify "$demo/listless"
     [ "$status" -eq 0 ]
-    assert_has "no list of revoked certificates is in"
+    assert_has "listless has no list of revoked certificates, nor has this home: so it is not known"
+    run lbctl evidence verify "$demo/listless" \
+        --administrators "$demo/admin/etc/trust/administrators"
+    [ "$status" -eq 0 ]
+    assert_has "certificates, and none was given: so it is not known whether"
+    LONGBOAT_HOME=$demo/nobody run lbctl evidence verify "$demo/listless"
+    [ "$status" -eq 2 ]
+    assert_has "give them with --administrators FILE"
 }
 
 @test "evidence is judged by the newest list, not by the one that the broker has chosen" {

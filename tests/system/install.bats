@@ -83,7 +83,16 @@ C
     [[ $output == *"no identity in /nowhere"* ]]
 }
 
-@test "lbrunner is linked with libc, libsodium and nothing that parses" {
+@test "docs/security.md says with what lbrunner is linked, and how many lines it has, within 5 %" {
+    local page=$top/docs/security.md lines said
     run ldd "$LB_BIN/lbrunner"
-    not grep -qE 'zmq|msgpack|jansson|yaml|sqlite|archive' <<<"$output"
+    grep -oE '^\s*lib[a-z]+' <<<"$output" | tr -d ' \t' |
+        grep -vE '^lib(asan|tsan|ubsan|gcc|m|stdc)' | sort >"$demo/linked"
+    diff - "$demo/linked" <<<$'libc\nlibseccomp\nlibsodium'
+    grep -qF 'names libc, libsodium and libseccomp:' "$page"
+    said=$(sed -n 's/.*in `runner\/`, about \([0-9,]*\) lines .*/\1/p' "$page" | tr -d ,)
+    lines=$(find "$top/runner" -maxdepth 1 -name '*.[ch]' ! -name '*_test.c' ! -name 'test*' \
+        -exec cat {} + | wc -l)
+    echo "said: $said, counted: $lines"
+    [ "$lines" -le $((said * 105 / 100)) ] && [ "$lines" -ge $((said * 95 / 100)) ]
 }

@@ -89,4 +89,5 @@ for call in (libc.ptrace, libc.unshare):
     [ ! -e "$demo/ran" ]
     run as etl1 lbworker check
     grep -q "protection .*seccomp: possible" <<<"$output"
+    grep -q "protection .*private_tmp: off: the server's own folder .* is below it" <<<"$output"
 }

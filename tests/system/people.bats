@@ -131,10 +131,6 @@ parent_run() {
 }
 
 @test "logs of a run without output say why" {
-    run lbctl logs "$(parent_run)"
-    [ "$status" -eq 2 ]
-    assert_has "this is a parent; its children have logs"
-    assert_has "$(last_run package:fail | tail -c 9)  break failed"
     run lbctl logs "$(lbctl runs --state parked --json | jq -r .run)"
     [ "$status" -eq 1 ]
     assert_has "has not started: it is parked; lbctl explain"

@@ -48,6 +48,31 @@ runs() {
     run lbctl logs "$(last_run "package:$1")"
 }
 
+captured() { # captured CASE [MORE]: its worker is in the wrong hands for a while
+    halt_worker sep
+    run python "$BATS_TEST_DIRNAME/capturedworker.py" "$1" "$demo" sep $worker_user "${@:2}"
+    start_worker sep
+    echo "$output"
+    [ "$status" -eq 0 ]
+}
+
+another_runner() { # kill -9, and the next one listens
+    local pid
+    pid=$(runner_pid sep)
+    kill9 sep-runner
+    await "another runner runs" sh -c "[ \"\$(head -n 1 $demo/sep/run/runner.lock)\" != $pid ]"
+    await "it listens" run_as $worker_user /usr/bin/python3 -c "
+import socket
+socket.socket(socket.AF_UNIX).connect('$demo/sep/run/runner.sock')"
+}
+
+offers() { # offers JOB...: the server's worker says so
+    local job
+    for job; do
+        lbctl servers sep --json | jq -e ".jobs[] | select(.job == \"$job\")" >/dev/null || return 1
+    done
+}
+
 memory_of() { # the folder in memory of a server
     echo "/dev/shm/longboat-0-$(printf %s "$demo/$1/run" | b2sum -l 256 | cut -c 1-16)"
 }
@@ -72,6 +97,12 @@ setup_file() {
     new_package whoami shell 'id -u; id -g; id -G; grep -E "^(Cap|NoNewPrivs)" /proc/self/status
         echo "$USER"; stat -c "%u %a" "$LB_WORK"; stat -c %u "$LB_PARAMETERS"'
     deploy whoami sep
+    new_package gives shell 'echo rows=5 >>"$LB_OUTPUTS"' 'outputs: {rows: {type: int}}'
+    new_package takes shell 'echo "got=$LB_PARAM_n" >>"$LB_OUTPUTS"' \
+        'parameters: {n: {type: int, required: true}}
+outputs: {got: {type: int}}'
+    deploy gives sep
+    deploy takes sep
 }
 
 teardown_file() {
@@ -221,38 +252,76 @@ time.sleep(1000)' 'limits: {timeout: 2s}'
 }
 
 @test "a captured worker gains nothing: forged principals, jobs, steps, addresses, replays" {
+    captured forged
+}
+
+@test "a captured worker chooses neither version nor job: nothing that the caller did not sign" {
+    install -m 644 /dev/stdin "$demo/sep/etc/jobs/chain.yaml" <<END
+job: chain
+steps:
+  - {name: one, package: gives}
+  - {name: two, package: takes, parameters: {n: "{{step.one.outputs.rows}}"}}
+  - {name: three, package: takes, parameters: {n: 1}}
+END
+    install -m 644 /dev/stdin "$demo/sep/etc/jobs/failing.yaml" <<END
+job: failing
+steps:
+  - {name: one, subsystem: shell, run: exit 3}
+  - {name: two, subsystem: shell, run: id -u}
+END
+    await "the jobs are accepted" offers chain failing
+    sed -i 's/^version: .*/version: 2.0.0/' "$demo/src-whoami/package.yaml"
+    lbpkg build "$demo/src-whoami" -o "$demo/whoami-2.lbp" && lbpkg sign "$demo/whoami-2.lbp"
+    lbpkg deploy "$demo/whoami-2.lbp" --to sep --wait
+    captured versions
+}
+
+@test "a captured worker changes neither the order of steps nor the outputs that they take" {
+    captured order
+}
+
+@test "what has run before the runner was killed, a captured worker cannot have run again" {
+    captured replay before
+    another_runner
+    captured replay after
+}
+
+@test "a captured worker cannot bring back whom an administrator has revoked" {
+    local list=$demo/sep/var/revocations
+    join_principal rita 'call *@*'
+    join_principal paul 'call *@*'
+    lbctl certificates revoke paul --reason 'a test'
+    await "the server has the list" test -s "$list"
+    install -m 644 "$list" "$demo/older"
+    lbctl certificates revoke rita --reason 'a test'
+    await "the server has the next list" not cmp -s "$list" "$demo/older"
+    runs whoami # so the runner has read it
     halt_worker sep
-    run python "$BATS_TEST_DIRNAME/capturedworker.py" forged "$demo" sep $worker_user
-    start_worker sep
-    echo "$output"
-    [ "$status" -eq 0 ]
+    run_as $worker_user rm "$list"
+    another_runner
+    captured revoked none
+    await "the server has the list again" test -s "$list"
+    halt_worker sep
+    run_as $worker_user sh -c "rm '$list'; cat '$demo/older' >'$list'"
+    another_runner
+    captured revoked older
+    await "the server has the newest again" not cmp -s "$list" "$demo/older"
+    runs whoami
 }
 
 @test "a captured worker installs nothing that nobody deployed, and removes nothing" {
-    halt_worker sep
-    run python "$BATS_TEST_DIRNAME/capturedworker.py" install "$demo" sep $worker_user
-    start_worker sep
-    echo "$output"
-    [ "$status" -eq 0 ]
+    captured install
 }
 
 @test "a captured worker writes nothing but its own, and reaches no keeper and no child" {
-    halt_worker sep
-    run python "$BATS_TEST_DIRNAME/capturedworker.py" files "$demo" sep $worker_user
-    start_worker sep
-    echo "$output"
-    [ "$status" -eq 0 ]
+    captured files
 }
 
 @test "a captured worker cannot trap its runner, nor pass it another server's certificate" {
     lbctl invite --server other --pools etl >"$demo/token"
     as other lbworker join <"$demo/token"
     install -m 644 "$demo/other/etc/trust/certificate" "$demo/other.certificate"
-    halt_worker sep
-    run python "$BATS_TEST_DIRNAME/capturedworker.py" traps "$demo" sep $worker_user
-    start_worker sep
-    echo "$output"
-    [ "$status" -eq 0 ]
+    captured traps
     runs whoami
 }
 
@@ -343,7 +412,8 @@ except ConnectionResetError:
     install -m 400 /dev/stdin "$demo/sep/etc/wh" <<<"s3cret"
     proxy default $child_user
     echo "credentials: {wh: $demo/sep/etc/wh}" >>"$demo/sep/etc/proxies.d/default.yaml"
-    new_package reads shell 'cat "$LB_CREDENTIALS/wh"; stat -c "%u %a" "$LB_CREDENTIALS/wh"
+    new_package reads shell 'grep -qx s3cret "$LB_CREDENTIALS/wh" && echo "it is the right one"
+        cat "$LB_CREDENTIALS/wh"; stat -c "%u %a" "$LB_CREDENTIALS/wh"
         touch "$LB_CREDENTIALS/x" || echo "not mine"; rm -f "$LB_CREDENTIALS/wh" || echo "stays"
         echo "1 $LB_CREDENTIALS" >"$LB_PROGRESS"
         while ! test -e '"$demo/read"'; do sleep 0.1; done'
@@ -357,8 +427,9 @@ except ConnectionResetError:
     await "it has ended" ended "$(cat "$demo/reads")"
     proxy default $child_user
     run lbctl logs "$(cat "$demo/reads")"
-    assert_has "s3cret
-$child_user 400"
+    assert_has "it is the right one"
+    assert_has "$child_user 400"
+    not grep s3cret <<<"$output" # what a credential says is masked
     assert_has "not mine"
     assert_has "stays"
     [ ! -e "$at" ]

@@ -16,13 +16,38 @@ load helpers
     assert_has "all is well"
 }
 
-@test "make soak and make mutants say what is wrong with their arguments" {
+@test "300 jobs while workers, runners and keepers are killed, seed 7: nothing is left over" {
+    run "$top/tests/soak/kills.sh" "$(dirname "$LB_BIN")" 300 7
+    echo "$output"
+    [ "$status" -eq 0 ]
+    assert_has "as before"
+}
+
+@test "make soak, make hostile, make kills and make mutants say what is wrong with their arguments" {
+    local what args
+    for what in soak hostile; do
+        for args in "" "$LB_BIN/.." "$LB_BIN/.. 1 2 3"; do
+            run "$top/tests/$what/run.sh" $args
+            echo "$what $args: $status $output"
+            [ "$status" -eq 2 ]
+            assert_has "$what: MINUTES is missing; usage: tests/$what/run.sh BUILD-FOLDER MINUTES"
+        done
+        run "$top/tests/$what/run.sh" "$LB_BIN/.." ""
+        [ "$status" -eq 2 ]
+        assert_has "make $what MINUTES=30"
+    done
+    run "$top/tests/hostile/run.sh" "$LB_BIN/.." abc
+    [ "$status" -eq 2 ]
+    assert_has "MINUTES is 'abc'"
     run "$top/tests/soak/run.sh" "$LB_BIN/.." abc
     [ "$status" -eq 2 ]
     assert_has "MINUTES is 'abc'"
     run "$top/tests/soak/run.sh" "$LB_BIN/.." 1 x
     [ "$status" -eq 2 ]
     assert_has "SEED is 'x'"
+    run "$top/tests/soak/kills.sh" "$LB_BIN/.." 1.5
+    [ "$status" -eq 2 ]
+    assert_has "JOBS is '1.5'"
     run "$top/tests/mutants/run.sh" nosuch
     [ "$status" -eq 2 ]
     assert_has "has 'nosuch' in its name"

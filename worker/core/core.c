@@ -60,7 +60,7 @@ void wcore_out_free(struct wcore_out *out)
 
 /* No step of it was asked for, so the broker may give it to another server. The spool says so
  * before the broker can hear it. */
-static void give_back(struct wcore *c, struct wattempt *a, const char *reason)
+void wcore_give_back(struct wcore *c, struct wattempt *a, const char *reason)
 {
     struct id run = a->run->id;
     uint64_t attempt = a->attempt;
@@ -83,7 +83,7 @@ static void supersede(struct wcore *c, struct wrun *r, uint64_t by)
             snprintf(why, sizeof why, "superseded by attempt %" PRIu64 " on this server", by);
             slots_stop(c, a, JOB_CANCELLED, false, span_str(why));
         } else if (a->state != ATTEMPT_FINISHED) {
-            give_back(c, a, "superseded");
+            wcore_give_back(c, a, "superseded");
         }
     }
 }
@@ -141,7 +141,7 @@ static void on_stop(struct wcore *c, const struct m_stop *s)
     if (!a)
         outbox_returned(c, s->run, s->attempt, "not known here");
     else if (a->state == ATTEMPT_SEEKING)
-        give_back(c, a, "stopped before it was taken");
+        wcore_give_back(c, a, "stopped before it was taken");
     else
         slots_stop(c, a, JOB_CANCELLED, s->force, s->reason);
 }
@@ -170,7 +170,7 @@ static void on_recall(struct wcore *c, const struct m_recall *r)
         return; /* too late: a step of it was asked for */
     }
     if (a)
-        give_back(c, a, "recalled");
+        wcore_give_back(c, a, "recalled");
     else
         outbox_returned(c, r->run, r->attempt, "not known here");
 }

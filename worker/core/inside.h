@@ -38,7 +38,7 @@ struct wtry {
     struct buf outcome;            /* d_step_outcome once ended; `o` points into it */
     struct d_step_outcome o;
     struct buf execution; /* d_execution; empty: there is none */
-    bool kept;     /* not durable */
+    bool kept;            /* not durable */
     bool doubtful; /* it may have begun or ended though the spool does not say so; not durable */
 };
 
@@ -136,6 +136,8 @@ void wcore_emit(struct wcore *c, enum wcore_effect_kind kind, const struct watte
         struct name body_ = {__VA_ARGS__}; \
         wcore_spool((c), (a), &name##_schema, &body_); \
     } while (0)
+/* RETURNED: it has launched nothing here, and never will. */
+void wcore_give_back(struct wcore *c, struct wattempt *a, const char *reason);
 void wcore_spool(struct wcore *c, const struct wattempt *a, const struct wire_schema *schema,
                  const void *entry);
 

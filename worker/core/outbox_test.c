@@ -265,6 +265,29 @@ static void a_keeper_that_dies_before_the_launch_is_replaced(void **state)
     assert_int_equal(spooled(w, ENDED), 0);
 }
 
+static void what_no_slot_can_run_is_given_back(void **state)
+{
+    struct wtest *w = *state;
+    wtest_execute(w, 1, 1);
+    wtest_clear(w);
+    wtest_kept(w, 1, 1, "run", 1, KEPT_NOWHERE);
+    assert_int_equal(spooled(w, GIVEN_BACK), 1);
+    assert_int_equal(sent(w, RETURNED), 1);
+    assert_int_equal(asked(w), 0);
+}
+
+/* An earlier step has run here, so another server would run it twice. */
+static void a_later_step_that_no_slot_can_run_fails(void **state)
+{
+    struct wtest *w = *state;
+    wtest_job(w, (struct row[]){{.name = "load"}, {.name = "post"}}, 2);
+    wtest_execute(w, 1, 1);
+    wtest_ran(w, 1, "load", 1, PACKAGE_SUCCEEDED);
+    wtest_kept(w, 1, 1, "post", 1, KEPT_NOWHERE);
+    assert_int_equal(sent(w, RETURNED), 0);
+    wtest_assert_result(w, 0, DELIVERY_CALLED, JOB_FAILED, PACKAGE_SUCCEEDED);
+}
+
 static void a_stopped_step_that_no_keeper_holds_is_not_requested_again(void **state)
 {
     struct wtest *w = *state;
@@ -491,6 +514,8 @@ int main(void)
         in_world(an_unknown_step_is_not_retried_but_always_steps_run),
         in_world(a_report_from_an_abandoned_keeper_changes_nothing),
         in_world(a_keeper_that_dies_before_the_launch_is_replaced),
+        in_world(what_no_slot_can_run_is_given_back),
+        in_world(a_later_step_that_no_slot_can_run_fails),
         in_world(a_stopped_step_that_no_keeper_holds_is_not_requested_again),
         in_world(a_stop_is_repeated_to_a_restarted_runner),
         in_world(an_unknown_step_at_a_keeper_is_halted),

@@ -278,19 +278,34 @@ void slots_stranger_ended(struct wcore *c, const struct s_ended *e)
         drop_stranger(c, e->run, e->attempt, o.try_no);
 }
 
+/* The runner has no slot for it. Another server may have one, unless an earlier step ran here. */
+static void nowhere(struct wcore *c, struct wattempt *a, struct wtry *t)
+{
+    static const char why[] = "no slot of this server can be used";
+    if (attempt_stops(a, t))
+        end_step(c, a, t, PACKAGE_NOT_EXECUTED, "stopped before it started");
+    else if (a->n_tries > 1)
+        end_step(c, a, t, PACKAGE_NOT_EXECUTED, why);
+    else
+        wcore_give_back(c, a, why);
+}
+
 void slots_kept(struct wcore *c, const struct s_kept *k)
 {
-    if (k->state < KEPT_WAITS || k->state > KEPT_GONE || id_is_zero(k->run))
+    if (k->state < KEPT_WAITS || k->state > KEPT_NOWHERE || id_is_zero(k->run))
         return;
     struct wattempt *a = attempt_find(c, k->run, k->attempt);
     struct wtry *t = a && a->state == ATTEMPT_LIVE ? attempt_try(a, k->step, k->try_no) : NULL;
-    if (t && !t->t.ended && k->state == KEPT_GONE) {
+    const bool held = k->state == KEPT_WAITS || k->state == KEPT_RUNS;
+    if (t && !t->t.ended && !held) {
         t->kept = false;
-        if (c->runner)
+        if (c->runner && k->state == KEPT_NOWHERE && !t->t.launched && !t->doubtful)
+            nowhere(c, a, t);
+        else if (c->runner)
             not_kept(c, a, t);
     } else if (t) {
-        t->kept = k->state != KEPT_GONE;
-    } else if (k->state != KEPT_GONE) {
+        t->kept = held;
+    } else if (held) {
         add_stranger(c, k);
         EMIT(c, RUNNER, a, s_halt, .run = k->run, .attempt = k->attempt, .grace_ms = STOP_GRACE_MS);
     } else {

@@ -1,5 +1,5 @@
-/* probe.c - how each kind of need is probed: see needs.h. */
-#include "worker/needs.h"
+/* need.c - see need.h. */
+#include "common/need.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,40 +16,59 @@
 
 #include "common/duration.h"
 
-struct probe_answer {
+struct need_answer {
+    char *const *envp;
     char *trouble;
     size_t size;
 };
 
 #define SAY(a, ...) (snprintf((a)->trouble, (a)->size, __VA_ARGS__), false)
 
-static bool probe_path(const char *path, struct probe_answer *a)
+static bool probe_path(const char *path, struct need_answer *a)
 {
     return access(path, R_OK) == 0 || SAY(a, "%s: %s", path, strerror(errno));
 }
 
-static bool probe_command(const char *name, struct probe_answer *a)
+/* NULL: it is not set. */
+static const char *variable(const struct need_answer *a, const char *name)
+{
+    size_t n = strlen(name);
+    for (char *const *e = a->envp; *e; e++)
+        if (strncmp(*e, name, n) == 0 && (*e)[n] == '=')
+            return *e + n + 1;
+    return NULL;
+}
+
+static bool is_program(const char *path)
+{
+    struct stat st;
+    return access(path, X_OK) == 0 && stat(path, &st) == 0 &&
+           (S_ISREG(st.st_mode) || ((errno = EACCES), false));
+}
+
+static bool probe_command(const char *name, struct need_answer *a)
 {
     char path[PATH_MAX];
-    const char *dirs = getenv("PATH");
+    const char *dirs = variable(a, "PATH");
     if (strchr(name, '/'))
-        return access(name, X_OK) == 0 || SAY(a, "%s: %s", name, strerror(errno));
-    for (const char *at = dirs; at && *at;) {
+        return is_program(name) || SAY(a, "%s: %s", name, strerror(errno));
+    for (const char *at = dirs ? dirs : ""; *at;) {
         size_t n = strcspn(at, ":");
         snprintf(path, sizeof path, "%.*s/%s", (int)n, at, name);
-        if (access(path, X_OK) == 0)
+        if (is_program(path))
             return true;
         at += n + (at[n] == ':');
     }
-    return SAY(a, "%s is not in PATH (%s)", name, dirs ? dirs : "PATH is not set");
+    return SAY(a, "%s is not in the PATH of children (%s)", name, dirs ? dirs : "");
 }
 
-static bool probe_env(const char *name, struct probe_answer *a)
+static bool probe_env(const char *name, struct need_answer *a)
 {
-    return getenv(name) != NULL || SAY(a, "%s is not set in the environment of lbworker", name);
+    return variable(a, name) ||
+           SAY(a, "%s is not set in the environment of children (a proxy's file can set it)", name);
 }
 
-static bool probe_disk_free(const char *what, struct probe_answer *a)
+static bool probe_disk_free(const char *what, struct need_answer *a)
 {
     struct statvfs st;
     char *path, has[DURATION_TEXT], wants[DURATION_TEXT];
@@ -85,7 +104,7 @@ static int connect_within(const struct addrinfo *ai, int ms)
     return why;
 }
 
-static bool probe_tcp(const char *what, struct probe_answer *a)
+static bool probe_tcp(const char *what, struct need_answer *a)
 {
     char host[256];
     const char *colon = strrchr(what, ':');
@@ -98,25 +117,25 @@ static bool probe_tcp(const char *what, struct probe_answer *a)
     if (rc != 0)
         return SAY(a, "%s: %s", what, gai_strerror(rc));
     for (struct addrinfo *ai = all; ai; ai = ai->ai_next)
-        if ((why = connect_within(ai, NEEDS_CONNECT_MS)) == 0)
+        if ((why = connect_within(ai, NEED_CONNECT_MS)) == 0)
             break;
     freeaddrinfo(all);
     return why == 0 || SAY(a, "%s: %s", what, strerror(why));
 }
 
-bool need_probe(const char *need, char *trouble, size_t size)
+bool need_probe(const char *need, char *const envp[], char *trouble, size_t size)
 {
     static const struct {
         const char *kind;
-        bool (*probe)(const char *what, struct probe_answer *a);
+        bool (*probe)(const char *what, struct need_answer *a);
     } kinds[] = {{"path:", probe_path},
                  {"command:", probe_command},
                  {"tcp:", probe_tcp},
                  {"env:", probe_env},
                  {"disk_free:", probe_disk_free}};
-    struct probe_answer a = {trouble, size};
+    struct need_answer a = {envp, trouble, size};
     for (unsigned i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strncmp(need, kinds[i].kind, strlen(kinds[i].kind)) == 0)
             return kinds[i].probe(need + strlen(kinds[i].kind), &a);
-    return SAY(&a, "'%s' is not a kind of need that this worker can probe", need);
+    return SAY(&a, "'%s' is not a kind of need that this server can probe", need);
 }
