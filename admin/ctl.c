@@ -99,8 +99,8 @@ int ctl_ask_done(struct longboat *lb, char **argv, uint64_t req, struct span mes
     return ctl_ask_done_within(lb, argv, req, message, CTL_TIMEOUT_MS);
 }
 
-int ctl_ask_done_within(struct longboat *lb, char **argv, uint64_t req, struct span message,
-                        int64_t timeout_ms)
+static int ask_done(struct longboat *lb, char **argv, uint64_t req, struct span message,
+                    int64_t timeout_ms, FILE *to)
 {
     struct buf answer = {0};
     struct m_done done = {0};
@@ -112,9 +112,20 @@ int ctl_ask_done_within(struct longboat *lb, char **argv, uint64_t req, struct s
     if (rc < 0)
         code = ctl_fail(argv, ctl_code(rc, refusal), &err);
     else if (done.text.n)
-        term_say(stdout, SPAN_FMT "\n", SPAN_ARG(done.text));
+        term_say(to, SPAN_FMT "\n", SPAN_ARG(done.text));
     buf_free(&answer);
     return code;
+}
+
+int ctl_ask_done_within(struct longboat *lb, char **argv, uint64_t req, struct span message,
+                        int64_t timeout_ms)
+{
+    return ask_done(lb, argv, req, message, timeout_ms, stdout);
+}
+
+int ctl_ask_done_aside(struct longboat *lb, char **argv, uint64_t req, struct span message)
+{
+    return ask_done(lb, argv, req, message, CTL_TIMEOUT_MS, stderr);
 }
 
 int ctl_operate_over(char **argv, struct longboat *lb, const char *verb, const char *target,
@@ -208,8 +219,8 @@ int ctl_query_over(char **argv, struct longboat *lb, struct ctl_query *q)
     int code = take_where(argv, lb, q, &items, &count);
     if (code < 0) {
         struct wire_list list = wire_list_from(&items, count);
-        int rc = longboat_query(lb, q->what, &list, take_row, q, &err);
-        code = rc < 0 ? ctl_fail(argv, ctl_code(rc, REFUSAL_NONE), &err) : EXIT_DONE;
+        q->rc = longboat_query(lb, q->what, &list, take_row, q, &err);
+        code = q->rc < 0 ? ctl_fail(argv, ctl_code(q->rc, REFUSAL_NONE), &err) : EXIT_DONE;
     }
     buf_free(&items);
     return code;

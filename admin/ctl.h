@@ -36,6 +36,7 @@ int ctl_store(int argc, char **argv);
 int ctl_audit(int argc, char **argv);
 int ctl_proxy(int argc, char **argv);
 int ctl_secret(int argc, char **argv);
+int ctl_subsystem(int argc, char **argv);
 
 /* verb_begin, and no positional argument is longer than a field of a message. */
 int ctl_begin(const struct option_row *rows, size_t n, int argc, char **argv, const char *synopsis,
@@ -65,6 +66,9 @@ int ctl_ask_done(struct longboat *lb, char **argv, uint64_t req, struct span mes
 int ctl_ask_done_within(struct longboat *lb, char **argv, uint64_t req, struct span message,
                         int64_t timeout_ms);
 
+/* The same, with the text on stderr, for verbs that say more on stdout. */
+int ctl_ask_done_aside(struct longboat *lb, char **argv, uint64_t req, struct span message);
+
 /* Sends OPERATE with a verb, a target and a reason (which every operator's verb takes). */
 int ctl_operate(char **argv, const char *verb, const char *target,
                 const struct wire_list *arguments, const char *reason);
@@ -91,6 +95,7 @@ struct ctl_query {
     /* set: */
     size_t rows;
     bool more; /* there are rows beyond the limit */
+    int rc;    /* of longboat_query */
 };
 /* Connects, asks, and passes each row to `row`. Returns the exit code; if it is not 0, the reason
  * is on stderr. */

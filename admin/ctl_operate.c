@@ -1,5 +1,5 @@
-/* ctl_operate.c - the verbs of an operator: cancel, release, drain, undrain, forget. Each takes a
- * --reason, which the broker keeps with who asked and when. */
+/* ctl_operate.c - the verbs of an operator: cancel, release, undrain, forget (drain: ctl_drain.c).
+ * Each takes a --reason, which the broker keeps with who asked and when. */
 #include "admin/ctl_proof.h"
 
 #include <errno.h>
@@ -108,13 +108,6 @@ static int with_reason(int argc, char **argv, const char *verb, const char *exam
     code = ctl_operate(argv, verb, argv[first], NULL, opt_str(&v, "reason"));
     options_free(&v);
     return code;
-}
-
-int ctl_drain(int argc, char **argv)
-{
-    return with_reason(
-        argc, argv, "drain",
-        "  lbctl drain etl2 --reason 'new disk'    running jobs go on, new ones stay away\n");
 }
 
 int ctl_undrain(int argc, char **argv)

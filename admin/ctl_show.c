@@ -27,7 +27,8 @@ static const char examples[] =
     "  lbctl show last --json | jq .report.tasks\n";
 
 enum {
-    LABEL = 14, /* columns of a label, with its indent and the space after it */
+    PRIORITY_USUAL = 4, /* of a call that says nothing of it: not worth a line */
+    LABEL = 14,         /* columns of a label, with its indent and the space after it */
     PEOPLE = JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15) /* 3.48, as it was written */
 };
 
@@ -129,29 +130,6 @@ char *show_joined(json_t *array, const char *between)
     return all;
 }
 
-/* The command as a shell would take it. */
-static char *command_of(json_t *argv)
-{
-    struct buf text = {0};
-    size_t i;
-    json_t *item;
-    json_array_foreach (argv, i, item) {
-        const char *word = json_string_value(item);
-        bool plain = *word && !strpbrk(word, " \t\n'\"\\$`;&|<>()*?[]#~");
-        buf_add_str(&text, i ? " " : "");
-        buf_add_str(&text, plain ? "" : "'");
-        for (const char *c = word; *c; c++)
-            if (*c == '\'')
-                buf_add_str(&text, "'\\''");
-            else
-                buf_add(&text, c, 1);
-        buf_add_str(&text, plain ? "" : "'");
-    }
-    char *all = mem_strdup(buf_str(&text));
-    buf_free(&text);
-    return all;
-}
-
 static void show_usage(struct show *s, json_t *step)
 {
     static const struct {
@@ -213,27 +191,30 @@ static void show_step_head(struct show *s, json_t *step, bool ran)
     buf_add_str(&s->out, "\n");
 }
 
-/* A step that was refused or never ran has no process, so nothing about one is shown. */
-static void show_step(struct show *s, json_t *step)
+static bool has_run(json_t *step)
+{
+    return ctl_time(step, "started_at") && strcmp(ctl_state(step, "package"), "not_executed") != 0;
+}
+
+/* A step that was refused or never ran has no process, so nothing about one is shown. above: the
+ * one before it that ran; NULL: none. */
+static void show_step(struct show *s, json_t *run, json_t *step, json_t *above)
 {
     json_t *package = json_object_get(step, "package");
-    bool ran =
-        ctl_time(step, "started_at") && strcmp(ctl_text(package, "state"), "not_executed") != 0;
+    bool ran = has_run(step);
     char moment[TERM_TIME];
     s->indent = "  ";
     show_step_head(s, step, ran);
     if (*ctl_text(package, "name"))
         show_linef(s, "package", "%s %s (%s)", ctl_text(package, "name"),
                    ctl_text(package, "version"), ctl_hash(package, "hash"));
-    show_line(s, "message", ctl_text(package, "message"));
+    if (strcmp(ctl_text(package, "message"), ctl_text(run, "message")) != 0)
+        show_line(s, "message", ctl_text(package, "message"));
     if (ran) {
-        char *argv = command_of(json_object_get(step, "argv"));
         show_linef(s, "started", "%s, took %s", term_clock(ctl_time(step, "started_at"), moment),
                    ctl_took(step, "started_at", "ended_at"));
-        show_line(s, "command", argv);
-        show_execution(s, step);
+        show_execution(s, step, above);
         show_usage(s, step);
-        mem_free(&argv);
     }
     show_pairs(s, "outputs", json_object_get(package, "outputs"));
     s->indent = "";
@@ -298,7 +279,8 @@ static void show_times(struct show *s, json_t *run)
     show_moment(s, "started", run, "started_at");
     show_moment(s, "ended", run, "ended_at");
     show_line(s, "took", ctl_took(run, "started_at", "ended_at"));
-    show_moment(s, "as of", run, "as_of");
+    if (ctl_time(run, "as_of") / 1000 != ctl_time(run, "called_at") / 1000)
+        show_moment(s, "as of", run, "as_of");
 }
 
 static void show_child(struct show *s, json_t *run)
@@ -334,7 +316,7 @@ static void show_proof(struct show *s, json_t *run)
 static void show_run(struct show *s, json_t *run)
 {
     size_t i;
-    json_t *step;
+    json_t *step, *above = NULL;
     show_line(s, "run", ctl_text(run, "run"));
     show_verdict(s, run);
     show_line(s, "message", ctl_text(run, "message"));
@@ -352,11 +334,13 @@ static void show_run(struct show *s, json_t *run)
     else
         show_line(s, "job", ctl_text(run, "job"));
     show_where(s, run);
-    show_line(s, "attempt", ctl_text(run, "attempt"));
+    if (ctl_int(run, "attempt") > 1)
+        show_line(s, "attempt", ctl_text(run, "attempt"));
     show_progress(s, run);
     show_line(s, "called by", ctl_text(run, "by"));
     show_times(s, run);
-    show_line(s, "priority", ctl_text(run, "priority"));
+    if (ctl_int(run, "priority") != PRIORITY_USUAL)
+        show_line(s, "priority", ctl_text(run, "priority"));
     if (strcmp(ctl_text(run, "on_lost"), "default") != 0)
         show_line(s, "if lost", ctl_text(run, "on_lost"));
     if (!*ctl_text(run, "parent")) /* a child's key repeats what is shown above */
@@ -367,9 +351,11 @@ static void show_run(struct show *s, json_t *run)
     show_line(s, "unprotected", off);
     mem_free(&off);
     show_left_out(s, run);
-    json_array_foreach (json_object_get(json_object_get(run, "job_outcome"), "steps"), i, step)
-        show_step(s, step);
     show_events(s, run);
+    json_array_foreach (json_object_get(json_object_get(run, "job_outcome"), "steps"), i, step) {
+        show_step(s, run, step, above);
+        above = has_run(step) ? step : above;
+    }
 }
 
 /* As the broker has it, with what was found of its proof. */

@@ -26,8 +26,12 @@ void show_moment(struct show *s, const char *label, json_t *run, const char *key
 void show_events(struct show *s, json_t *run);
 /* The texts of an array, one after the other. Yours. */
 char *show_joined(json_t *array, const char *between);
-/* ctl_showexecution.c: of a step that ran. */
-void show_execution(struct show *s, json_t *step);
+/* ctl_showexecution.c: how a step that ran was run. What is as in the step above (NULL: there is
+ * none) is left out. */
+void show_execution(struct show *s, json_t *step, json_t *above);
+/* A word of a command line, with $LB_PACKAGE for the folder of a package's files, whose long name
+ * differs between servers. Yours. */
+char *show_word(const char *word);
 /* ctl_showdiff.c: prints what differs between two rows. Returns the exit code. */
 int show_diff(struct show *s, json_t *run, json_t *other, bool as_json);
 

@@ -7,11 +7,74 @@
 #include "common/duration.h"
 #include "common/size.h"
 
-static void show_texts(struct show *s, const char *label, json_t *texts, const char *more)
+static bool is_digest(const char *text)
 {
-    char *all = show_joined(texts, " ");
-    show_linef(s, label, "%s%s%s", all, *all && *more ? " " : "", more);
-    mem_free(&all);
+    return strspn(text, "0123456789abcdef") >= 64;
+}
+
+char *show_word(const char *word)
+{
+    static const char in[] = "/packages/", files[] = "/files";
+    const char *at = strstr(word, in);
+    const char *digest = at ? at + sizeof in - 1 : NULL;
+    if (*word != '/' || !at || !is_digest(digest) ||
+        strncmp(digest + 64, files, sizeof files - 1) != 0)
+        return mem_strdup(word);
+    return mem_printf("$LB_PACKAGE%s", digest + 64 + sizeof files - 1);
+}
+
+/* As a shell would take it. */
+static void add_word(struct buf *out, const char *word)
+{
+    char *shown = show_word(word);
+    bool plain = *shown && !strpbrk(shown + (*shown == '$'), " \t\n'\"\\$`;&|<>()*?[]#~") &&
+                 (*shown != '$' || strcmp(shown, word) != 0);
+    buf_add_str(out, plain ? "" : "'");
+    for (const char *c = shown; *c; c++)
+        if (*c == '\'')
+            buf_add_str(out, "'\\''");
+        else
+            buf_add(out, c, 1);
+    buf_add_str(out, plain ? "" : "'");
+    mem_free(&shown);
+}
+
+static void show_command(struct show *s, json_t *step, json_t *x)
+{
+    struct buf text = {0};
+    size_t i;
+    json_t *word;
+    (void)x;
+    json_array_foreach (json_object_get(step, "argv"), i, word) {
+        buf_add_str(&text, i ? " " : "");
+        add_word(&text, json_string_value(word));
+    }
+    show_line(s, "command", buf_str(&text));
+    buf_free(&text);
+}
+
+/* The variables that every child gets are counted; each page of the manual that names one says what
+ * it is. Parameters are named. */
+static void show_environment(struct show *s, json_t *step, json_t *x)
+{
+    struct buf text = {0};
+    size_t i;
+    json_t *name;
+    (void)step;
+    long long ours = 0, more = ctl_int(x, "environment_left_out");
+    json_array_foreach (json_object_get(x, "environment"), i, name) {
+        const char *word = json_string_value(name);
+        if (strncmp(word, "LB_", 3) == 0 && strncmp(word, "LB_PARAM_", 9) != 0)
+            ours++;
+        else
+            buf_printf(&text, "%s%s", text.n ? " " : "", word);
+    }
+    if (ours)
+        buf_printf(&text, "%s%lld of LB_*", text.n ? " and " : "", ours);
+    if (more)
+        buf_printf(&text, " and %lld more", more);
+    show_line(s, "environment", buf_str(&text));
+    buf_free(&text);
 }
 
 static void show_user(struct show *s, json_t *step, json_t *x)
@@ -25,9 +88,10 @@ static void show_user(struct show *s, json_t *step, json_t *x)
     mem_free(&groups);
 }
 
-static void show_under(struct show *s, json_t *x)
+static void show_under(struct show *s, json_t *step, json_t *x)
 {
     struct buf text = {0};
+    (void)step;
     if (*ctl_text(x, "proxy"))
         buf_printf(&text, "proxy %s, ", ctl_text(x, "proxy"));
     buf_printf(&text, "subsystem %s, on host %s", ctl_text(x, "subsystem"), ctl_text(x, "host"));
@@ -36,8 +100,9 @@ static void show_under(struct show *s, json_t *x)
 }
 
 /* "20s, 16 MiB of output, 512 MiB of memory": those that there are. */
-static void show_limits(struct show *s, json_t *limits)
+static void show_limits(struct show *s, json_t *step, json_t *x)
 {
+    json_t *limits = json_object_get(x, "limits");
     static const struct {
         const char *key, *of;
         enum { PLAIN, SIZE, TIME, MILLI } as;
@@ -50,6 +115,7 @@ static void show_limits(struct show *s, json_t *limits)
                 {"file_size_bytes", " a file", SIZE}};
     char one[DURATION_TEXT];
     struct buf text = {0};
+    (void)step;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         int64_t v = ctl_int(limits, rows[i].key);
         if (!v)
@@ -78,20 +144,64 @@ static void show_left(struct show *s, json_t *x)
     mem_free(&names);
 }
 
-void show_execution(struct show *s, json_t *step)
+/* ---- What the step above has, too */
+static bool is_same(json_t *a, json_t *b, const char *const *keys)
 {
-    json_t *x = json_object_get(step, "execution");
-    char moment[TERM_TIME], more[40] = "";
-    show_user(s, step, x);
-    if (!x)
-        return;
-    if (ctl_int(x, "environment_left_out"))
-        snprintf(more, sizeof more, "and %lld more", (long long)ctl_int(x, "environment_left_out"));
-    show_under(s, x);
+    for (; *keys; keys++) {
+        json_t *x = json_object_get(a, *keys), *y = json_object_get(b, *keys);
+        if (x != y && !json_equal(x, y))
+            return false;
+    }
+    return true;
+}
+
+static void show_handed(struct show *s, json_t *step, json_t *x)
+{
+    int64_t ms = ctl_time(step, "started_at") - ctl_time(x, "handed_at");
+    char took[DURATION_TEXT];
+    if (ctl_time(x, "handed_at") && ms >= 1000)
+        show_linef(s, "handed over", "%s before", duration_format(ms, took));
+}
+
+static void show_folder(struct show *s, json_t *step, json_t *x)
+{
+    (void)step;
     show_line(s, "folder", ctl_text(x, "folder"));
-    show_line(s, "handed over", term_clock(ctl_time(x, "handed_at"), moment));
-    show_limits(s, json_object_get(x, "limits"));
-    show_texts(s, "protected", json_object_get(x, "on"), "");
-    show_texts(s, "environment", json_object_get(x, "environment"), more);
-    show_left(s, x);
+}
+
+static void show_protected(struct show *s, json_t *step, json_t *x)
+{
+    (void)step;
+    char *all = show_joined(json_object_get(x, "on"), " ");
+    show_line(s, "protected", all);
+    mem_free(&all);
+}
+
+void show_execution(struct show *s, json_t *step, json_t *above)
+{
+    static const struct {
+        void (*show)(struct show *s, json_t *step, json_t *x);
+        const char *keys[5]; /* of the step, and of its execution */
+    } lines[] = {{show_command, {"argv"}},
+                 {show_user, {"user", "uid", "gid", "groups"}},
+                 {show_under, {"proxy", "subsystem", "host"}},
+                 {show_folder, {"folder"}},
+                 {show_limits, {"limits"}},
+                 {show_protected, {"on"}},
+                 {show_environment, {"environment", "environment_left_out"}}};
+    json_t *x = json_object_get(step, "execution"), *other = json_object_get(above, "execution");
+    bool left_out = false;
+    for (size_t i = 0; i < COUNT_OF(lines) && (x || i < 2); i++) {
+        bool same =
+            above && is_same(step, above, lines[i].keys) && is_same(x, other, lines[i].keys);
+        left_out |= same;
+        if (!same)
+            lines[i].show(s, step, x);
+    }
+    if (left_out)
+        show_line(s, "otherwise", "as the step above");
+    if (x)
+        show_handed(s, step, x);
+    if (x)
+        show_left(s, x);
 }

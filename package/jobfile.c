@@ -8,12 +8,14 @@
 #include "common/name.h"
 #include "common/suggest.h"
 #include "package/jobfile_inner.h"
-#include "package/manifest.h"
+#include "package/manifest_parameter.h"
 #include "proto/outcome.h"
 #include "proto/packagejob.h"
 #include "trust/envelope.h"
+#include "trust/subsystem.h"
 
-static const char *const job_keys[] = {"job", "version", "concurrency", "steps", NULL};
+static const char *const job_keys[] = {"job",        "version", "concurrency",
+                                       "parameters", "steps",   NULL};
 static const char *const step_keys[] = {
     "name",    "package", "subsystem",          "run",        "proxy",      "parameters", "retry",
     "timeout", "always",  "success_exit_codes", "on_success", "on_failure", NULL};
@@ -113,34 +115,52 @@ static int find_runnable(const struct yaml_node *node, struct jobfile_step *s,
     return 0;
 }
 
-static int read_step_head(struct jobfile *j, const struct yaml_node *node, struct hash *ret_hash,
-                          jobfile_find_package find, void *self, struct error *err)
+static void read_step_head(struct jobfile *j, const struct yaml_node *node, struct hash *ret_hash,
+                           jobfile_find_package find, void *self)
 {
     struct jobfile_step *s = &j->steps[j->n];
+    struct error err;
     const struct yaml_node *name,
         *action[2] = {yaml_get(node, "on_success"), yaml_get(node, "on_failure")};
-    int rc;
-    if ((rc = yaml_expect_map(node, err)) < 0 || (rc = yaml_check_keys(node, step_keys, err)) < 0)
-        return rc;
-    if (!(name = yaml_require(node, "name", err)))
-        return -EINVAL;
-    if ((rc = take_name(name, "the name of a step", &s->name, err)) < 0)
-        return rc;
-    if (jobfile_find_step(j, span_str(s->name)) >= 0)
-        return yaml_error(name, err, "there are two steps named '%s'", s->name);
+    if (!jobfile_note(j, yaml_expect_map(node, &err), &err))
+        return;
+    manifest_note_unknown_keys(node, step_keys, j->problems);
+    name = yaml_require(node, "name", &err);
+    if (!jobfile_note(j, name ? take_name(name, "the name of a step", &s->name, &err) : -EINVAL,
+                      &err))
+        return;
+    if (jobfile_find_step(j, span_str(s->name)) >= 0) {
+        jobfile_note(j, yaml_error(name, &err, "there are two steps named '%s'", s->name), &err);
+        return;
+    }
     s->node = node;
     j->n++;
-    if (yaml_get(node, "always") && (rc = yaml_bool(yaml_get(node, "always"), &s->always, err)) < 0)
-        return rc;
+    if (yaml_get(node, "always"))
+        jobfile_note(j, yaml_bool(yaml_get(node, "always"), &s->always, &err), &err);
     for (size_t i = 0; i < 2; i++)
         j->jumps = j->jumps ||
                    (yaml_text(action[i]).n > 5 && memcmp(yaml_text(action[i]).p, "goto ", 5) == 0);
     if (yaml_get(node, "package"))
-        return find_runnable(yaml_get(node, "package"), s, find, self, ret_hash, err);
-    return 0;
+        s->unknown = !jobfile_note(
+            j, find_runnable(yaml_get(node, "package"), s, find, self, ret_hash, &err), &err);
 }
 
 /* ---- Second pass: everything of one step. */
+
+/* Of a subsystem that it does not know, the server's runner says so. */
+static bool takes_text(const char *subsystem)
+{
+    struct buf document = {0};
+    struct d_subsystem d;
+    const int i = subsystem_builtin_find(span_str(subsystem));
+    if (i < 0)
+        return true;
+    subsystem_builtin((unsigned)i, &document);
+    const bool takes =
+        d_subsystem_decode(buf_span(&document), &d, NULL) == 0 && d.text_argv.count > 0;
+    buf_free(&document);
+    return takes;
+}
 
 static int read_what(const struct jobfile_step *s, struct d_step *d, struct error *err)
 {
@@ -161,10 +181,9 @@ static int read_what(const struct jobfile_step *s, struct d_step *d, struct erro
                           "step '%s' needs a package, or subsystem: shell and run: TEXT", s->name);
     if (take_name(subsystem, "the name of a subsystem", &word, err) < 0)
         return -EINVAL;
-    if (strcmp(word, "shell") != 0)
+    if (!takes_text(word))
         return yaml_error(subsystem, err,
-                          "only subsystem shell has run: TEXT; for '%s' make a package (lbpkg new)",
-                          word);
+                          "subsystem %s has no run: TEXT; make a package (lbpkg new)", word);
     if (!(text = take_text(run, "'run'", LIMIT_JOB_BODY / 2, err)) ||
         jobfile_check_run(run, text, err) < 0)
         return -EINVAL;
@@ -240,10 +259,11 @@ static int read_action(const struct jobfile *j, const struct jobfile_step *s, co
         suggest_hint(text, actions, hint));
 }
 
-static int compile_step(const struct jobfile *j, size_t at, const struct hash *package,
-                        struct buf *items, struct error *err)
+static void compile_step(struct jobfile *j, size_t at, const struct hash *package,
+                         struct buf *items)
 {
     const struct jobfile_step *s = &j->steps[at];
+    struct error err;
     const struct yaml_node *proxy = yaml_get(s->node, "proxy"),
                            *timeout = yaml_get(s->node, "timeout"),
                            *codes = yaml_get(s->node, "success_exit_codes");
@@ -251,22 +271,19 @@ static int compile_step(const struct jobfile *j, size_t at, const struct hash *p
     struct d_step d = {.name = span_str(s->name), .always = s->always, .package = *package};
     struct buf bindings = {0}, retry = {0}, success = {0}, step = {0};
     uint32_t n = 0;
-    int rc = read_what(s, &d, err);
-    if (rc == 0 && proxy)
-        rc = take_name(proxy, "the name of a proxy", &proxy_name, err);
-    if (rc == 0)
-        rc = read_retry(yaml_get(s->node, "retry"), &d, &retry, err);
-    if (rc == 0 && timeout)
-        rc = take_duration(timeout, 1, &d.timeout_ms, err);
-    if (rc == 0 && codes)
-        rc = take_codes(codes, &success, err);
-    if (rc == 0)
-        rc = read_action(j, s, "on_success", "next", &d.on_success, err);
-    if (rc == 0)
-        rc = read_action(j, s, "on_failure", "quit-failure", &d.on_failure, err);
-    if (rc == 0)
-        rc = jobfile_bind(j, at, yaml_get(s->node, "parameters"), &bindings, &n, err);
-    if (rc == 0) {
+    if (!s->unknown)
+        jobfile_note(j, read_what(s, &d, &err), &err);
+    if (proxy)
+        jobfile_note(j, take_name(proxy, "the name of a proxy", &proxy_name, &err), &err);
+    jobfile_note(j, read_retry(yaml_get(s->node, "retry"), &d, &retry, &err), &err);
+    if (timeout)
+        jobfile_note(j, take_duration(timeout, 1, &d.timeout_ms, &err), &err);
+    if (codes)
+        jobfile_note(j, take_codes(codes, &success, &err), &err);
+    jobfile_note(j, read_action(j, s, "on_success", "next", &d.on_success, &err), &err);
+    jobfile_note(j, read_action(j, s, "on_failure", "quit-failure", &d.on_failure, &err), &err);
+    jobfile_bind(j, at, yaml_get(s->node, "parameters"), &bindings, &n);
+    if (!j->problems->errors) {
         d.proxy = span_str(proxy_name);
         d.retry_codes = buf_span(&retry);
         d.success_codes = buf_span(&success);
@@ -278,101 +295,134 @@ static int compile_step(const struct jobfile *j, size_t at, const struct hash *p
     buf_free(&retry);
     buf_free(&success);
     buf_free(&step);
-    return rc;
 }
 
-static int compile_steps(const struct yaml_node *seq, jobfile_find_package find, void *self,
-                         struct buf *items, uint32_t *ret_n, struct error *err)
+static void compile_steps(struct jobfile *j, const struct yaml_node *seq, jobfile_find_package find,
+                          void *self, struct buf *items)
 {
-    int rc = yaml_expect_seq(seq, err);
-    size_t n = yaml_count(seq), always = 0;
+    struct error err;
+    const size_t n = yaml_count(seq);
+    size_t always = 0;
+    int rc = yaml_expect_seq(seq, &err);
     if (rc == 0 && (n == 0 || n > LIMIT_STEPS))
-        rc = yaml_error(seq, err, "a job has 1 to %d steps", LIMIT_STEPS);
-    if (rc < 0)
-        return rc;
-    struct jobfile j = {.steps = mem_zalloc(n, sizeof *j.steps)};
+        rc = yaml_error(seq, &err, "a job has 1 to %d steps", LIMIT_STEPS);
+    if (!jobfile_note(j, rc, &err))
+        return;
     struct hash *packages = mem_zalloc(n, sizeof *packages);
-    for (size_t i = 0; rc == 0 && i < n; i++)
-        rc = read_step_head(&j, yaml_item(seq, i), &packages[i], find, self, err);
-    for (size_t i = 0; rc == 0 && i < n; i++)
-        always += j.steps[i].always;
-    if (rc == 0 && always == n)
-        rc = yaml_error(seq, err, "a job needs a step that is not `always`");
-    for (size_t i = 0; rc == 0 && i < n; i++)
-        rc = compile_step(&j, i, &packages[i], items, err);
+    j->steps = mem_zalloc(n, sizeof *j->steps);
     for (size_t i = 0; i < n; i++)
-        buf_free(&j.steps[i].runnable);
-    mem_free(&j.steps);
+        read_step_head(j, yaml_item(seq, i), &packages[j->n], find, self);
+    for (size_t i = 0; i < j->n; i++)
+        always += j->steps[i].always;
+    if (always == n)
+        jobfile_note(j, yaml_error(seq, &err, "a job needs a step that is not `always`"), &err);
+    for (size_t i = 0; i < j->n; i++)
+        compile_step(j, i, &packages[i], items);
+    if (j->n == n) /* else a step that was not read may use them */
+        jobfile_check_unused(j);
     mem_free(&packages);
-    *ret_n = (uint32_t)n;
-    return rc;
 }
 
-static int compile(const struct yaml_node *root, const char *file, jobfile_find_package find,
-                   void *self, struct buf *out, struct error *err)
+static void free_steps(struct jobfile *j)
+{
+    for (size_t i = 0; i < j->n; i++)
+        buf_free(&j->steps[i].runnable);
+    mem_free(&j->steps);
+    jobfile_free_parameters(j);
+}
+
+/* Name, version, concurrency. */
+static void read_head(struct jobfile *j, const struct yaml_node *root, const char *file,
+                      struct d_job *job)
+{
+    struct error err;
+    const char *name, *version;
+    const struct yaml_node *node = yaml_require(root, "job", &err);
+    int rc = node ? take_name(node, "the name of a job", &name, &err) : -EINVAL;
+    if (rc == 0 && file &&
+        (strncmp(file, name, strlen(name)) != 0 || strcmp(file + strlen(name), ".yaml") != 0))
+        rc = yaml_error(node, &err, "job '%s' must be in a file named %s.yaml", name, name);
+    if (jobfile_note(j, rc, &err))
+        job->name = span_str(name);
+    if ((node = yaml_get(root, "version"))) {
+        version = take_text(node, "a version", LIMIT_SHORT, &err);
+        rc = version ? manifest_version_check(span_str(version), &err) : -EINVAL;
+        if (version && rc < 0)
+            yaml_place(node, &err);
+        if (jobfile_note(j, rc, &err))
+            job->version = span_str(version);
+    }
+    if ((node = yaml_get(root, "concurrency")))
+        jobfile_note(j, take_int(node, 1, LIMIT_SLOTS, &job->concurrency, &err), &err);
+}
+
+static void compile(struct jobfile *j, const struct yaml_node *root, const char *file,
+                    jobfile_find_package find, void *self, struct buf *out)
 {
     struct d_job job = {0};
-    const char *name, *version = "";
-    const struct yaml_node *node;
-    uint32_t n = 0;
-    int rc;
-    if ((rc = yaml_expect_map(root, err)) < 0 || (rc = yaml_check_keys(root, job_keys, err)) < 0)
-        return rc;
-    if (!(node = yaml_require(root, "job", err)) ||
-        take_name(node, "the name of a job", &name, err) < 0)
-        return -EINVAL;
-    if (file &&
-        (strncmp(file, name, strlen(name)) != 0 || strcmp(file + strlen(name), ".yaml") != 0))
-        return yaml_error(node, err, "job '%s' must be in a file named %s.yaml", name, name);
-    if ((node = yaml_get(root, "version"))) {
-        if (!(version = take_text(node, "a version", LIMIT_SHORT, err)))
-            return -EINVAL;
-        if (manifest_version_check(span_str(version), err) < 0)
-            return yaml_place(node, err);
-    }
-    if ((node = yaml_get(root, "concurrency")) &&
-        (rc = take_int(node, 1, LIMIT_SLOTS, &job.concurrency, err)) < 0)
-        return rc;
-    if (!(node = yaml_require(root, "steps", err)))
-        return -EINVAL;
+    struct error err;
     struct buf items = {0};
-    if ((rc = compile_steps(node, find, self, &items, &n, err)) == 0) {
-        size_t was = out->n;
-        job.name = span_str(name);
-        job.version = span_str(version);
-        job.steps = wire_list_from(&items, n);
+    const size_t was = out->n;
+    if (!jobfile_note(j, yaml_expect_map(root, &err), &err))
+        return;
+    manifest_note_unknown_keys(root, job_keys, j->problems);
+    read_head(j, root, file, &job);
+    jobfile_read_parameters(j, yaml_get(root, "parameters"));
+    const struct yaml_node *steps = yaml_require(root, "steps", &err);
+    if (jobfile_note(j, steps ? 0 : -EINVAL, &err))
+        compile_steps(j, steps, find, self, &items);
+    if (!j->problems->errors) {
+        job.steps = wire_list_from(&items, (uint32_t)j->n);
+        job.parameters = buf_span(&j->bytes);
         d_job_encode(&job, out);
-        if (out->n - was > LIMIT_JOB_BODY) {
-            rc = yaml_error(root, err, "the compiled job has %zu bytes; the limit is %d",
-                            out->n - was, LIMIT_JOB_BODY);
+        if (out->n - was > LIMIT_JOB_BODY || job.parameters.n > LIMIT_MANIFEST) {
+            jobfile_note(j,
+                         yaml_error(root, &err, "the compiled job has %zu bytes; the limit is %d",
+                                    out->n - was, LIMIT_JOB_BODY),
+                         &err);
             out->n = was;
         }
     }
     buf_free(&items);
-    return rc;
+}
+
+static int compile_yaml(struct yaml **yaml, int rc, const struct error *err, const char *file,
+                        jobfile_find_package find, void *self, struct buf *out,
+                        struct problems *problems)
+{
+    struct jobfile j = {.problems = problems};
+    if (jobfile_note(&j, rc, err))
+        compile(&j, yaml_root(*yaml), file, find, self, out);
+    free_steps(&j);
+    yaml_free(yaml);
+    problems_cut(problems, JOBFILE_PROBLEMS_MAX);
+    return problems->errors ? rc < 0 ? rc : -EINVAL : 0;
+}
+
+bool jobfile_note(struct jobfile *j, int rc, const struct error *err)
+{
+    if (rc < 0)
+        problems_add_error(j->problems, err);
+    return rc >= 0;
 }
 
 int jobfile_compile(const char *path, jobfile_find_package find, void *self, struct buf *out,
-                    struct error *err)
+                    struct problems *problems)
 {
     struct yaml *yaml = NULL;
+    struct error err = {0};
     const char *slash = strrchr(path, '/');
-    int rc = yaml_read_file(path, &yaml, err);
-    if (rc == 0)
-        rc = compile(yaml_root(yaml), slash ? slash + 1 : path, find, self, out, err);
-    yaml_free(&yaml);
-    return rc;
+    int rc = yaml_read_file(path, &yaml, &err);
+    return compile_yaml(&yaml, rc, &err, slash ? slash + 1 : path, find, self, out, problems);
 }
 
 int jobfile_compile_bytes(const char *name, struct span text, jobfile_find_package find, void *self,
-                          struct buf *out, struct error *err)
+                          struct buf *out, struct problems *problems)
 {
     struct yaml *yaml = NULL;
-    int rc = yaml_read_bytes(name, text, &yaml, err);
-    if (rc == 0)
-        rc = compile(yaml_root(yaml), NULL, find, self, out, err);
-    yaml_free(&yaml);
-    return rc;
+    struct error err = {0};
+    int rc = yaml_read_bytes(name, text, &yaml, &err);
+    return compile_yaml(&yaml, rc, &err, NULL, find, self, out, problems);
 }
 
 void jobfile_of_package(const struct d_runnable *runnable, struct buf *out)

@@ -106,8 +106,9 @@ static int bind_output(const struct jobfile *j, size_t at, const struct yaml_nod
     return 0;
 }
 
-static int bind_template(const struct jobfile *j, size_t at, const struct yaml_node *node,
-                         struct span inside, struct d_binding *b, struct error *err)
+static int bind_template(struct jobfile *j, size_t at, const struct yaml_node *node,
+                         struct span inside, const struct d_parameter *to, struct d_binding *b,
+                         struct error *err)
 {
     if (span_eq_str(inside, "as_of")) {
         b->from = BINDING_AS_OF;
@@ -127,7 +128,7 @@ static int bind_template(const struct jobfile *j, size_t at, const struct yaml_n
             (int)(inside.n < 100 ? inside.n : 100), inside.p ? (const char *)inside.p : "");
     b->from = BINDING_CALL;
     b->source = inside;
-    return 0;
+    return jobfile_use_parameter(j, node, inside, to, err);
 }
 
 /* {{ anywhere in a literal, however deep. */
@@ -225,7 +226,7 @@ static int refuse_unknown_parameter(const struct d_runnable *r, const struct yam
     return rc;
 }
 
-static int bind_one(const struct jobfile *j, size_t at, const struct yaml_node *key,
+static int bind_one(struct jobfile *j, size_t at, const struct yaml_node *key,
                     const struct yaml_node *node, struct buf *items, struct error *err)
 {
     const struct jobfile_step *s = &j->steps[at];
@@ -242,7 +243,7 @@ static int bind_one(const struct jobfile *j, size_t at, const struct yaml_node *
         p = &declared;
     }
     if (yaml_kind(node) == YAML_KIND_SCALAR && is_template(yaml_text(node), &inside))
-        rc = bind_template(j, at, node, inside, &b, err);
+        rc = bind_template(j, at, node, inside, p, &b, err);
     else if (is_secret(node, &secret))
         rc = bind_secret(node, p, secret, &b, err);
     else
@@ -257,40 +258,47 @@ static int bind_one(const struct jobfile *j, size_t at, const struct yaml_node *
     return rc;
 }
 
-static int check_required(const struct jobfile_step *s, const struct yaml_node *parameters,
-                          struct error *err)
+static void check_required(struct jobfile *j, const struct jobfile_step *s,
+                           const struct yaml_node *parameters)
 {
     struct wire_iter it = wire_iter(&s->decoded.parameters);
     struct span item;
     struct d_parameter p;
+    struct error err;
     while (s->runnable.n && wire_next(&it, &item)) {
-        if (d_parameter_decode(item, &p, err) < 0)
-            return yaml_place(s->node, err);
+        if (d_parameter_decode(item, &p, &err) < 0) {
+            jobfile_note(j, yaml_place(s->node, &err), &err);
+            return;
+        }
         char *name = span_dup_str(p.name);
-        int rc =
-            p.required && !yaml_get(parameters, name)
-                ? yaml_error(parameters ? parameters : s->node, err,
-                             "step '%s' does not give '%s', which package '" SPAN_FMT "' requires",
-                             s->name, name, SPAN_ARG(s->decoded.name))
-                : 0;
+        if (p.required && !yaml_get(parameters, name))
+            jobfile_note(j,
+                         yaml_error(parameters ? parameters : s->node, &err,
+                                    "step '%s' does not give '%s', which package '" SPAN_FMT
+                                    "' requires",
+                                    s->name, name, SPAN_ARG(s->decoded.name)),
+                         &err);
         mem_free(&name);
-        if (rc < 0)
-            return rc;
     }
-    return 0;
 }
 
-int jobfile_bind(const struct jobfile *j, size_t step, const struct yaml_node *parameters,
-                 struct buf *items, uint32_t *ret_count, struct error *err)
+void jobfile_bind(struct jobfile *j, size_t step, const struct yaml_node *parameters,
+                  struct buf *items, uint32_t *ret_count)
 {
-    int rc = parameters ? yaml_expect_map(parameters, err) : 0;
-    size_t n = yaml_count(parameters);
-    if (rc == 0 && n > LIMIT_VALUES)
-        rc = yaml_error(parameters, err, "%zu parameters; the limit is %d", n, LIMIT_VALUES);
-    for (size_t i = 0; rc == 0 && i < n; i++)
-        rc = bind_one(j, step, yaml_key(parameters, i), yaml_value(parameters, i), items, err);
-    if (rc == 0)
-        rc = check_required(&j->steps[step], parameters, err);
+    struct error err;
+    const size_t n = yaml_count(parameters);
     *ret_count = (uint32_t)n;
-    return rc;
+    if (parameters && !jobfile_note(j, yaml_expect_map(parameters, &err), &err))
+        return;
+    if (n > LIMIT_VALUES) {
+        jobfile_note(
+            j, yaml_error(parameters, &err, "%zu parameters; the limit is %d", n, LIMIT_VALUES),
+            &err);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        jobfile_note(
+            j, bind_one(j, step, yaml_key(parameters, i), yaml_value(parameters, i), items, &err),
+            &err);
+    check_required(j, &j->steps[step], parameters);
 }

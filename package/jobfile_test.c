@@ -64,6 +64,19 @@ static int find(void *self, const char *name, struct hash *ret_hash, struct span
     return 0;
 }
 
+/* The first of the problems as an error. */
+static int compile_text(const char *name, struct span text, jobfile_find_package found, void *self,
+                        struct buf *out, struct error *err)
+{
+    struct problems ps = {0};
+    int rc = jobfile_compile_bytes(name, text, found, self, out, &ps);
+    assert_int_equal(rc<0, ps.errors> 0);
+    if (rc < 0)
+        error_set(err, rc, "%s", ps.v[0].text);
+    problems_free(&ps);
+    return rc;
+}
+
 static const char whole[] =
     "job: nightly-extract\n"
     "version: \"3\"\n"
@@ -121,7 +134,7 @@ static void every_key_of_a_job_is_compiled(void **state)
     struct buf out = {0};
     struct d_job job;
     struct d_step s[3];
-    if (jobfile_compile_bytes("j", span_str(whole), find, *state, &out, &err) < 0)
+    if (compile_text("j", span_str(whole), find, *state, &out, &err) < 0)
         fail_msg("%s", err.text);
     decode(&out, &job, s, 3);
     assert_true(span_eq_str(job.name, "nightly-extract") && span_eq_str(job.version, "3") &&
@@ -158,10 +171,10 @@ static void the_same_file_gives_the_same_hash_until_a_package_changes(void **sta
     struct jobfile_server *server = *state;
     struct buf a = {0}, b = {0}, c = {0};
     struct hash x, y, z;
-    assert_int_equal(jobfile_compile_bytes("a", span_str(whole), find, server, &a, NULL), 0);
-    assert_int_equal(jobfile_compile_bytes("b", span_str(whole), find, server, &b, NULL), 0);
+    assert_int_equal(compile_text("a", span_str(whole), find, server, &a, NULL), 0);
+    assert_int_equal(compile_text("b", span_str(whole), find, server, &b, NULL), 0);
     server->one.b[31] ^= 1;
-    assert_int_equal(jobfile_compile_bytes("c", span_str(whole), find, server, &c, NULL), 0);
+    assert_int_equal(compile_text("c", span_str(whole), find, server, &c, NULL), 0);
     jobfile_hash(buf_span(&a), &x);
     jobfile_hash(buf_span(&b), &y);
     jobfile_hash(buf_span(&c), &z);
@@ -193,7 +206,7 @@ static void each_wrong_job_is_refused_with_its_place(void **state)
         {SHELL "  - {subsystem: shell, run: 'true'}\n", "j.yaml:4:5: 'name' is missing"},
         {SHELL "  - {name: b}\n", "j.yaml:4:5: step 'b' needs a package"},
         {SHELL "  - {name: b, run: x}\n", "step 'b' needs a package"},
-        {SHELL "  - {name: b, subsystem: sql, run: x}\n", "only subsystem shell has run: TEXT"},
+        {SHELL "  - {name: b, subsystem: parent, run: x}\n", "subsystem parent has no run: TEXT"},
         {SHELL "  - {name: b, subsystem: shell, run: x, pakcage: y}\n", "j.yaml:4:41: "},
         {SHELL "  - {name: b, package: extract, run: x}\n",
          "has a package, which decides what runs"},
@@ -269,12 +282,123 @@ static void each_wrong_job_is_refused_with_its_place(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct error err = {0};
         struct buf out = {0};
-        if (jobfile_compile_bytes("j.yaml", span_str(rows[i].yaml), find, *state, &out, &err) == 0)
+        if (compile_text("j.yaml", span_str(rows[i].yaml), find, *state, &out, &err) == 0)
             fail_msg("was taken: %s", rows[i].yaml);
         if (!strstr(err.text, rows[i].says) || strncmp(err.text, "j.yaml:", 7) != 0)
             fail_msg("expected '%s', not '%s'", rows[i].says, err.text);
         assert_int_equal(out.n, 0);
         buf_free(&out);
+    }
+}
+
+/* What compiling says, a line each. */
+static char *problems_of(const char *yaml, void *server)
+{
+    struct problems ps = {0};
+    struct buf out = {0}, text = {0};
+    jobfile_compile_bytes("j.yaml", span_str(yaml), find, server, &out, &ps);
+    for (size_t i = 0; i < ps.n; i++)
+        buf_printf(&text, "%s\n", ps.v[i].text);
+    char *all = mem_strdup(buf_str(&text));
+    problems_free(&ps);
+    buf_free(&out);
+    buf_free(&text);
+    return all;
+}
+
+static void all_errors_of_a_job_are_said_at_once(void **state)
+{
+    char *all = problems_of("job: j\nconcurency: 3\nsteps:\n"
+                            "  - {name: a, package: extract, parameters: {tabel: x, n: 10}}\n"
+                            "  - {name: b, package: extrakt, parameters: {x: 1}, timeout: soon}\n"
+                            "  - {name: c, subsystem: shell, run: x, on_success: goto d}\n",
+                            *state);
+    static const char *const wanted[] = {
+        "j.yaml:2:1: unknown key 'concurency' (did you mean 'concurrency'?)",
+        "j.yaml:4:46: package 'extract' has no parameter 'tabel'",
+        "j.yaml:4:59: ",
+        "j.yaml:4:45: step 'a' does not give 'table'",
+        "j.yaml:5:24: package 'extrakt' is not installed here",
+        "j.yaml:5:62: ",
+        "j.yaml:6:53: this job has no step 'd'",
+    };
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        assert_contains(all, wanted[i]);
+    assert_null(strstr(all, "parameter 'x'")); /* nobody knows what that package has */
+    mem_free(&all);
+}
+
+static void of_too_many_errors_the_rest_is_counted(void **state)
+{
+    struct buf yaml = {0};
+    buf_add_str(&yaml, "job: j\nsteps:\n");
+    for (int i = 0; i < JOBFILE_PROBLEMS_MAX + 5; i++)
+        buf_printf(&yaml, "  - {name: s%d, subsystem: shell, run: x, timeout: 0s}\n", i);
+    char *all = problems_of(buf_str(&yaml), *state);
+    size_t lines = 0;
+    for (const char *at = all; *at; at++)
+        lines += *at == '\n';
+    assert_int_equal(lines, JOBFILE_PROBLEMS_MAX + 1);
+    assert_contains(all, "5 more errors are not shown");
+    mem_free(&all);
+    buf_free(&yaml);
+}
+
+#define DECLARED \
+    "job: j\nparameters:\n" \
+    "  table: {type: string, required: true, description: which one}\n" \
+    "  day: {type: date, default: \"{{as_of}}\"}\n"
+
+static void a_job_declares_its_parameters(void **state)
+{
+    struct error err = {0};
+    struct buf out = {0};
+    struct d_job job;
+    struct d_step s;
+    struct d_parameter p;
+    struct value v;
+    const char *yaml = DECLARED "steps:\n  - {name: a, package: extract, parameters: {table: "
+                                "\"{{table}}\", day: \"{{day}}\"}}\n";
+    if (compile_text("j", span_str(yaml), find, *state, &out, &err) < 0)
+        fail_msg("%s", err.text);
+    decode(&out, &job, &s, 1);
+    assert_true(value_read(&job.parameters, &v));
+    assert_int_equal(d_parameter_decode(v.bytes, &p, &err), 0);
+    assert_true(span_eq_str(p.name, "day") && span_eq_str(p.type, "date") && p.fallback.n);
+    assert_true(value_read(&job.parameters, &v));
+    assert_int_equal(d_parameter_decode(v.bytes, &p, &err), 0);
+    assert_true(span_eq_str(p.name, "table") && p.required);
+    assert_true(span_eq_str(p.description, "which one"));
+    assert_int_equal(job.parameters.n, 0);
+    buf_free(&out);
+}
+
+static void what_a_job_declares_is_held_against_its_steps(void **state)
+{
+    static const struct {
+        const char *yaml, *says;
+    } rows[] = {
+        {DECLARED "steps:\n  - {name: a, package: extract, parameters: {table: \"{{tabel}}\"}}\n",
+         "j.yaml:6:53: the job declares no parameter 'tabel' (did you mean 'table'?)"},
+        {DECLARED "steps:\n  - {name: a, package: extract, parameters: {table: \"{{table}}\"}}\n",
+         "j.yaml:4:3: no step uses the parameter 'day'"},
+        {DECLARED "steps:\n  - {name: a, package: extract, parameters: {table: \"{{table}}\", "
+                  "n: \"{{day}}\"}}\n",
+         "j.yaml:6:69: the job declares 'day' as date, which cannot be 'n' of type int"},
+        {"job: j\nparameters:\n  a: {type: text}\nsteps:\n  - {name: a, subsystem: shell, run: x, "
+         "parameters: {a: \"{{a}}\"}}\n",
+         "j.yaml:3:13: unknown type 'text'"},
+        {"job: j\nparameters:\n  a: {type: int, default: x}\nsteps:\n  - {name: a, subsystem: "
+         "shell, run: x, parameters: {a: \"{{a}}\"}}\n",
+         "j.yaml:3:27: "},
+        {"job: j\nparameters:\n  a: {type: int, descripton: x}\nsteps:\n  - {name: a, subsystem: "
+         "shell, run: x, parameters: {a: \"{{a}}\"}}\n",
+         "(did you mean 'description'?)"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *all = problems_of(rows[i].yaml, *state);
+        assert_contains(all, rows[i].says);
+        mem_free(&all);
     }
 }
 
@@ -285,7 +409,7 @@ static void a_goto_back_allows_the_output_of_a_later_step(void **state)
     const char *yaml = "job: j\nsteps:\n  - {name: b, package: publish, parameters: {rows: "
                        "\"{{step.c.outputs.x}}\"}}\n"
                        "  - {name: c, subsystem: shell, run: x, on_success: goto b}\n";
-    if (jobfile_compile_bytes("j", span_str(yaml), find, *state, &out, &err) < 0)
+    if (compile_text("j", span_str(yaml), find, *state, &out, &err) < 0)
         fail_msg("%s", err.text);
     buf_free(&out);
 }
@@ -310,14 +434,16 @@ static void a_job_has_the_name_of_its_file(void **state)
 {
     void *folder = NULL;
     struct error err = {0};
+    struct problems ps = {0};
     struct buf out = {0};
     assert_int_equal(testing_folder(&folder), 0);
     const char *good = testing_path(&folder, "j.yaml"), *bad = testing_path(&folder, "k.yaml");
     assert_int_equal(file_write_atomic(good, span_str(SHELL), 0644, &err), 0);
     assert_int_equal(file_write_atomic(bad, span_str(SHELL), 0644, &err), 0);
-    assert_int_equal(jobfile_compile(good, find, *state, &out, &err), 0);
-    assert_true(jobfile_compile(bad, find, *state, &out, &err) < 0);
-    assert_contains(err.text, "job 'j' must be in a file named j.yaml");
+    assert_int_equal(jobfile_compile(good, find, *state, &out, &ps), 0);
+    assert_true(jobfile_compile(bad, find, *state, &out, &ps) < 0);
+    assert_contains(ps.v[0].text, "job 'j' must be in a file named j.yaml");
+    problems_free(&ps);
     buf_free(&out);
     assert_int_equal(testing_folder_end(&folder), 0);
 }
@@ -330,6 +456,10 @@ int main(void)
         with_server(every_key_of_a_job_is_compiled),
         with_server(the_same_file_gives_the_same_hash_until_a_package_changes),
         with_server(each_wrong_job_is_refused_with_its_place),
+        with_server(all_errors_of_a_job_are_said_at_once),
+        with_server(of_too_many_errors_the_rest_is_counted),
+        with_server(a_job_declares_its_parameters),
+        with_server(what_a_job_declares_is_held_against_its_steps),
         with_server(a_goto_back_allows_the_output_of_a_later_step),
         with_server(the_job_of_a_package_binds_each_parameter_to_the_calls),
         with_server(a_job_has_the_name_of_its_file),

@@ -17,6 +17,7 @@ static void parameters_free(struct manifest_parameter **list, size_t *n)
         struct manifest_parameter *p = &(*list)[i];
         mem_free(&p->name);
         mem_free(&p->pattern);
+        mem_free(&p->description);
         buf_free(&p->fallback);
         buf_free(&p->allowed);
         buf_free(&p->minimum);
@@ -62,6 +63,16 @@ void problems_add(struct problems *p, bool warning, const char *fmt, ...)
 void problems_add_error(struct problems *p, const struct error *err)
 {
     problems_add(p, false, "%s", err->text);
+}
+
+void problems_cut(struct problems *p, size_t most)
+{
+    if (p->n <= most + 1)
+        return;
+    const size_t more = p->n - most;
+    while (p->n > most)
+        mem_free(&p->v[--p->n].text);
+    problems_add(p, false, "%zu more errors are not shown", more);
 }
 
 void problems_free(struct problems *p)
@@ -221,8 +232,8 @@ int manifest_check_entry(const struct manifest *m, struct error *err)
                      m->entry, m->entry);
 }
 
-static struct wire_list encode_parameters(const struct manifest_parameter *list, size_t n,
-                                          struct buf *items)
+struct wire_list manifest_encode_parameters(const struct manifest_parameter *list, size_t n,
+                                            struct buf *items)
 {
     struct buf one = {0};
     for (size_t i = 0; i < n; i++) {
@@ -236,7 +247,8 @@ static struct wire_list encode_parameters(const struct manifest_parameter *list,
                                 .allowed = {buf_span(&p->allowed), p->n_allowed},
                                 .pattern = span_str(p->pattern),
                                 .minimum = buf_span(&p->minimum),
-                                .maximum = buf_span(&p->maximum)};
+                                .maximum = buf_span(&p->maximum),
+                                .description = span_str(p->description)};
         buf_clear(&one);
         d_parameter_encode(&d, &one);
         wire_add_bin(items, buf_span(&one));
@@ -257,23 +269,23 @@ void manifest_to_runnable(const struct manifest *m, const struct hash *package,
     }
     for (size_t i = 0; i < m->n_needs; i++)
         wire_add_str(&needs, span_str(m->needs[i]));
-    struct d_runnable r = {.name = span_str(m->name),
-                           .version = span_str(m->version),
-                           .package = *package,
-                           .subsystem = span_str(m->subsystem),
-                           .entry = span_str(m->entry),
-                           .parameters =
-                               encode_parameters(m->parameters, m->n_parameters, &parameters),
-                           .outputs = encode_parameters(m->outputs, m->n_outputs, &outputs),
-                           .exit_codes = wire_list_from(&exits, (uint32_t)m->n_exits),
-                           .timeout_ms = m->timeout_ms,
-                           .output_cap = m->output_cap,
-                           .memory = m->memory,
-                           .processes = m->processes,
-                           .idempotent = m->idempotent,
-                           .entry_point = m->entry_point,
-                           .signer_key = *signer_key,
-                           .needs = wire_list_from(&needs, (uint32_t)m->n_needs)};
+    struct d_runnable r = {
+        .name = span_str(m->name),
+        .version = span_str(m->version),
+        .package = *package,
+        .subsystem = span_str(m->subsystem),
+        .entry = span_str(m->entry),
+        .parameters = manifest_encode_parameters(m->parameters, m->n_parameters, &parameters),
+        .outputs = manifest_encode_parameters(m->outputs, m->n_outputs, &outputs),
+        .exit_codes = wire_list_from(&exits, (uint32_t)m->n_exits),
+        .timeout_ms = m->timeout_ms,
+        .output_cap = m->output_cap,
+        .memory = m->memory,
+        .processes = m->processes,
+        .idempotent = m->idempotent,
+        .entry_point = m->entry_point,
+        .signer_key = *signer_key,
+        .needs = wire_list_from(&needs, (uint32_t)m->n_needs)};
     d_runnable_encode(&r, out);
     buf_free(&parameters);
     buf_free(&outputs);

@@ -35,6 +35,7 @@ struct manifest_parameter { /* of an output only name and type */
     struct buf allowed; /* items of a wire list of encoded values */
     uint32_t n_allowed;
     char *pattern;               /* "": none */
+    char *description;           /* of a job's parameter; NULL: none */
     struct buf minimum, maximum; /* encoded values; empty: none */
 };
 struct manifest_exit {
@@ -80,6 +81,8 @@ struct problems {
 void problems_add(struct problems *p, bool warning, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void problems_add_error(struct problems *p, const struct error *err);
+/* Keeps the first `most` and says how many there are beyond. All of them must be errors. */
+void problems_cut(struct problems *p, size_t most);
 void problems_free(struct problems *p);
 /* 0: no errors, perhaps warnings; release *ret with manifest_free. -EINVAL: `problems` has at least
  * one error, and *ret is untouched. */
@@ -96,6 +99,10 @@ int manifest_from_json(struct span json, struct manifest *ret, struct error *err
 /* ---- For the runner. Appends a d_runnable. */
 void manifest_to_runnable(const struct manifest *m, const struct hash *package,
                           const struct hash *signer_key, struct buf *out);
+
+/* A d_parameter each; the list points into *items. */
+struct wire_list manifest_encode_parameters(const struct manifest_parameter *list, size_t n,
+                                            struct buf *items);
 
 /* ---- Rules that YAML, JSON, builder and unpacker share */
 /* A version begins with a digit: digits and letters in parts separated by `.`, then optionally `-`

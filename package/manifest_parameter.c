@@ -12,6 +12,9 @@
 static const char *const parameter_keys[] = {"type",      "required", "default", "allowed",
                                              "pattern",   "min",      "max",     "sensitive",
                                              "from_file", NULL};
+static const char *const job_keys[] = {"description", "type",      "required", "default",
+                                       "allowed",     "pattern",   "min",      "max",
+                                       "sensitive",   "from_file", NULL};
 static const char *const output_keys[] = {"type", NULL};
 
 /* Does the text stand for something that the runner fills in, and can the type hold it? */
@@ -187,15 +190,15 @@ static void read_flag(const struct yaml_node *map, const char *key, bool *ret, s
         note(ps, yaml_bool(yaml_get(map, key), ret, &err), &err);
 }
 
-static void read_parameter(const struct yaml_node *map, struct manifest_parameter *p,
-                           struct problems *ps)
+static void read_declaration(const struct yaml_node *map, const char *const keys[],
+                             struct manifest_parameter *p, struct problems *ps)
 {
     struct error err;
     const char *text = "", *key;
     size_t before = ps->errors;
     if (!note(ps, yaml_expect_map(map, &err), &err))
         return;
-    manifest_note_unknown_keys(map, parameter_keys, ps);
+    manifest_note_unknown_keys(map, keys, ps);
     if (read_type(map, &p->type, ps) < 0)
         return;
     read_flag(map, "required", &p->required, ps);
@@ -215,6 +218,28 @@ static void read_parameter(const struct yaml_node *map, struct manifest_paramete
         yaml_place(place ? place : map, &err);
         problems_add_error(ps, &err);
     }
+}
+
+static void read_parameter(const struct yaml_node *map, struct manifest_parameter *p,
+                           struct problems *ps)
+{
+    read_declaration(map, parameter_keys, p, ps);
+}
+
+static void read_job_parameter(const struct yaml_node *map, struct manifest_parameter *p,
+                               struct problems *ps)
+{
+    struct error err;
+    const char *text;
+    const struct yaml_node *node = yaml_get(map, "description");
+    read_declaration(map, job_keys, p, ps);
+    if (!node || !note(ps, yaml_str(node, &text, &err), &err))
+        return;
+    if (strlen(text) > LIMIT_TEXT)
+        note(ps, yaml_error(node, &err, "a description has at most %d bytes", (int)LIMIT_TEXT),
+             &err);
+    else
+        p->description = mem_strdup(text);
 }
 
 static void read_output(const struct yaml_node *map, struct manifest_parameter *p,
@@ -266,6 +291,13 @@ static void read_all(const struct yaml_node *map, const char *what, struct manif
 void manifest_read_parameters(const struct yaml_node *node, struct manifest *m, struct problems *ps)
 {
     read_all(node, "the name of a parameter", &m->parameters, &m->n_parameters, read_parameter, ps);
+}
+
+void manifest_read_job_parameters(const struct yaml_node *node, struct manifest *m,
+                                  struct problems *ps)
+{
+    read_all(node, "the name of a parameter", &m->parameters, &m->n_parameters, read_job_parameter,
+             ps);
 }
 
 void manifest_read_outputs(const struct yaml_node *node, struct manifest *m, struct problems *ps)

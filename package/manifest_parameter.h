@@ -5,7 +5,9 @@
 
 #include "package/manifest.h"
 
-/* `node` may be NULL: there are none. */
+/* `node` may be NULL: there are none. Those of a job may have a description. */
+void manifest_read_job_parameters(const struct yaml_node *node, struct manifest *m,
+                                  struct problems *ps);
 void manifest_read_parameters(const struct yaml_node *node, struct manifest *m,
                               struct problems *ps);
 void manifest_read_outputs(const struct yaml_node *node, struct manifest *m, struct problems *ps);
@@ -15,6 +17,9 @@ void manifest_note_unknown_keys(const struct yaml_node *map, const char *const a
 /* One entry of `needs`, as the text that the manifest keeps; yours to free. -EINVAL: `ps` has
  * why. */
 int manifest_read_need(const struct yaml_node *item, char **ret, struct problems *ps);
+/* One entry of `exit_codes`. False: `ps` has why. */
+bool manifest_read_exit_code(const struct yaml_node *key, const struct yaml_node *value,
+                             struct manifest_exit *ret, struct problems *ps);
 /* The key `exit_codes` of the map into m->exits, which is never empty afterwards. */
 void manifest_read_exit_codes(const struct yaml_node *root, struct manifest *m,
                               struct problems *ps);

@@ -235,8 +235,8 @@ static int by_code(const void *a, const void *b)
     return x->code < y->code ? -1 : x->code > y->code;
 }
 
-static void read_exit_code(const struct yaml_node *key, const struct yaml_node *value,
-                           struct manifest *m, struct problems *ps)
+bool manifest_read_exit_code(const struct yaml_node *key, const struct yaml_node *value,
+                             struct manifest_exit *ret, struct problems *ps)
 {
     static const char *const words[] = {"succeeded", "failed", "cancelled", NULL};
     static const enum package_outcome outcomes[] = {PACKAGE_SUCCEEDED, PACKAGE_FAILED,
@@ -246,21 +246,20 @@ static void read_exit_code(const struct yaml_node *key, const struct yaml_node *
     char hint[SUGGEST_TEXT], *end;
     unsigned long code = strtoul(digits ? digits : "", &end, 10);
     if (!digits || strspn(digits, "0123456789") != strlen(digits) || !*digits || code > 255 ||
-        strlen(digits) > 3 || (digits[0] == '0' && digits[1])) {
-        note(ps, yaml_error(key, &err, "an exit code is a number from 0 to 255"), &err);
-        return;
-    }
+        strlen(digits) > 3 || (digits[0] == '0' && digits[1]))
+        return note(ps, yaml_error(key, &err, "an exit code is a number from 0 to 255"), &err);
     if (!note(ps, yaml_str(value, &text, &err), &err))
-        return;
+        return false;
     for (size_t i = 0; words[i]; i++)
         if (strcmp(words[i], text) == 0) {
-            m->exits[m->n_exits++] = (struct manifest_exit){code, outcomes[i]};
-            return;
+            *ret = (struct manifest_exit){code, outcomes[i]};
+            return true;
         }
-    note(ps,
-         yaml_error(value, &err, "an exit code means succeeded, failed or cancelled, not '%.60s'%s",
-                    text, suggest_hint(text, words, hint)),
-         &err);
+    return note(ps,
+                yaml_error(value, &err,
+                           "an exit code means succeeded, failed or cancelled, not '%.60s'%s", text,
+                           suggest_hint(text, words, hint)),
+                &err);
 }
 
 /* Unless the file says otherwise, 0 means success. */
@@ -271,7 +270,8 @@ void manifest_read_exit_codes(const struct yaml_node *root, struct manifest *m, 
     size_t n = map && note(ps, yaml_expect_map(map, &err), &err) ? yaml_count(map) : 0;
     m->exits = mem_zalloc(n + 1, sizeof *m->exits);
     for (size_t i = 0; i < n; i++)
-        read_exit_code(yaml_key(map, i), yaml_value(map, i), m, ps);
+        m->n_exits += manifest_read_exit_code(yaml_key(map, i), yaml_value(map, i),
+                                              &m->exits[m->n_exits], ps);
     bool zero = false;
     for (size_t i = 0; i < m->n_exits; i++)
         zero = zero || m->exits[i].code == 0;

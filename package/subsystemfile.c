@@ -4,14 +4,18 @@
 #include <errno.h>
 
 #include "common/mem.h"
+#include "common/suggest.h"
 #include "package/manifest_parameter.h"
 #include "package/proxyfile_inner.h"
 #include "trust/proxy.h"
+#include "trust/subsystem.h"
 
 enum { ARGUMENTS = 60 /* what a step adds fits behind them */ };
 
-static const char *const subsystem_keys[] = {"subsystem",   "description", "command",    "text",
-                                             "environment", "needs",       "exit_codes", NULL};
+static const char *const subsystem_keys[] = {"subsystem", "description", "command",
+                                             "text",      "parameters",  "environment",
+                                             "needs",     "exit_codes",  NULL};
+static const char *const code_keys[] = {"is", "means", NULL};
 
 /* Arguments may repeat, so this is no proxyfile_list. */
 static uint32_t read_command(const struct yaml_node *seq, struct buf *items, struct problems *ps)
@@ -55,28 +59,100 @@ static uint32_t read_needs(const struct yaml_node *seq, struct buf *items, struc
     return n;
 }
 
-static uint32_t read_exit_codes(const struct yaml_node *root, struct buf *items,
-                                struct problems *ps)
+/* "CODE: succeeded", or "CODE: {is: failed, means: TEXT}". */
+static bool read_exit_code(const struct yaml_node *key, const struct yaml_node *value,
+                           struct buf *out, struct problems *ps)
 {
-    struct manifest m = {0};
+    struct manifest_exit e;
+    struct error err;
+    const struct yaml_node *is = value;
+    const char *means = "";
+    const size_t before = ps->errors;
+    if (yaml_is_map(value)) {
+        manifest_note_unknown_keys(value, code_keys, ps);
+        means = proxyfile_text(value, "means", LIMIT_SHORT, ps);
+        if (!(is = yaml_require(value, "is", &err)))
+            problems_add_error(ps, &err);
+    }
+    if (ps->errors != before || !manifest_read_exit_code(key, is, &e, ps))
+        return false;
+    d_exit_code_encode(
+        &(struct d_exit_code){.code = e.code, .package = e.outcome, .means = span_str(means)}, out);
+    return true;
+}
+
+static uint32_t read_exit_codes(const struct yaml_node *map, struct buf *items, struct problems *ps)
+{
+    struct error err;
     struct buf one = {0};
     uint32_t n = 0;
-    if (yaml_get(root, "exit_codes"))
-        manifest_read_exit_codes(root, &m, ps);
-    for (; n < m.n_exits; n++) {
+    if (!proxyfile_note(ps, yaml_expect_map(map, &err), &err))
+        return 0;
+    for (size_t i = 0; i < yaml_count(map); i++) {
         buf_clear(&one);
-        d_exit_code_encode(
-            &(struct d_exit_code){.code = m.exits[n].code, .package = m.exits[n].outcome}, &one);
+        if (!read_exit_code(yaml_key(map, i), yaml_value(map, i), &one, ps))
+            continue;
         wire_add_bin(items, buf_span(&one));
+        n++;
     }
     buf_free(&one);
-    manifest_free(&m);
     return n;
 }
 
 struct subsystemfile {
     struct buf argv, text, environment, needs, exits;
+    /* what every server has under this name; has_own: there is such a one */
+    struct buf builtin;
+    struct d_subsystem own;
+    bool has_own;
 };
+
+/* One of ours keeps the way in which it gets its parameters. */
+static enum subsystem_parameters read_parameters(const struct yaml_node *root,
+                                                 const struct subsystemfile *f, struct problems *ps)
+{
+    struct error err;
+    char hint[SUGGEST_TEXT];
+    const struct yaml_node *node = yaml_get(root, "parameters");
+    const char *word = proxyfile_text(root, "parameters", LIMIT_NAME, ps);
+    const int parameters =
+        subsystem_parameters_parse(*word || !f->has_own ? span_str(word) : f->own.parameters);
+    if (parameters < 0)
+        proxyfile_note(
+            ps,
+            yaml_error(node, &err,
+                       "parameters reach a program as environment, sqlite3, psql or dtexec, not "
+                       "'%.64s'%s",
+                       word, suggest_hint(word, subsystem_parameter_words, hint)),
+            &err);
+    else if (parameters == SUBSYSTEM_SQL)
+        proxyfile_note(ps,
+                       yaml_error(node ? node : root, &err,
+                                  "a file of subsystem sql says whose command it is: "
+                                  "parameters: sqlite3, or parameters: psql"),
+                       &err);
+    return parameters < 0 ? SUBSYSTEM_ENVIRONMENT : (enum subsystem_parameters)parameters;
+}
+
+static const char *read_name(const struct yaml_node *root, const char *file,
+                             struct subsystemfile *f, struct problems *ps)
+{
+    struct error err;
+    const char *name = proxyfile_name(root, "subsystem", file, ps);
+    const int builtin = subsystem_builtin_find(span_str(name));
+    if (builtin < 0)
+        return name;
+    subsystem_builtin((unsigned)builtin, &f->builtin);
+    f->has_own = d_subsystem_decode(buf_span(&f->builtin), &f->own, NULL) == 0;
+    if (!subsystem_is_replaceable((unsigned)builtin))
+        proxyfile_note(ps,
+                       yaml_error(yaml_get(root, "subsystem"), &err,
+                                  "no file takes the place of subsystem '%s'; give yours another "
+                                  "name",
+                                  name),
+                       &err);
+    return name;
+}
 
 static void compile(const struct yaml_node *root, const char *file, struct subsystemfile *f,
                     struct buf *out, struct problems *ps)
@@ -88,7 +164,7 @@ static void compile(const struct yaml_node *root, const char *file, struct subsy
     if (!proxyfile_note(ps, yaml_expect_map(root, &err), &err))
         return;
     manifest_note_unknown_keys(root, subsystem_keys, ps);
-    d.name = span_str(proxyfile_name(root, "subsystem", file, ps));
+    d.name = span_str(read_name(root, file, f, ps));
     d.description = span_str(proxyfile_text(root, "description", LIMIT_TEXT, ps));
     if (!(node = yaml_require(root, "command", &err)))
         problems_add_error(ps, &err);
@@ -102,7 +178,21 @@ static void compile(const struct yaml_node *root, const char *file, struct subsy
                                                           NULL, &f->environment, ps));
     if ((node = yaml_get(root, "needs")))
         d.needs = wire_list_from(&f->needs, read_needs(node, &f->needs, ps));
-    d.exit_codes = wire_list_from(&f->exits, read_exit_codes(root, &f->exits, ps));
+    if ((node = yaml_get(root, "exit_codes")))
+        d.exit_codes = wire_list_from(&f->exits, read_exit_codes(node, &f->exits, ps));
+    else if (f->has_own)
+        d.exit_codes = f->own.exit_codes;
+    const enum subsystem_parameters parameters = read_parameters(root, f, ps);
+    d.parameters = span_str(subsystem_parameter_words[parameters]);
+    /* these say themselves to their program what is the entry and what a text */
+    if (parameters != SUBSYSTEM_ENVIRONMENT && yaml_get(root, "text"))
+        proxyfile_note(ps,
+                       yaml_error(yaml_get(root, "text"), &err,
+                                  "with parameters: %s the command is the same for a text",
+                                  subsystem_parameter_words[parameters]),
+                       &err);
+    else if (parameters != SUBSYSTEM_ENVIRONMENT)
+        d.text_argv = d.argv;
     if (ps->errors)
         return;
     d_subsystem_encode(&d, out);
@@ -120,7 +210,7 @@ int subsystemfile_compile(const char *name, struct span text, struct buf *out,
     struct yaml *yaml = NULL;
     struct error err;
     struct subsystemfile f = {0};
-    struct buf *const lists[] = {&f.argv, &f.text, &f.environment, &f.needs, &f.exits};
+    struct buf *const lists[] = {&f.argv, &f.text, &f.environment, &f.needs, &f.exits, &f.builtin};
     if (proxyfile_note(problems, yaml_read_bytes(name, text, &yaml, &err), &err))
         compile(yaml_root(yaml), name, &f, out, problems);
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)

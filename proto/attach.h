@@ -5,8 +5,14 @@
  * speaks its own version and that of the release before, so that programs can be exchanged one
  * after the other while children run.
  *
- * 1 0.1
- * 2 S_LAUNCH has a context, S_ENDED an execution; S_TROUBLE, KEPT_NOWHERE; S_PROBE */
+ *   1   0.1
+ *   2   S_LAUNCH has a context and more; what is appended to S_LAUNCHED and S_ENDED is read;
+ *       S_TROUBLE, KEPT_NOWHERE; S_PROBE
+ *
+ * The runner tells a keeper with each step what the worker reads that asked for it: a keeper hears
+ * no worker, and may outlive the one of the earlier release or the runner that knew it. A worker
+ * of the release before reads nothing that was written for its successor; so a server goes back
+ * once it is drained (docs/upgrading.md). */
 #ifndef LB_PROTO_ATTACH_H
 #define LB_PROTO_ATTACH_H
 
@@ -16,6 +22,7 @@
 enum {
     RUNNER_PROTOCOL = 2, /* worker and runner */
     RUNNER_PROTOCOL_MIN = 1,
+    RUNNER_PROTOCOL_ADDED = 2, /* since then a worker reads entries with what was added */
     KEEPER_PROTOCOL = 2, /* runner and keepers */
     KEEPER_PROTOCOL_MIN = 1
 };

@@ -28,11 +28,13 @@
 /* First message of every session. `spool`, `boot`, `incarnation` and `slots` are a worker's;
    others send zeros. boot: another one when the spool may have lost entries, as after a power cut.
    certificate: the sender's; empty for a one-time key, or if the broker has it.
-   revocations: the number of the list that the sender has; 0: none. */
+   revocations: the number of the list that the sender has; 0: none. process: host and process id,
+   for people. With it, `incarnation` stays the same while a worker is started again on the same
+   spool, and is another one for a copy of it and after a boot; without, each process has its own. */
 #define M_HELLO(X) \
     X(u64, major, 255) X(u64, minor, 255) X(str, software, LIMIT_SHORT) \
     X(bin, certificate, LIMIT_CERTIFICATE) X(id, incarnation, 0) X(id, spool, 0) X(id, boot, 0) \
-    X(u64, slots, LIMIT_SLOTS) X(u64, revocations, ANY)
+    X(u64, slots, LIMIT_SLOTS) X(u64, revocations, ANY) X(added_str, process, LIMIT_SHORT)
 /* The session is open. certificate: the broker's. yours: a newer certificate of the sender's own
    key than the one in HELLO, to be used from now on; empty: there is none. next: the broker's, for
    the key that it will have soon. */
@@ -331,10 +333,12 @@
     X(str, version, LIMIT_SHORT) X(str, address, LIMIT_ADDRESS) X(flag, remove, 0) \
     X(i64, issued_at, 0)
 #define D_DEPLOYED(X) X(bin, deployment, LIMIT_CERTIFICATE) X(u64, size, ANY)
-/* A compiled job; the BLAKE2b-256 of its bytes is the job hash. steps: a step each. */
+/* A compiled job; the BLAKE2b-256 of its bytes is the job hash. steps: a step each. parameters:
+   that the job declares: a parameter each, one encoded bin after the other; empty: whatever its
+   steps use. */
 #define D_JOB(X) \
     X(str, name, LIMIT_JOB) X(str, version, LIMIT_SHORT) X(u64, concurrency, ANY) \
-    X(bins, steps, LIMIT_STEPS)
+    X(bins, steps, LIMIT_STEPS) X(added_bin, parameters, LIMIT_MANIFEST)
 /* bindings: a binding each. package: zero for a step without one. retry_codes, success_codes: exit
    codes, a byte each. */
 #define D_STEP(X) \
@@ -374,11 +378,13 @@
     X(bins, outputs, LIMIT_VALUES) X(bins, exit_codes, 256) X(u64, timeout_ms, ANY) \
     X(u64, output_cap, ANY) X(u64, memory, ANY) X(u64, processes, ANY) X(flag, idempotent, 0) \
     X(flag, entry_point, 0) X(hash, signer_key, 0) X(strs, needs, LIMIT_NEEDS)
-/* type: string, int, float, bool, date, datetime, json. fallback: encoded. read_from: "file" */
+/* type: string, int, float, bool, date, datetime, json. fallback: encoded. read_from: "file".
+   description: of a job's parameter, for people. */
 #define D_PARAMETER(X) \
     X(str, name, LIMIT_NAME) X(str, type, LIMIT_NAME) X(flag, required, 0) X(flag, sensitive, 0) \
     X(bin, fallback, LIMIT_PARAMETERS) X(bins, allowed, LIMIT_VALUES) X(str, pattern, LIMIT_TEXT) \
-    X(bin, minimum, 64) X(bin, maximum, 64) X(added_str, read_from, LIMIT_NAME)
+    X(bin, minimum, 64) X(bin, maximum, 64) X(added_str, read_from, LIMIT_NAME) \
+    X(added_str, description, LIMIT_TEXT)
 /* What a step runs as and within: made by the runner from proxy, subsystem and package, applied by
    the keeper. user, home: for people and for the child's environment. uid, gid: 0: the keeper's
    own (nobody is switched). groups: supplementary, 4 bytes each, big endian. environment: name and
@@ -388,7 +394,8 @@
    proto/protect.h) that are to be on, and without which the step is refused. reads, writes: paths
    beyond the usual ones that the sandbox leaves open. principal: who asked: a name, or `local:` and
    a user. signer: of the package; zero: it has none. credentials: name and path of a file that only
-   the keeper opens. */
+   the keeper opens. parameters: how a program gets them that does not read its environment
+   (trust/subsystem.h); then `program` stands in place of argv: its words, an encoded str each. */
 #define D_CONTEXT(X) \
     X(str, proxy, LIMIT_NAME) X(str, user, LIMIT_SHORT) X(u64, uid, ANY) \
     X(u64, gid, ANY) X(bin, groups, LIMIT_GROUPS * 4) X(str, home, LIMIT_PATH) \
@@ -396,7 +403,8 @@
     X(u64, processes, ANY) X(u64, files, ANY) X(u64, file_size, ANY) X(u64, warn_ms, ANY) \
     X(u64, warn_signal, 255) X(u64, on, ANY) X(u64, required, ANY) X(strs, reads, 64) \
     X(strs, writes, 64) X(str, principal, LIMIT_SHORT) X(hash, signer, 0) \
-    X(map, credentials, LIMIT_OUTPUTS)
+    X(map, credentials, LIMIT_OUTPUTS) X(added_str, parameters, LIMIT_NAME) \
+    X(added_bin, program, LIMIT_OUTPUTS)
 /* How a try was run, for people; nothing is decided by it. groups: ids as text. environment: names;
    unnamed: so many did not fit. on: protections. timeout_ms to output_cap: 0: no limit. left:
    processes left over, left_names: of the first. read, written: bytes from and to disks. */
@@ -425,14 +433,16 @@
     X(u64, file_size, ANY) X(u64, warn_ms, ANY) X(u64, warn_signal, 255) X(u64, on, ANY) \
     X(u64, required, ANY) X(strs, reads, 64) X(strs, writes, 64) X(u64, user_line, ANY) \
     X(u64, subsystems_line, ANY) X(u64, principals_line, ANY) X(u64, signers_line, ANY)
-/* A compiled subsystems.d/NAME.yaml: how an administrator's own subsystem runs. argv: the command
+/* A subsystem: one that every server has, or a compiled subsystems.d/NAME.yaml. argv: the command
    before a package's entry; text_argv: before a step's text; empty: no step may have one. needs: as
-   in D_RUNNABLE; exit_codes: an exit_code each, where the package has none of its own. */
+   in D_RUNNABLE; exit_codes: an exit_code each, for codes of which the package says nothing.
+   parameters: see trust/subsystem.h. */
 #define D_SUBSYSTEM(X) \
     X(str, name, LIMIT_NAME) X(str, description, LIMIT_TEXT) X(strs, argv, 64) \
     X(strs, text_argv, 64) X(map, environment, LIMIT_OUTPUTS) X(strs, needs, LIMIT_NEEDS) \
-    X(bins, exit_codes, 256)
-#define D_EXIT_CODE(X) X(u64, code, 255) X(u64, package, 15)
+    X(bins, exit_codes, 256) X(str, parameters, LIMIT_NAME)
+/* means: in words, for the message of a failure */
+#define D_EXIT_CODE(X) X(u64, code, 255) X(u64, package, 15) X(added_str, means, LIMIT_SHORT)
 /* An installed package as it was left: a fingerprinted each. mode: with its type; changed: ctime in
    ns; hash: of the content, of a link's target, or of a folder's names. */
 #define D_FINGERPRINT(X) X(bins, files, LIMIT_FINGERPRINTED)
@@ -492,11 +502,12 @@
 #define R_CALLED(X) \
     X(i64, at, 0) X(id, run, 0) X(str, principal, LIMIT_NAME) X(bin, call, LIMIT_CALL) \
     X(bin, certificate, LIMIT_CERTIFICATE) X(hash, digest, 0)
-/* as told to the server: never DEFAULT, never 0 */
+/* on_lost, lost_after_ms: as told to the server: never DEFAULT, never 0. boot, incarnation: as its
+   HELLO said; incarnation empty: it said no process */
 #define R_ASSIGNED(X) \
     X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, server, LIMIT_NAME) \
     X(id, spool, 0) X(hash, job_hash, 0) X(u64, on_lost, 15) X(u64, lost_after_ms, ANY) \
-    X(added_bin, boot, 16)
+    X(added_bin, boot, 16) X(added_bin, incarnation, 16)
 #define R_STARTED(X) \
     X(i64, at, 0) X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME)
 /* never started there: waits again */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "common/name.h"
 #include "proto/packagejob.h"
 #include "runner/typed.h"
 #include "trust/secretdoc.h"
@@ -28,6 +29,8 @@ static bool find_in_map(const struct wire_list *map, struct span name, struct va
 static bool find_output(const struct bind_scope *scope, const struct d_binding *b,
                         struct value *ret)
 {
+    if (!scope->outputs)
+        return false;
     struct wire_iter it = wire_iter(scope->outputs);
     struct span item;
     struct s_outputs o;
@@ -66,7 +69,7 @@ static int find_value(const struct d_binding *b, const struct d_parameter *p,
         return error_set(err, -EINVAL, "the job's value of parameter '" SPAN_FMT "' is malformed",
                          SPAN_ARG(b->name));
     case BINDING_CALL:
-        return find_in_map(&scope->call->parameters, b->source, ret) && ret->type != VALUE_NULL;
+        return find_in_map(scope->given, b->source, ret) && ret->type != VALUE_NULL;
     case BINDING_AS_OF:
         text_value(as_of(scope, p), scratch, ret);
         return scope->call->as_of.n > 0;
@@ -100,6 +103,20 @@ static bool find_fallback(const struct d_parameter *p, const struct bind_scope *
     return true;
 }
 
+/* A value of the call that the job declares as sensitive stays so in every step. */
+static bool is_sensitive(const struct d_binding *b, const struct bind_scope *scope)
+{
+    char name[LIMIT_NAME + 1];
+    return b->from == BINDING_CALL && scope->sensitive &&
+           span_copy_str(b->source, name, sizeof name) && wire_list_has(scope->sensitive, name);
+}
+
+static void add_sensitive(struct bound *out, struct span name)
+{
+    wire_add_str(&out->sensitive, name);
+    out->n_sensitive++;
+}
+
 static bool find_binding(const struct d_step *step, struct span name, struct d_binding *ret)
 {
     struct wire_iter it = wire_iter(&step->bindings);
@@ -108,14 +125,6 @@ static bool find_binding(const struct d_step *step, struct span name, struct d_b
         if (d_binding_decode(item, ret, NULL) == 0 && span_eq(ret->name, name))
             return true;
     return false;
-}
-
-static void add_sensitive(const struct d_parameter *p, struct bound *out)
-{
-    if (!p->sensitive)
-        return;
-    wire_add_str(&out->sensitive, p->name);
-    out->n_sensitive++;
 }
 
 /* Only a call or a job names a secret: what a child puts out names none. */
@@ -128,18 +137,27 @@ static bool names_secret(const struct d_binding *b, const struct value *v, struc
     return b->from == BINDING_CALL && secretdoc_is_use(v, ret_name);
 }
 
-static int bind_secret(const struct d_parameter *p, struct span declared,
-                       const struct bound_secret *s, struct bound *out, struct error *err)
+static int takes_secret(const struct d_parameter *p, struct span secret, struct error *err)
 {
     if (!p->sensitive)
         return error_set(err, -EINVAL,
                          "parameter '" SPAN_FMT "' takes no secret, since it is not sensitive: its "
-                         "value would be on record (secret '" SPAN_FMT "')",
-                         SPAN_ARG(p->name), SPAN_ARG(s->name));
+                         "value would be on record",
+                         SPAN_ARG(p->name));
+    return name_check_name("the name of a secret", secret, err);
+}
+
+static int bind_secret(const struct d_parameter *p, struct span declared, struct span secret,
+                       bool of_call, struct bound *out, struct error *err)
+{
+    int rc = takes_secret(p, secret, err);
+    if (rc < 0)
+        return rc;
     out->secrets = mem_realloc(out->secrets, out->n_secrets + 1, sizeof *out->secrets);
-    out->secrets[out->n_secrets] = *s;
-    out->secrets[out->n_secrets++].declared = declared;
-    add_sensitive(p, out);
+    struct bound_secret *s = &out->secrets[out->n_secrets++];
+    *s = (struct bound_secret){.declared = declared, .of_call = of_call};
+    span_copy_str(secret, s->name, sizeof s->name);
+    add_sensitive(out, p->name);
     return 0;
 }
 
@@ -153,19 +171,21 @@ static int bind_declared(const struct d_step *step, const struct d_parameter *p,
                          struct span declared, const struct bind_scope *scope, struct bound *out,
                          struct error *err)
 {
-    struct d_binding b;
-    struct bound_secret s = {.of_call = false};
+    struct d_binding b = {0};
     struct value v;
+    struct span secret;
     struct buf scratch = {0}, made = {0};
-    int rc = find_binding(step, p->name, &b) ? find_value(&b, p, scope, &scratch, &v, err) : 0;
-    if (rc == 1 && names_secret(&b, &v, &s.name)) {
-        s.of_call = b.from == BINDING_CALL;
+    const bool is_bound = find_binding(step, p->name, &b);
+    const bool unknown = is_bound && b.from == BINDING_OUTPUT && !scope->outputs;
+    int rc = is_bound ? find_value(&b, p, scope, &scratch, &v, err) : 0;
+    if (rc == 1 && names_secret(&b, &v, &secret)) {
+        rc = bind_secret(p, declared, secret, b.from == BINDING_CALL, out, err);
         buf_free(&scratch);
-        return bind_secret(p, declared, &s, out, err);
+        return rc;
     }
-    if (rc == 0)
+    if (rc == 0 && !unknown)
         rc = find_fallback(p, scope, &scratch, &v);
-    if (rc == 0 && p->required)
+    if (rc == 0 && p->required && !unknown)
         rc = error_set(err, -EINVAL,
                        "parameter '" SPAN_FMT "' (" SPAN_FMT ") is required and has no value",
                        SPAN_ARG(p->name), SPAN_ARG(p->type));
@@ -175,7 +195,8 @@ static int bind_declared(const struct d_step *step, const struct d_parameter *p,
         value_add_str(&out->items, p->name);
         buf_add(&out->items, made.p, made.n);
         out->count++;
-        add_sensitive(p, out);
+        if (p->sensitive || (is_bound && is_sensitive(&b, scope)))
+            add_sensitive(out, p->name);
     }
     buf_free(&scratch);
     buf_free(&made);
@@ -228,6 +249,8 @@ static int bind_undeclared(const struct d_step *step, const struct bind_scope *s
             value_add_str(&out->items, b.name);
             buf_add(&out->items, v.raw.p, v.raw.n);
             out->count++;
+            if (is_sensitive(&b, scope))
+                add_sensitive(out, b.name);
         }
     }
     buf_free(&scratch);
@@ -269,14 +292,73 @@ static bool job_binds(const struct d_job *job, struct span name)
     return false;
 }
 
-int bind_check_call(const struct d_job *job, const struct d_call *call, struct error *err)
+/* As the job declares it; a default, if the call has none. */
+static int take_declared(const struct d_parameter *p, const struct bind_scope *scope,
+                         struct bound *out, struct error *err)
 {
-    struct wire_iter it = wire_iter(&call->parameters);
-    struct span name;
     struct value v;
-    while (wire_next_pair(&it, &name, &v))
-        if (!job_binds(job, name))
-            return error_set(err, -EINVAL, "job '" SPAN_FMT "' has no parameter '" SPAN_FMT "'",
-                             SPAN_ARG(job->name), SPAN_ARG(name));
-    return 0;
+    struct span secret;
+    struct buf scratch = {0}, made = {0};
+    int rc = find_in_map(&scope->call->parameters, p->name, &v) && v.type != VALUE_NULL;
+    const bool is_use = rc == 1 && secretdoc_is_use(&v, &secret);
+    if (rc == 0)
+        rc = find_fallback(p, scope, &scratch, &v);
+    if (rc == 0 && p->required)
+        rc = error_set(err, -EINVAL,
+                       "parameter '" SPAN_FMT "' (" SPAN_FMT ") is required and has no value",
+                       SPAN_ARG(p->name), SPAN_ARG(p->type));
+    if (is_use && (rc = takes_secret(p, secret, err)) == 0)
+        buf_add(&made, v.raw.p, v.raw.n); /* for the step's parameter to which it is bound */
+    else if (rc == 1)
+        rc = typed_value("parameter", p, &v, &made, err);
+    if (rc == 0 && made.n) {
+        value_add_str(&out->items, p->name);
+        buf_add(&out->items, made.p, made.n);
+        out->count++;
+        if (p->sensitive)
+            add_sensitive(out, p->name);
+    }
+    buf_free(&scratch);
+    buf_free(&made);
+    return rc;
+}
+
+static bool declares(const struct d_job *job, struct span name)
+{
+    struct span rest = job->parameters;
+    struct d_parameter p;
+    struct value v;
+    while (rest.n && value_read(&rest, &v))
+        if (d_parameter_decode(v.bytes, &p, NULL) == 0 && span_eq(p.name, name))
+            return true;
+    return false;
+}
+
+int bind_call(const struct d_job *job, const struct bind_scope *scope, struct bound *ret,
+              struct error *err)
+{
+    struct wire_iter it = wire_iter(&scope->call->parameters);
+    struct span rest = job->parameters, name;
+    struct bound b = {0};
+    struct d_parameter p;
+    struct value v;
+    int rc = 0;
+    while (rc == 0 && wire_next_pair(&it, &name, &v))
+        if (job->parameters.n ? !declares(job, name) : !job_binds(job, name))
+            rc = error_set(err, -EINVAL, "job '" SPAN_FMT "' has no parameter '" SPAN_FMT "'",
+                           SPAN_ARG(job->name), SPAN_ARG(name));
+    if (rc < 0)
+        return rc;
+    while (rc == 0 && rest.n && value_read(&rest, &v)) {
+        rc = d_parameter_decode(v.bytes, &p, err);
+        if (rc == 0)
+            rc = take_declared(&p, scope, &b, err);
+        if (rc < 0)
+            error_prefix(err, "job '" SPAN_FMT "'", SPAN_ARG(job->name));
+    }
+    if (rc < 0)
+        bound_free(&b);
+    else
+        *ret = b;
+    return rc;
 }

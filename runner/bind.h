@@ -1,5 +1,6 @@
-/* bind.h - the parameters of one step, as a complete, typed map: made from the job's bindings, the
- * call, earlier outputs and the package's defaults. Pure. */
+/* bind.h - the parameters of a call as its job declares them, and those of one step, as complete,
+ * typed maps: made from the job's bindings, the call, earlier outputs and declared defaults.
+ * Pure. */
 #ifndef LB_RUNNER_BIND_H
 #define LB_RUNNER_BIND_H
 
@@ -13,15 +14,19 @@
 struct bind_scope {
     const struct d_call *call;
     struct span server;
-    const struct wire_list *outputs; /* s_outputs of earlier steps */
+    /* s_outputs of earlier steps; NULL: nothing is going to run, and what they hand back counts as
+     * given, with a value that nobody knows yet: it is left out */
+    const struct wire_list *outputs;
+    /* What `{{name}}` stands for: of bind_call if the job declares parameters, else the call's. */
+    const struct wire_list *given;
+    const struct wire_list *sensitive; /* names among them; NULL: none */
 };
 
-/* A parameter whose value is a secret: {secret: NAME} in the call, or in the job's step. Points
- * into the package, and into call or job. */
+/* A parameter whose value is a secret: {secret: NAME} in the call, or in the job's step. */
 struct bound_secret {
-    struct span declared; /* d_parameter */
-    struct span name;     /* of the secret, not yet judged */
-    bool of_call;         /* the call names it, not the job */
+    struct span declared;      /* d_parameter; points into the package */
+    char name[LIMIT_NAME + 1]; /* of the secret */
+    bool of_call;              /* the call names it, not the job */
 };
 
 /* The result; free it with bound_free. */
@@ -43,8 +48,11 @@ void bound_free(struct bound *b);
 int bind_step(const struct d_step *step, const struct d_runnable *runnable,
               const struct bind_scope *scope, struct bound *ret, struct error *err);
 
-/* -EINVAL: no step of the job binds one of the call's parameters. A misspelt one would otherwise be
- * ignored in silence. */
-int bind_check_call(const struct d_job *job, const struct d_call *call, struct error *err);
+/* All parameters that the job declares; nothing if it declares none. Of the scope, `given` and
+ * `sensitive` do not count. Free *ret with bound_free. -EINVAL, with the names of job and
+ * parameter: one of the call's is not declared, or bound by no step (a misspelt one would be
+ * ignored in silence); a required one is missing; a value does not fit. */
+int bind_call(const struct d_job *job, const struct bind_scope *scope, struct bound *ret,
+              struct error *err);
 
 #endif

@@ -22,12 +22,15 @@
 #include "runner/output.h"
 #include "runner/outputs.h"
 #include "runner/owntmp.h"
+#include "runner/planned.h"
 #include "runner/sandbox.h"
 #include "runner/secretopen.h"
 #include "runner/secrets.h"
 #include "runner/spawn.h"
+#include "runner/sqlerror.h"
 #include "runner/tree.h"
 #include "runner/workfolder.h"
+#include "trust/subsystem.h"
 
 enum phase {
     PHASE_NONE,
@@ -189,6 +192,7 @@ static int say_launched(struct child *c, struct error *err)
                            .job_hash = c->launch.job_hash};
     buf_clear(&c->entry);
     s_launched_encode(&l, &c->entry);
+    report_form_of(c->report, &c->launch);
     report_add(c->report, buf_span(&c->entry));
     c->launched = true;
     return report_flush(c->report, err);
@@ -242,6 +246,15 @@ static void add_execution(const struct child *c, struct buf *out)
     execution_encode(&x, out);
 }
 
+static struct span tail_of(const struct child *c)
+{
+    const struct span tail = output_tail(&c->output);
+    const int parameters = subsystem_parameters_parse(c->context.parameters);
+    const bool sql = parameters == SUBSYSTEM_SQL || parameters == SUBSYSTEM_SQLITE3 ||
+                     parameters == SUBSYSTEM_PSQL;
+    return sql ? sqlerror_tail(tail) : tail;
+}
+
 static void say_ended(struct child *c)
 {
     struct buf outputs = {0}, result = {0}, message = {0}, items = {0}, execution = {0};
@@ -260,7 +273,7 @@ static void say_ended(struct child *c)
                        .out_bytes = c->output.stream[0].read,
                        .err_bytes = c->output.stream[1].read,
                        .cut_bytes = output_cut_bytes(&c->output),
-                       .tail = output_tail(&c->output),
+                       .tail = tail_of(c),
                        .user = user_of(c, user),
                        .argv = c->command.argv,
                        .n_argv = c->command.n_argv,
@@ -281,6 +294,7 @@ static void say_ended(struct child *c)
     e.execution = buf_span(&execution);
     buf_clear(&c->entry);
     ended_encode(&e, &c->entry);
+    report_form_of(c->report, &c->launch);
     report_add(c->report, buf_span(&c->entry));
     buf_free(&outputs);
     buf_free(&result);
@@ -498,6 +512,7 @@ static void not_started(struct child *c, enum refusal code, const struct error *
     drop_credentials(c);
     buf_clear(&c->entry);
     ended_refused(&c->launch, code, false, why->text, clock_wall_ms(), &c->entry);
+    report_form_of(c->report, &c->launch);
     report_add(c->report, buf_span(&c->entry));
     c->phase = PHASE_SAYING;
     if (report_flush(c->report, &err) == 0)
@@ -612,17 +627,73 @@ static void set_times(struct child *c, int64_t now)
     c->percent = 0;
 }
 
-void child_start(struct child *c, struct span launch, int64_t handed_at)
+static int take_launch(struct child *c, struct span launch, struct error *err)
 {
-    struct error err = {0};
-    int64_t now = clock_boot_ms();
     buf_clear(&c->bytes);
     buf_add(&c->bytes, launch.p, launch.n);
     c->launch = (struct s_launch){0};
     c->context = (struct d_context){0};
-    if (wire_decode(&s_launch_schema, buf_span(&c->bytes), true, &c->launch, &err) < 0 ||
-        (c->launch.context.n &&
-         wire_decode(&d_context_schema, c->launch.context, true, &c->context, &err) < 0)) {
+    int rc = wire_decode(&s_launch_schema, buf_span(&c->bytes), true, &c->launch, err);
+    if (rc == 0 && c->launch.context.n)
+        rc = wire_decode(&d_context_schema, c->launch.context, true, &c->context, err);
+    return rc;
+}
+
+static int check_intact(struct child *c, struct error *err)
+{
+    return intact_check(c->intact, c->paths->packages, &c->launch, err);
+}
+
+static int plan(struct child *c, struct span launch, enum refusal *code, struct error *err)
+{
+    *code = REFUSAL_INTERNAL;
+    int rc = take_launch(c, launch, err);
+    if (rc < 0)
+        return rc;
+    *code = REFUSAL_NO_PROXY;
+    if ((rc = context_take(c->paths, &c->context, &c->user, &c->switched, err)) < 0)
+        return rc;
+    *code = REFUSAL_START_FAILED;
+    if ((rc = prepare(c, err)) < 0)
+        return rc;
+    *code = REFUSAL_BAD_PACKAGE;
+    return check_intact(c, err);
+}
+
+int child_plan(struct child *c, struct span launch, struct buf *out, enum refusal *ret_code,
+               struct error *err)
+{
+    const struct execution_left none = {.count = 0};
+    const struct rusage used = {.ru_maxrss = 0};
+    char user[LIMIT_SHORT + 1];
+    const char *off[PROTECT_COUNT];
+    int rc = plan(c, launch, ret_code, err);
+    if (rc == 0) {
+        const struct execution x = {.own = &c->own,
+                                    .launch = &c->launch,
+                                    .context = &c->context,
+                                    .command = &c->command,
+                                    .folder = workfolder_path(c->work),
+                                    .on = ~sandbox_off(c->sandbox),
+                                    .usage = &used,
+                                    .left = &none};
+        const struct planned p = {.execution = &x,
+                                  .user = user_of(c, user),
+                                  .off = off,
+                                  .n_off = sandbox_list_off(c->sandbox, off)};
+        planned_encode(&p, out);
+    }
+    drop_credentials(c);
+    command_free(&c->command);
+    mask_free(&c->secrets);
+    return rc;
+}
+
+void child_start(struct child *c, struct span launch, int64_t handed_at)
+{
+    struct error err = {0};
+    int64_t now = clock_boot_ms();
+    if (take_launch(c, launch, &err) < 0) {
         log_error("slot %u: the runner sent a malformed step: %s", c->slot, err.text);
         c->ended(c->self, SPAN_NONE, false);
         return;
@@ -643,7 +714,7 @@ void child_start(struct child *c, struct span launch, int64_t handed_at)
         not_started(c, REFUSAL_NO_SECRET, &err);
     else if (say_launched(c, &err) < 0 || prepare(c, &err) < 0)
         not_started(c, REFUSAL_START_FAILED, &err);
-    else if (intact_check(c->intact, c->paths->packages, &c->launch, &err) < 0)
+    else if (check_intact(c, &err) < 0)
         not_started(c, REFUSAL_BAD_PACKAGE, &err);
     else if (begin(c, &err) < 0)
         not_started(c, REFUSAL_START_FAILED, &err);

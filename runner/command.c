@@ -1,7 +1,6 @@
 /* command.c - see command.h. */
 #include "runner/command.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <limits.h>
 #include <string.h>
@@ -9,7 +8,7 @@
 
 #include "common/mem.h"
 #include "proto/childenv.h"
-#include "runner/installed.h"
+#include "runner/commandline.h"
 
 void command_free(struct command *c)
 {
@@ -19,6 +18,8 @@ void command_free(struct command *c)
         mem_free(&c->envp[i]);
     mem_free(&c->argv);
     mem_free(&c->envp);
+    for (unsigned i = 0; i < c->n_inputs; i++)
+        close(c->input[i]);
     *c = (struct command){0};
 }
 
@@ -30,9 +31,9 @@ static void push(char ***list, size_t *n, char *text)
     (*list)[*n] = NULL;
 }
 
-static void arg(struct command *c, const char *text)
+void command_add(struct command *c, char *word)
 {
-    push(&c->argv, &c->n_argv, mem_strdup(text));
+    push(&c->argv, &c->n_argv, word);
 }
 
 static void env(struct command *c, const char *name, struct span value)
@@ -50,6 +51,15 @@ static void env_again(struct command *c, struct span name, struct span value)
             return;
         }
     push(&c->envp, &c->n_envp, mem_printf(SPAN_FMT "=" SPAN_FMT, SPAN_ARG(name), SPAN_ARG(value)));
+}
+
+void command_set(struct command *c, const char *name, const char *value)
+{
+    const size_t n = strlen(name);
+    for (size_t i = 0; i < c->n_envp; i++)
+        if (strncmp(c->envp[i], name, n) == 0 && c->envp[i][n] == '=')
+            return;
+    env(c, name, span_str(value));
 }
 
 static void env_number(struct command *c, const char *name, uint64_t value)
@@ -139,65 +149,15 @@ static void make_env(const struct command_source *from, struct command *c)
     env_parameters(c, l);
 }
 
-static int find_entry(const struct runner_paths *paths, const struct s_launch *l, char **ret,
-                      struct error *err)
-{
-    struct installed i = {0};
-    int rc = installed_load(paths, &l->package, &i, err);
-    if (rc == 0)
-        rc = installed_entry(paths, &i, span_eq_str(l->subsystem, "exec"), ret, err);
-    installed_free(&i);
-    return rc;
-}
-
-/* What comes before the entry, or the text, in a subsystem of ours. -EINVAL: there is none such. */
-static int own_argv(const struct s_launch *l, struct command *c, struct error *err)
-{
-    if (l->text.n) {
-        arg(c, "/bin/sh");
-        arg(c, "-eu");
-        arg(c, "-c");
-    } else if (span_eq_str(l->subsystem, "shell"))
-        arg(c, "/bin/sh");
-    else if (span_eq_str(l->subsystem, "python")) {
-        arg(c, "/usr/bin/python3");
-        arg(c, "-u"); /* what it prints is there when it is killed */
-    } else if (!span_eq_str(l->subsystem, "exec"))
-        return error_set(err, -EINVAL, "this runner lacks the subsystem '" SPAN_FMT "'",
-                         SPAN_ARG(l->subsystem));
-    return 0;
-}
-
-static int make_argv(const struct command_source *from, struct command *c, struct error *err)
-{
-    const struct s_launch *l = from->launch;
-    struct wire_iter it = wire_iter(&from->context->argv);
-    struct span word;
-    char *what = NULL;
-    int rc = 0;
-    if (l->text.n && memchr(l->text.p, 0, l->text.n))
-        return error_set(err, -EINVAL, "the step's text contains a NUL byte");
-    if (l->text.n)
-        what = span_dup_str(l->text);
-    else if ((rc = find_entry(from->paths, l, &what, err)) < 0)
-        return rc;
-    if (!from->context->argv.count)
-        rc = own_argv(l, c, err);
-    while (wire_next(&it, &word))
-        push(&c->argv, &c->n_argv, span_dup_str(word));
-    push(&c->argv, &c->n_argv, what);
-    return rc;
-}
-
 int command_make(const struct command_source *from, struct command *ret, struct error *err)
 {
     struct command c = {0};
-    int rc = make_argv(from, &c, err);
+    make_env(from, &c);
+    int rc = commandline_make(from, &c, err);
     if (rc < 0) {
         command_free(&c);
         return rc;
     }
-    make_env(from, &c);
     *ret = c;
     return 0;
 }

@@ -1,11 +1,10 @@
 /* command.h - the command line and the whole environment of a child. Nothing of our own
  * environment is passed on.
  *
- *     subsystem   command line
- *     exec        the entry, without arguments
- *     shell       /bin/sh ENTRY; for a step without a package /bin/sh -eu -c TEXT
- *     python      /usr/bin/python3 -u ENTRY
- *     of the server's administrator: what subsystems.d says, then ENTRY or TEXT
+ * The command line is what the subsystem says, then the entry or the step's text
+ * (trust/subsystem.h). A program whose name has no slash is looked up in the PATH that the step
+ * gets, then beside lbrunner. Programs that do not read an environment get the parameters in their
+ * own way: sqlcommand.h, dtexec.h.
  *
  * The entry is named by its path inside the content-addressed, read-only package folder: an
  * interpreter opens its script by that name anyway.
@@ -28,11 +27,19 @@
 #include "runner/childfiles.h"
 #include "runner/runnerpaths.h"
 
+enum { COMMAND_INPUTS = 2 };
 struct command {
     char **argv, **envp; /* NULL-ended */
     size_t n_argv, n_envp;
+    /* what the child reads: as standard input, and as descriptor 3; without the first, nothing */
+    int input[COMMAND_INPUTS];
+    unsigned n_inputs;
 };
 void command_free(struct command *c);
+/* Appends a word to argv, and takes it over. */
+void command_add(struct command *c, char *word);
+/* Adds a variable, unless it is set already. */
+void command_set(struct command *c, const char *name, const char *value);
 
 /* What decides a command. */
 struct command_source {
@@ -43,8 +50,8 @@ struct command_source {
     const struct s_launch *launch;
     const struct d_context *context;
 };
-/* On success *ret is yours: command_free. -ENOENT, -EPERM: the package or its entry is missing or
- * was altered; -EINVAL: this runner lacks the subsystem. */
+/* On success *ret is yours: command_free. -ENOENT, -EPERM: the package, its entry or the program is
+ * missing, or was altered; -EINVAL: this runner lacks the subsystem, or it cannot run this step. */
 int command_make(const struct command_source *from, struct command *ret, struct error *err);
 
 /* The variables of every child of this context: all but LB_. `work`: its folder. */

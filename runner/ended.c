@@ -10,15 +10,23 @@
 
 enum { ARGUMENTS = 64, TAIL_SHOWN = 300 };
 
-static enum package_outcome of_exit_code(const struct s_launch *l, int code)
+/* What is said of an exit code. False: nothing is. */
+static bool find_exit_code(const struct s_launch *l, int code, struct d_exit_code *ret)
 {
     struct wire_iter it = wire_iter(&l->exit_codes);
     struct span item;
-    struct d_exit_code e;
     while (wire_next(&it, &item))
-        if (d_exit_code_decode(item, &e, NULL) == 0 && e.code == (uint64_t)code &&
-            e.package < PACKAGE_COUNT)
-            return (enum package_outcome)e.package;
+        if (d_exit_code_decode(item, ret, NULL) == 0 && ret->code == (uint64_t)code &&
+            ret->package < PACKAGE_COUNT)
+            return true;
+    return false;
+}
+
+static enum package_outcome of_exit_code(const struct s_launch *l, int code)
+{
+    struct d_exit_code e;
+    if (find_exit_code(l, code, &e))
+        return (enum package_outcome)e.package;
     return l->exit_codes.count == 0 && code == 0 ? PACKAGE_SUCCEEDED : PACKAGE_FAILED;
 }
 
@@ -50,6 +58,17 @@ static void say_warned(const struct ending *e, struct buf *out)
         buf_printf(out, ", after the signal %s that its time was running out", name);
 }
 
+static void say_exit(const struct ending *e, struct buf *out)
+{
+    struct d_exit_code code;
+    buf_printf(out, "exit %d", WEXITSTATUS(e->status));
+    if (find_exit_code(e->launch, WEXITSTATUS(e->status), &code) && code.means.n) {
+        buf_add_str(out, " (");
+        outputs_clean_text(code.means, LIMIT_SHORT, out);
+        buf_add_str(out, ")");
+    }
+}
+
 static void say_how(const struct ending *e, struct buf *out)
 {
     if (*e->excess.text)
@@ -58,7 +77,7 @@ static void say_how(const struct ending *e, struct buf *out)
         const char *name = sigabbrev_np(WTERMSIG(e->status));
         buf_printf(out, "ended by signal %d (%s)", WTERMSIG(e->status), name ? name : "?");
     } else
-        buf_printf(out, "exit %d", WEXITSTATUS(e->status));
+        say_exit(e, out);
     say_warned(e, out);
     struct buf line = {0};
     lastline_add(e->tail, TAIL_SHOWN, &line);
@@ -113,9 +132,11 @@ static void encode(const struct s_launch *l, const struct d_step_outcome *o, str
 {
     struct buf body = {0};
     d_step_outcome_encode(o, &body);
-    struct s_ended ended = {
-        .run = l->run, .attempt = l->attempt, .outcome = buf_span(&body), .execution = execution,
-        .job_hash = l->job_hash};
+    struct s_ended ended = {.run = l->run,
+                            .attempt = l->attempt,
+                            .outcome = buf_span(&body),
+                            .execution = execution,
+                            .job_hash = l->job_hash};
     s_ended_encode(&ended, out);
     buf_free(&body);
 }

@@ -100,6 +100,8 @@ static void add_lines(struct mask *m, struct span s)
 void mask_add(struct mask *m, struct span value)
 {
     struct buf json = {0};
+    while (value.n && value.p[value.n - 1] == '\n') /* a file's last line ends, too */
+        value.n--;
     add_text(m, value);
     if (value.n && memchr(value.p, '\n', value.n))
         add_lines(m, value);

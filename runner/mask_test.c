@@ -62,6 +62,10 @@ static void values_become_as_many_asterisks_and_the_rest_stays(void **state)
     expect(m, "huhunter22hunt22", "hu**************");
     mask_free(&m);
     expect(NULL, "hunter22", "hunter22");
+    static const char *const file[] = {"s3cr3t\n"};
+    m = mask_of(file, 1);
+    expect(m, "s3cr3t\nuser\n", "******\nuser\n");
+    mask_free(&m);
 }
 
 static void one_value_inside_another_is_found_too(void **state)

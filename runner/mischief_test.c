@@ -107,8 +107,8 @@ static void a_slot_without_a_folder_is_out_of_service_until_it_gets_one(void **s
     assert_int_equal(until_nowhere(w, &c, run), 2);
     assert_int_equal(unlink(w->rig.paths.work), 0);
     assert_int_equal(mkdir(w->rig.paths.work, 0700), 0);
-    world_ask_as(w, &c, run, 0); /* the slots are tried again when there is something to do */
-    until_no_trouble(w);
+    until_no_trouble(w); /* they are tried again, also without work */
+    world_ask_as(w, &c, run, 0);
     struct testworld_wanted want = world_outcome(w, run);
     assert_int_equal(want.outcome.package, PACKAGE_SUCCEEDED);
 }

@@ -165,7 +165,7 @@ static int judge_package(struct probes *p, const struct hash *package,
 {
     *ret_code = REFUSAL_BAD_PACKAGE;
     int rc = installed_load(p->paths, package, i, err);
-    if (rc < 0)
+    if (rc < 0 || p->paths->undeployed)
         return rc;
     const struct builder *signer = policy_signer(p->policy, &i->runnable.signer_key);
     if (!signer)
@@ -193,6 +193,31 @@ static int judge_walls(struct probes *p, struct span context, enum refusal *ret_
     return sandbox_judge(p->sandbox, &step, err);
 }
 
+/* What sql runs is said by its database, as far as package, proxy and subsystem say which. */
+static void add_sql_need(struct probes_question *q, const struct proxy_found *found,
+                         const struct d_runnable *runnable)
+{
+    struct d_parameter p = {.name = SPAN_NONE};
+    struct span said;
+    struct value v = {.bytes = SPAN_NONE};
+    struct buf items = {0};
+    if (subsystem_parameters_parse(found->subsystem.parameters) != SUBSYSTEM_SQL)
+        return;
+    if (runnable)
+        d_parameter_find(&runnable->parameters, span_str(SUBSYSTEM_SQL_PARAMETER), &p);
+    said = p.fallback;
+    if (!value_read(&said, &v) &&
+        !wire_map_get(&found->proxy.environment, SUBSYSTEM_SQL_VARIABLE, &v))
+        wire_map_get(&found->subsystem.environment, SUBSYSTEM_SQL_VARIABLE, &v);
+    const char *need = subsystem_sql_need(v.bytes);
+    if (*need) {
+        wire_add_str(&items, span_str(need));
+        const struct wire_list one = wire_list_from(&items, 1);
+        add_needs(q, &one);
+    }
+    buf_free(&items);
+}
+
 static int judge(struct probes *p, const struct s_probe *m, int64_t now, struct probes_question *q,
                  enum refusal *ret_code, struct error *err)
 {
@@ -201,7 +226,7 @@ static int judge(struct probes *p, const struct s_probe *m, int64_t now, struct 
     struct proxy_found found;
     struct installed i = {0};
     struct proxies_step step = {.is_text = is_text};
-    int rc = policy_refresh(p->policy, now, ret_code, err);
+    int rc = p->paths->undeployed ? 0 : policy_refresh(p->policy, now, ret_code, err);
     if (rc < 0)
         return rc;
     *ret_code = REFUSAL_NO_PROXY;
@@ -219,8 +244,10 @@ static int judge(struct probes *p, const struct s_probe *m, int64_t now, struct 
     }
     if (rc == 0)
         rc = judge_walls(p, buf_span(&q->context), ret_code, err);
-    if (rc == 0)
+    if (rc == 0) {
         add_needs(q, &found.subsystem.needs);
+        add_sql_need(q, &found, is_text ? NULL : &i.runnable);
+    }
     if (rc == 0 && !is_text)
         add_needs(q, &i.runnable.needs);
     installed_free(&i);

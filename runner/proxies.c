@@ -132,6 +132,23 @@ static struct wire_list environment_of(const struct proxy_found *f, struct buf *
     return wire_list_from(items, n);
 }
 
+/* A keeper that knows no other way than the environment must not take it for argv. */
+static void set_command(struct d_context *c, const struct d_subsystem *s, bool is_text,
+                        struct buf *program)
+{
+    const struct wire_list *words = is_text ? &s->text_argv : &s->argv;
+    struct wire_iter it = wire_iter(words);
+    struct span word;
+    if (subsystem_parameters_parse(s->parameters) == SUBSYSTEM_ENVIRONMENT) {
+        c->argv = *words;
+        return;
+    }
+    c->parameters = s->parameters;
+    while (wire_next(&it, &word))
+        value_add_str(program, word);
+    c->program = buf_span(program);
+}
+
 static void add_group(struct buf *out, gid_t g)
 {
     const uint8_t bytes[4] = {(uint8_t)(g >> 24), (uint8_t)(g >> 16), (uint8_t)(g >> 8),
@@ -143,7 +160,7 @@ int proxies_context(const struct proxy_found *f, const struct proxies_step *step
                     struct buf *out, struct error *err)
 {
     const struct d_proxy *p = &f->proxy;
-    struct buf groups = {0}, environment = {0};
+    struct buf groups = {0}, environment = {0}, program = {0};
     int rc = 0;
     for (size_t i = 0; separated && i < f->account.n_groups; i++)
         add_group(&groups, f->account.groups[i]);
@@ -154,7 +171,6 @@ int proxies_context(const struct proxy_found *f, const struct proxies_step *step
                           .groups = buf_span(&groups),
                           .home = span_str(f->account.home),
                           .environment = environment_of(f, &environment),
-                          .argv = step->is_text ? f->subsystem.text_argv : f->subsystem.argv,
                           .memory = proxies_least(p->memory, step->memory),
                           .cpu = p->cpu,
                           .processes = proxies_least(p->processes, step->processes),
@@ -170,9 +186,11 @@ int proxies_context(const struct proxy_found *f, const struct proxies_step *step
                           .signer = step->signer,
                           .credentials = p->credentials};
     const size_t was = out->n;
-    if (f->subsystem.name.n && !c.argv.count)
+    set_command(&c, &f->subsystem, step->is_text, &program);
+    if (step->is_text && !f->subsystem.text_argv.count)
         rc = error_set(err, -EINVAL,
-                       "subsystem '" SPAN_FMT "' takes no text (subsystems.d/" SPAN_FMT ".yaml)",
+                       "subsystem '" SPAN_FMT "' takes no text (subsystems.d/" SPAN_FMT
+                       ".yaml could say `text`); make a package (lbpkg new)",
                        SPAN_ARG(f->subsystem.name), SPAN_ARG(f->subsystem.name));
     else if (environment.n > LIMIT_OUTPUTS - 8 || c.environment.count > LIMIT_VALUES)
         rc = error_set(err, -EMSGSIZE,
@@ -188,6 +206,7 @@ int proxies_context(const struct proxy_found *f, const struct proxies_step *step
     }
     buf_free(&groups);
     buf_free(&environment);
+    buf_free(&program);
     return rc;
 }
 

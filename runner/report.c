@@ -31,6 +31,8 @@ struct report {
     struct pending *v;
     size_t n, room; /* entries, and buffers kept for reuse */
     uint64_t dropped;
+    bool first_form;
+    struct buf fitted;
 };
 
 static int open_bell(struct report *r, struct error *err)
@@ -130,6 +132,7 @@ void report_close(struct report **pr)
     if (r->folder_fd >= 0)
         close(r->folder_fd);
     mem_free(&r->stem);
+    buf_free(&r->fitted);
     for (size_t i = 0; i < r->room; i++)
         buf_free(&r->v[i].bytes);
     mem_free(&r->v);
@@ -148,8 +151,23 @@ static void add(struct report *r, struct span entry, bool output)
     p->output = output;
 }
 
+void report_form(struct report *r, bool first)
+{
+    r->first_form = first;
+}
+
+/* A runner of 0.1 knows nothing of forms, and gives no context. */
+void report_form_of(struct report *r, const struct s_launch *l)
+{
+    report_form(r, l->form.n || !l->context.n);
+}
+
 void report_add(struct report *r, struct span entry)
 {
+    uint64_t kind;
+    size_t size;
+    if (r->first_form && wire_peek(entry, &kind, &size, NULL) == 0)
+        entry = messages_fit(kind, 0, entry, &r->fitted);
     add(r, entry, false);
 }
 

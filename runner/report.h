@@ -12,6 +12,7 @@
 
 #include "common/buf.h"
 #include "common/error.h"
+#include "proto/messages.h"
 #include "runner/runnerpaths.h"
 
 /* a datagram socket in the bell's folder; whatever is sent there means "read the spool" */
@@ -30,6 +31,12 @@ struct report;
 int report_open(const struct runner_paths *paths, const char *stem, struct report **ret,
                 struct error *err);
 void report_close(struct report **r);
+
+/* From now on entries are written as 0.1 did, without the fields that were added since, or with
+ * them, as at first. */
+void report_form(struct report *r, bool first);
+/* The same, for the worker that asked for this step. */
+void report_form_of(struct report *r, const struct s_launch *l);
 
 /* Queues an entry for the next flush. */
 void report_add(struct report *r, struct span entry);

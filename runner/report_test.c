@@ -37,6 +37,43 @@ static void holds(void **state, const char *name, const char *const texts[], siz
     spoolfile_reader_close(&r);
 }
 
+static struct span launched_with(struct buf *b, struct span job_hash)
+{
+    buf_clear(b);
+    s_launched_encode(
+        &(struct s_launched){.attempt = 1, .step = span_str("run"), .job_hash = job_hash}, b);
+    return buf_span(b);
+}
+
+static void a_worker_of_the_release_before_reads_what_it_knows(void **state)
+{
+    static const uint8_t hash[32] = {7};
+    const struct span job = span_of(hash, sizeof hash), context = span_str("c");
+    const struct s_launch ours = {.context = context},
+                          theirs = {.context = context, .form = span_str("1")},
+                          of_their_runner = {.form = SPAN_NONE};
+    const struct s_launch *const asked[] = {&ours, &theirs, &of_their_runner, &ours};
+    struct report *r = opened(state);
+    struct spoolfile_reader *reader;
+    struct span s;
+    struct buf b = {0};
+    for (size_t i = 0; i < 4; i++) {
+        report_form_of(r, asked[i]);
+        report_add(r, launched_with(&b, job));
+    }
+    assert_int_equal(report_flush(r, NULL), 0);
+    assert_int_equal(
+        spoolfile_reader_open(testing_path(state, "keeper-3.log"), SPOOLFILE_START, &reader, NULL),
+        0);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(spoolfile_reader_next(reader, &s, NULL), 1);
+        assert_true(span_eq(s, launched_with(&b, i == 0 || i == 3 ? job : SPAN_NONE)));
+    }
+    spoolfile_reader_close(&reader);
+    buf_free(&b);
+    report_close(&r);
+}
+
 static void entries_are_written_in_order_and_ring_the_bell(void **state)
 {
     struct report *r = opened(state);
@@ -137,6 +174,7 @@ static void a_large_file_gets_a_successor_and_the_newest_is_continued(void **sta
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        in_folder(a_worker_of_the_release_before_reads_what_it_knows),
         in_folder(entries_are_written_in_order_and_ring_the_bell),
         in_folder(many_entries_between_two_flushes_are_all_written),
         in_folder(entries_that_cannot_be_written_wait_but_output_is_dropped),

@@ -196,12 +196,14 @@ static int add_use(struct secretuse *u, struct span secret, struct span declared
 
 /* ---- All secrets of a step */
 
-static int may_name(const struct secretuse *u, const struct certificate *caller, struct span secret,
+static int may_name(const struct secretuse *u, const struct certificate *caller, const char *name,
                     struct span address, struct error *err)
 {
     const struct certificate *self = policy_self(u->policy);
-    char name[LIMIT_NAME + 1], to[LIMIT_ADDRESS + 1];
-    span_copy_str(secret, name, sizeof name);
+    char to[LIMIT_ADDRESS + 1];
+    if (!caller)
+        return error_set(err, -EPERM, "a run by hand names no secret itself; let the job name '%s'",
+                         name);
     span_copy_str(address, to, sizeof to);
     const bool by_name = strcmp(to, self->name) == 0;
     return grant_check(caller, VERB_SECRET, name, to,
@@ -228,7 +230,7 @@ int secretuse_make(struct secretuse *u, const struct bound *b, const struct cert
         if (rc < 0)
             break;
         *ret_code = REFUSAL_NO_SECRET;
-        rc = add_use(u, s->name, s->declared, now, &items, err);
+        rc = add_use(u, span_str(s->name), s->declared, now, &items, err);
     }
     if (rc == 0 && b->n_secrets)
         write_uses(&items, b->n_secrets, out);

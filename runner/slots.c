@@ -106,22 +106,34 @@ static void look_again(struct slots *s, int64_t ms)
         loop_timer_set(s->loop, &s->timer, "slots", at, on_timer, s);
 }
 
-/* A slot without a keeper, for which one may be started. */
+/* It has no keeper, and one may be started. */
+static bool may_be_kept(struct slots *s, const struct slot *t)
+{
+    const int64_t wait = t->not_before - loop_now(s->loop);
+    if (t->channel)
+        return false;
+    if (wait <= 0 && keeper_slot_is_free(s->paths, t->number))
+        return true;
+    look_again(s, wait > 0 ? wait : LOCKED_MS);
+    return false;
+}
+
 static struct slot *empty_slot(struct slots *s)
 {
-    for (unsigned i = 1; i <= s->limit; i++) {
-        struct slot *t = slot_at(s, i);
-        if (t->channel)
-            continue;
-        if (t->not_before > loop_now(s->loop)) {
-            look_again(s, t->not_before - loop_now(s->loop));
-            continue;
-        }
-        if (keeper_slot_is_free(s->paths, i))
-            return t;
-        look_again(s, LOCKED_MS);
-    }
+    for (unsigned i = 1; i <= s->limit; i++)
+        if (may_be_kept(s, slot_at(s, i)))
+            return s->slot[i - 1];
     return NULL;
+}
+
+static bool keep(struct slots *s, struct slot *t)
+{
+    struct error err = {0};
+    if (make_keeper(s->paths, t, &err) == 0)
+        return true;
+    log_error("slot %u: %s", t->number, err.text);
+    look_again(s, LOCKED_MS);
+    return false;
 }
 
 static struct slot *least_busy(struct slots *s)
@@ -137,16 +149,11 @@ static struct slot *least_busy(struct slots *s)
 
 static struct slot *choose(struct slots *s)
 {
-    struct error err = {0};
     struct slot *best = least_busy(s), *empty;
     if (best && best->n == 0)
         return best;
-    if ((empty = empty_slot(s))) {
-        if (make_keeper(s->paths, empty, &err) == 0)
-            return empty;
-        log_error("slot %u: %s", empty->number, err.text);
-        look_again(s, LOCKED_MS);
-    }
+    if ((empty = empty_slot(s)) && keep(s, empty))
+        return empty;
     double ahead = AHEAD_MS / (s->average_ms < 1 ? 1 : s->average_ms);
     unsigned most = 1 + (unsigned)(ahead > AHEAD_MAX ? AHEAD_MAX : ahead);
     return best && best->n < most ? best : NULL;
@@ -199,18 +206,29 @@ static bool still_may(struct slots *s, struct waiting *w)
     return false;
 }
 
-/* Out of service: it has no keeper, and two have tried in vain. */
+/* It has no keeper, and two have tried in vain. */
+static bool is_out_of_service(const struct slot *t)
+{
+    return t->failed >= 2 && !t->works;
+}
+
 static unsigned out_of_service(const struct slots *s, const char **ret_why)
 {
     unsigned n = 0;
-    for (unsigned i = 0; i < s->n && i < s->limit; i++) {
-        const struct slot *t = s->slot[i];
-        if (t->failed < 2 || t->works)
-            continue;
-        *ret_why = t->trouble ? t->trouble : "its keeper does not start";
-        n++;
-    }
+    for (unsigned i = 0; i < s->n && i < s->limit; i++)
+        if (is_out_of_service(s->slot[i])) {
+            *ret_why = s->slot[i]->trouble ? s->slot[i]->trouble : "its keeper does not start";
+            n++;
+        }
     return n;
+}
+
+/* Also without work: that it can be used again is worth to be known. */
+static void mend(struct slots *s)
+{
+    for (unsigned i = 0; i < s->n && i < s->limit; i++)
+        if (is_out_of_service(s->slot[i]) && may_be_kept(s, s->slot[i]))
+            keep(s, s->slot[i]);
 }
 
 /* Where no slot can be used, nothing that waits here will start: others may run it. */
@@ -252,6 +270,7 @@ static void dispatch(struct slots *s)
         waiting_free(&w);
     }
     give_up(s);
+    mend(s);
     for (unsigned i = 0; i < s->n; i++)
         behind |= s->slot[i]->n > 1;
     if (behind)
@@ -476,20 +495,15 @@ unsigned slots_list(struct slots *s, slots_kept_fn *fn, void *self)
 
 bool slots_hold_any(const struct slots *s, struct id run)
 {
-    struct s_launch l;
     for (unsigned i = 0; i < s->n; i++)
         for (unsigned j = 0; j < s->slot[i]->n; j++)
             if (id_eq(s->slot[i]->held[j].run, run))
                 return true;
-    for (const struct waiting *w = s->queue.first; w; w = w->next)
-        if (waiting_launch(w, &l) && id_eq(l.run, run))
-            return true;
-    return false;
+    return waiting_has_run(&s->queue, run);
 }
 
 bool slots_hold(const struct slots *s, const struct s_step *step)
 {
-    struct s_launch l;
     for (unsigned i = 0; i < s->n; i++)
         for (unsigned j = 0; j < s->slot[i]->n; j++) {
             const struct slot_step *h = &s->slot[i]->held[j];
@@ -497,11 +511,7 @@ bool slots_hold(const struct slots *s, const struct s_step *step)
                 h->try_no == step->try_no && span_eq_str(step->step, h->step))
                 return true;
         }
-    for (const struct waiting *w = s->queue.first; w; w = w->next)
-        if (waiting_launch(w, &l) && id_eq(l.run, step->run) && l.attempt == step->attempt &&
-            l.try_no == step->try_no && span_eq(l.step, step->step))
-            return true;
-    return false;
+    return waiting_has(&s->queue, step);
 }
 
 /* ---- After a restart */

@@ -61,9 +61,19 @@ IN_CHILD static void child_oom_score(void)
 
 IN_CHILD static int child_pipes(const struct spawn *s)
 {
-    if (dup2(s->null, 0) < 0 || dup2(s->out, 1) < 0 || dup2(s->err, 2) < 0)
+    const struct command *c = s->command;
+    if (dup2(c->n_inputs ? c->input[0] : s->null, 0) < 0 || dup2(s->out, 1) < 0 ||
+        dup2(s->err, 2) < 0)
         return -1;
     return 0;
+}
+
+/* Last of all: what lay there is ours, and may have been needed until now. */
+IN_CHILD static int child_third(const struct command *c)
+{
+    if (c->n_inputs < 2)
+        return 0;
+    return c->input[1] == 3 ? fcntl(3, F_SETFD, 0) : dup2(c->input[1], 3);
 }
 
 /* The folder is its user's, and closed to us. It becomes that user only later, right before execve:
@@ -109,6 +119,9 @@ IN_CHILD static int child_main(void *arg)
         _exit(127);
     b->stage = STAGE_SEAL;
     if (sandbox_seal(s->sandbox) < 0)
+        goto fail;
+    b->stage = STAGE_PIPES;
+    if (child_third(s->command) < 0)
         goto fail;
     b->stage = STAGE_EXECUTE;
     sigprocmask(SIG_SETMASK, b->mask, NULL);

@@ -19,7 +19,7 @@
 struct spawn {
     const struct command *command;
     int folder;                        /* working folder */
-    int null;                          /* /dev/null, for reading */
+    int null;                          /* its standard input, unless the command has inputs */
     int out, err;                      /* the writing ends of its pipes */
     const struct privilege_user *user; /* NULL: it stays ours */
     const struct sandbox *sandbox;     /* NULL: none; the usual limits */

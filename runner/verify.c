@@ -2,8 +2,10 @@
 #include "runner/verify.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/mem.h"
@@ -12,6 +14,7 @@
 #include "proto/packagejob.h"
 #include "runner/bind.h"
 #include "runner/context.h"
+#include "runner/exitcodes.h"
 #include "runner/installed.h"
 #include "runner/intact.h"
 #include "runner/proxies.h"
@@ -28,7 +31,10 @@ struct verifier {
     struct secretuse *secrets;
     attempts_holds_fn *holds; /* NULL: nothing is held */
     void *holds_self;
+    bool first_form;  /* see verifier_form */
     struct hash ends; /* of the last verify_step; zero: it ends no try */
+    bool plan;        /* nothing is going to run */
+    char host[LIMIT_NAME + 1];
     struct verified_roots roots;
 };
 
@@ -38,7 +44,8 @@ struct inquiry {
     const struct s_step *request;
     int64_t now;
     int64_t begun; /* when the first step of this attempt was taken; 0: this is the first */
-    const struct certificate *caller;
+    const struct certificate *caller; /* NULL: it runs by hand */
+    struct span principal;
     struct d_call call;
     struct steps_job job;
     struct d_step step;
@@ -65,22 +72,43 @@ static bool is_package_job(struct span job)
 
 /* ---- The checks */
 
+/* Is it run by hand? Then the kernel has said who asks, and nobody has signed the call; what it may
+ * do, its proxy says. */
+static bool is_by_hand(const struct inquiry *q)
+{
+    return q->v->paths->principal != NULL;
+}
+
+static struct span server_of(const struct inquiry *q)
+{
+    const struct verifier *v = q->v;
+    return span_str(v->paths->undeployed ? v->host : policy_self(v->policy)->name);
+}
+
 static int check_origin(struct inquiry *q, struct error *err)
 {
     q->code = REFUSAL_DENIED;
-    if (q->request->local)
+    if (q->request->local && !is_by_hand(q))
         return error_set(err, -EPERM, "no caller has signed this step");
+    if (!q->request->local && is_by_hand(q))
+        return error_set(err, -EPERM, "this runner takes only what is run by hand");
     return 0;
 }
 
 static int check_server(struct inquiry *q, struct error *err)
 {
-    return policy_refresh(q->v->policy, q->now, &q->code, err);
+    return q->v->paths->undeployed ? 0 : policy_refresh(q->v->policy, q->now, &q->code, err);
 }
 
 static int check_certificate(struct inquiry *q, struct error *err)
 {
-    return policy_asker(q->v->policy, q->request->certificate, q->now, &q->caller, &q->code, err);
+    int rc = 0;
+    if (is_by_hand(q))
+        q->principal = span_str(q->v->paths->principal);
+    else if ((rc = policy_asker(q->v->policy, q->request->certificate, q->now, &q->caller, &q->code,
+                                err)) == 0)
+        q->principal = span_str(q->caller->name);
+    return rc;
 }
 
 /* Decoded but not yet trusted, only to learn which call this may be: the table of accepted steps
@@ -112,10 +140,15 @@ static int check_form(struct inquiry *q, struct error *err)
  * are judged as of that start. */
 static int check_call(struct inquiry *q, struct error *err)
 {
-    const struct certificate *self = policy_self(q->v->policy);
-    bool by_name = false;
     struct d_signed s;
     struct d_call c;
+    if (is_by_hand(q)) {
+        q->code = REFUSAL_MALFORMED;
+        int rc = d_signed_decode(q->request->call, &s, err);
+        return rc < 0 ? rc : d_call_decode(s.body, &q->call, err);
+    }
+    const struct certificate *self = policy_self(q->v->policy);
+    bool by_name = false;
     if (d_signed_decode(q->request->call, &s, NULL) == 0 && d_call_decode(s.body, &c, NULL) == 0)
         by_name = span_eq_str(c.address, self->name);
     struct call_scope scope = {.cluster = self->cluster,
@@ -129,7 +162,7 @@ static int check_call(struct inquiry *q, struct error *err)
 static int check_address(struct inquiry *q, struct error *err)
 {
     q->code = REFUSAL_UNKNOWN_ADDRESS;
-    if (!policy_is_addressed(q->v->policy, q->call.address))
+    if (!is_by_hand(q) && !policy_is_addressed(q->v->policy, q->call.address))
         return error_set(err, -EPERM,
                          "the call is addressed to '" SPAN_FMT
                          "', which does not include this server, '%s'",
@@ -178,6 +211,8 @@ static int check_turn(struct inquiry *q, struct error *err)
     q->turn.begun = q->begun != 0;
     q->turn.job = &q->job;
     q->turn.try_no = r->try_no;
+    if (q->v->plan)
+        return 0;
     if (steps_is_single(&q->job)) {
         if (r->try_no == 1)
             return 0;
@@ -192,8 +227,7 @@ static int check_turn(struct inquiry *q, struct error *err)
 
 static int check_proxy(struct inquiry *q, struct error *err)
 {
-    const struct proxy_question asked = {.principal = span_str(q->caller->name),
-                                         .subsystem = q->step.subsystem};
+    const struct proxy_question asked = {.principal = q->principal, .subsystem = q->step.subsystem};
     q->code = REFUSAL_NO_PROXY;
     return proxies_judge(q->v->proxies, q->step.proxy, &asked, q->now, &q->proxy, err);
 }
@@ -202,6 +236,8 @@ static int check_proxy(struct inquiry *q, struct error *err)
 static int check_signer(struct inquiry *q, struct error *err)
 {
     const struct d_runnable *r = &q->package.runnable;
+    if (q->v->paths->undeployed) /* the files of the person whose user the child is */
+        return 0;
     const struct builder *signer = policy_signer(q->v->policy, &r->signer_key);
     if (!signer)
         return error_set(err, -EPERM,
@@ -219,11 +255,11 @@ static int check_package(struct inquiry *q, struct error *err)
     q->code = REFUSAL_BAD_PACKAGE;
     if (hash_is_zero(&q->step.package)) {
         q->code = REFUSAL_WRONG_JOB;
-        if (!q->step.run.n ||
-            (!span_eq_str(q->step.subsystem, "shell") && !q->proxy.subsystem.text_argv.count))
+        if (!q->step.run.n || !q->proxy.subsystem.text_argv.count)
             return error_set(err, -EPERM,
-                             "step '" SPAN_FMT "' has neither a package nor shell text",
-                             SPAN_ARG(q->step.name));
+                             "step '" SPAN_FMT "' has neither a package nor a text that subsystem "
+                             "'" SPAN_FMT "' takes",
+                             SPAN_ARG(q->step.name), SPAN_ARG(q->step.subsystem));
         return 0;
     }
     int rc = installed_load(q->v->paths, &q->step.package, &q->package, err);
@@ -294,17 +330,27 @@ static bool binds_outputs(const struct d_step *s)
 static int check_parameters(struct inquiry *q, struct error *err)
 {
     struct buf items = {0};
+    struct bound call = {0};
     uint32_t count = 0;
     if (q->has_turn && binds_outputs(&q->step))
         attempts_outputs(q->v->attempts, &q->turn, &items, &count);
     const struct wire_list outputs = wire_list_from(&items, count);
-    const struct bind_scope scope = {
-        .call = &q->call, .server = span_str(policy_self(q->v->policy)->name), .outputs = &outputs};
+    struct bind_scope scope = {.call = &q->call,
+                               .server = server_of(q),
+                               .outputs = q->v->plan ? NULL : &outputs,
+                               .given = &q->call.parameters};
     q->code = REFUSAL_BAD_PARAMETERS;
-    int rc = bind_check_call(&q->job.head, &q->call, err);
+    int rc = bind_call(&q->job.head, &scope, &call, err);
+    const struct wire_list given = wire_list_from(&call.items, call.count),
+                           sensitive = wire_list_from(&call.sensitive, call.n_sensitive);
+    if (q->job.head.parameters.n) {
+        scope.given = &given;
+        scope.sensitive = &sensitive;
+    }
     if (rc == 0)
         rc = bind_step(&q->step, q->has_package ? &q->package.runnable : NULL, &scope, &q->bound,
                        err);
+    bound_free(&call);
     buf_free(&items);
     return rc;
 }
@@ -321,9 +367,10 @@ static int check_secrets(struct inquiry *q, struct error *err)
 static int check_context(struct inquiry *q, struct error *err)
 {
     const struct d_runnable *r = &q->package.runnable;
-    struct proxies_step step = {.principal = span_str(q->caller->name), .is_text = !q->has_package};
+    struct proxies_step step = {.principal = q->principal, .is_text = !q->has_package};
     if (q->has_package) {
-        step.signer = r->signer_key;
+        if (!q->v->paths->undeployed)
+            step.signer = r->signer_key;
         step.memory = r->memory;
         step.processes = r->processes;
     }
@@ -380,41 +427,22 @@ static uint64_t on_lost_of(const struct inquiry *q)
     return q->call.on_lost != ON_LOST_DEFAULT ? q->call.on_lost : q->request->on_lost;
 }
 
-/* What exit codes mean: those that the step names are successes. For the others the package
- * decides, but none of them is a success. A step that names none leaves all to the package. */
-static struct wire_list exit_codes_of(const struct inquiry *q, struct buf *items)
-{
-    const struct wire_list said =
-        q->has_package ? q->package.runnable.exit_codes : (struct wire_list){.count = 0};
-    const struct span named = q->step.success_codes;
-    struct wire_iter it = wire_iter(&said);
-    struct buf one = {0};
-    struct d_exit_code e;
-    struct span item;
-    uint32_t n = 0;
-    if (!named.n)
-        return said;
-    for (size_t i = 0; i < named.n; i++, n++) {
-        buf_clear(&one);
-        d_exit_code_encode(&(struct d_exit_code){.code = named.p[i], .package = PACKAGE_SUCCEEDED},
-                           &one);
-        wire_add_bin(items, buf_span(&one));
-    }
-    while (wire_next(&it, &item))
-        if (d_exit_code_decode(item, &e, NULL) == 0 && e.package != PACKAGE_SUCCEEDED &&
-            !memchr(named.p, (int)e.code, named.n)) {
-            wire_add_bin(items, item);
-            n++;
-        }
-    buf_free(&one);
-    return wire_list_from(items, n);
-}
-
 /* The broker counts by the same minimum. */
 static uint64_t lost_after_of(const struct inquiry *q)
 {
     uint64_t ms = q->call.lost_after_ms ? q->call.lost_after_ms : q->request->lost_after_ms;
     return ms > LOST_AFTER_MIN_MS ? ms : LOST_AFTER_MIN_MS;
+}
+
+static struct wire_list exit_codes_of(const struct inquiry *q, struct buf *items)
+{
+    static const struct wire_list nothing;
+    const struct exitcodes from = {
+        .package = q->has_package ? &q->package.runnable.exit_codes : &nothing,
+        .subsystem = &q->proxy.subsystem.exit_codes,
+        /* the job of a package repeats what the package says */
+        .step = is_package_job(q->job.head.name) ? SPAN_NONE : q->step.success_codes};
+    return exitcodes_of(&from, items);
 }
 
 static struct span hash_span(const struct hash *h)
@@ -439,7 +467,7 @@ static void make_launch(const struct inquiry *q, struct buf *out)
                          .timeout_ms = proxies_least(q->step.timeout_ms, q->proxy.proxy.timeout_ms),
                          .output_cap = proxies_least(q->step.output_cap, q->proxy.proxy.output_cap),
                          .as_of = q->call.as_of,
-                         .server = span_str(policy_self(q->v->policy)->name),
+                         .server = server_of(q),
                          .task = q->call.task,
                          .job = q->call.job,
                          .subsystem = q->step.subsystem,
@@ -451,7 +479,8 @@ static void make_launch(const struct inquiry *q, struct buf *out)
                          .parameters = wire_list_from(&q->bound.items, q->bound.count),
                          .sensitive = wire_list_from(&q->bound.sensitive, q->bound.n_sensitive),
                          .context = buf_span(&q->context),
-                         .secrets = buf_span(&q->secrets)};
+                         .secrets = buf_span(&q->secrets),
+                         .form = span_str(q->v->first_form ? "1" : "")};
     if (q->has_package) {
         l.timeout_ms = proxies_least(l.timeout_ms, p->timeout_ms);
         l.output_cap = proxies_least(l.output_cap, p->output_cap);
@@ -528,6 +557,8 @@ int verifier_new(const struct runner_paths *paths, struct verifier **ret, struct
     v->intact = intact_new();
     v->secrets = secretuse_new(paths, v->policy);
     v->attempts = attempts_new(paths->spool, is_held, v);
+    if (gethostname(v->host, sizeof v->host - 1) < 0)
+        snprintf(v->host, sizeof v->host, "here");
     int rc = clock_boot_id(&o.boot, err);
     if (rc == 0)
         rc = replay_open(&v->replay, &o, clock_wall_ms(), err);
@@ -556,7 +587,7 @@ void verifier_free(struct verifier **v)
 int verifier_again(struct verifier *v, struct buf *launch, int64_t now, enum refusal *ret_code,
                    struct error *err)
 {
-    int rc = policy_refresh(v->policy, now, ret_code, err);
+    int rc = v->paths->undeployed ? 0 : policy_refresh(v->policy, now, ret_code, err);
     if (rc < 0)
         return rc;
     *ret_code = REFUSAL_NO_PROXY;
@@ -569,6 +600,16 @@ void verifier_ask_of_slots(struct verifier *v, attempts_holds_fn *holds, void *s
 {
     v->holds = holds;
     v->holds_self = self;
+}
+
+void verifier_form(struct verifier *v, bool first)
+{
+    v->first_form = first;
+}
+
+void verifier_plan(struct verifier *v)
+{
+    v->plan = true;
 }
 
 struct policy *verifier_policy(struct verifier *v)

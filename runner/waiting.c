@@ -52,3 +52,22 @@ bool waiting_launch(const struct waiting *w, struct s_launch *ret)
 {
     return s_launch_decode(buf_span(&w->launch), ret, NULL) == 0;
 }
+
+bool waiting_has_run(const struct waiting_queue *q, struct id run)
+{
+    struct s_launch l;
+    for (const struct waiting *w = q->first; w; w = w->next)
+        if (waiting_launch(w, &l) && id_eq(l.run, run))
+            return true;
+    return false;
+}
+
+bool waiting_has(const struct waiting_queue *q, const struct s_step *step)
+{
+    struct s_launch l;
+    for (const struct waiting *w = q->first; w; w = w->next)
+        if (waiting_launch(w, &l) && id_eq(l.run, step->run) && l.attempt == step->attempt &&
+            l.try_no == step->try_no && span_eq(l.step, step->step))
+            return true;
+    return false;
+}

@@ -23,5 +23,8 @@ void waiting_put_first(struct waiting_queue *q, struct span launch);
 struct waiting *waiting_take(struct waiting_queue *q, struct waiting **at);
 void waiting_free(struct waiting **w);
 bool waiting_launch(const struct waiting *w, struct s_launch *ret);
+/* Does a step of the run, or this very step, wait? */
+bool waiting_has_run(const struct waiting_queue *q, struct id run);
+bool waiting_has(const struct waiting_queue *q, const struct s_step *step);
 
 #endif

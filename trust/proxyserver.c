@@ -12,6 +12,8 @@
 void proxyserver_close(struct proxyserver *s)
 {
     buf_free(&s->implied);
+    for (unsigned i = 0; i < SUBSYSTEM_BUILTINS; i++)
+        buf_free(&s->builtins[i]);
 }
 
 /* A name comes from whoever wrote the job: it must not lead out of the folder. */
@@ -44,33 +46,49 @@ int proxyserver_find(struct proxyserver *s, struct span name, struct proxy_found
     return rc < 0 ? error_prefix(err, "proxy '" SPAN_FMT "' is not usable", SPAN_ARG(name)) : 0;
 }
 
-static bool is_ours(struct span subsystem)
+/* What every server has, made when it is first asked for. */
+static struct span builtin(struct proxyserver *s, unsigned i)
 {
-    static const char *const ours[] = {"exec", "shell", "python"};
-    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-        if (span_eq_str(subsystem, ours[i]))
-            return true;
-    return false;
+    if (!s->builtins[i].n)
+        subsystem_builtin(i, &s->builtins[i]);
+    return buf_span(&s->builtins[i]);
 }
 
-static int find_subsystem(struct proxyserver *s, struct span name, struct d_subsystem *ret,
+static int read_subsystem(struct proxyserver *s, struct span name, const char *file,
+                          struct span *ret, struct error *err)
+{
+    const int own = subsystem_builtin_find(name);
+    if (own >= 0 && !subsystem_is_replaceable((unsigned)own)) {
+        *ret = builtin(s, (unsigned)own);
+        return 0;
+    }
+    char *path = mem_printf("%s/" SPAN_FMT ".yaml", s->subsystems, SPAN_ARG(name));
+    int rc = s->read(s->self, "subsystem", path, file, ret, err);
+    mem_free(&path);
+    if (rc == -ENOENT && own >= 0) {
+        *ret = builtin(s, (unsigned)own);
+        return 0;
+    }
+    return rc == -ENOENT ? error_set(err, rc,
+                                     "this server has no subsystem '" SPAN_FMT
+                                     "' (%s); lbctl subsystem list shows those that it has",
+                                     SPAN_ARG(name), file)
+                         : rc;
+}
+
+int proxyserver_subsystem(struct proxyserver *s, struct span name, struct d_subsystem *ret,
                           struct error *err)
 {
     struct span document;
     char file[LIMIT_NAME + 32];
     *ret = (struct d_subsystem){0};
-    if (!name.n || is_ours(name))
-        return 0;
     int rc = check_name("the name of a subsystem", name, err);
     if (rc < 0)
         return rc;
-    char *path = mem_printf("%s/" SPAN_FMT ".yaml", s->subsystems, SPAN_ARG(name));
-    snprintf(file, sizeof file, "subsystems.d/" SPAN_FMT ".yaml", SPAN_ARG(name));
-    rc = s->read(s->self, "subsystem", path, file, &document, err);
-    mem_free(&path);
+    snprintf(file, sizeof file, SUBSYSTEM_FOLDER "/" SPAN_FMT ".yaml", SPAN_ARG(name));
+    rc = read_subsystem(s, name, file, &document, err);
     if (rc == -ENOENT)
-        return error_set(err, rc, "this server has no subsystem '" SPAN_FMT "' (%s)",
-                         SPAN_ARG(name), file);
+        return rc;
     if (rc == 0)
         rc = d_subsystem_decode(document, ret, err);
     return rc < 0 ? error_prefix(err, "subsystem '" SPAN_FMT "' is not usable", SPAN_ARG(name)) : 0;
@@ -91,8 +109,9 @@ int proxyserver_judge(struct proxyserver *s, struct span name, const struct prox
     int rc = proxyserver_find(s, name, ret, &document, err);
     if (rc == 0)
         rc = proxy_judge(&ret->proxy, ret->file, q, err);
-    if (rc == 0)
-        rc = find_subsystem(s, q->subsystem, &ret->subsystem, err);
+    ret->subsystem = (struct d_subsystem){0};
+    if (rc == 0 && q->subsystem.n)
+        rc = proxyserver_subsystem(s, q->subsystem, &ret->subsystem, err);
     if (rc == 0)
         rc = s->account ? s->account(s->self, document, ret, err)
                         : proxyserver_find_account(s, ret, err);

@@ -8,6 +8,7 @@
 
 #include "trust/account.h"
 #include "trust/proxy.h"
+#include "trust/subsystem.h"
 
 /* The document of a file: "proxy" or "subsystem". `shown`: what messages call it. *ret is lent
  * until the judgement is no longer used. -ENOENT: there is no such file. */
@@ -25,7 +26,8 @@ struct proxyserver {
     bool skip_credentials; /* who asks may not open them: they are the runner's to judge */
     uid_t also;            /* who besides root may own what decides; see ownfile.h */
     struct account_own own;
-    struct buf implied; /* scratch: the proxy without a file; proxyserver_close frees it */
+    /* scratch, which proxyserver_close frees: what needs no file */
+    struct buf implied, builtins[SUBSYSTEM_BUILTINS];
     proxyserver_read *read;
     proxyserver_account *account; /* one that remembers; NULL: proxyserver_find_account */
     void *self;
@@ -37,7 +39,7 @@ struct proxy_found {
     struct d_proxy proxy;
     char file[PROXY_FILE_TEXT]; /* for messages */
     struct account_user account;
-    struct d_subsystem subsystem; /* of subsystems.d; empty name: one of ours */
+    struct d_subsystem subsystem; /* empty name: none was asked for */
 };
 
 /* Negative: refused; *err says why, and what to do. With an empty principal it is the question
@@ -47,6 +49,10 @@ int proxyserver_judge(struct proxyserver *s, struct span name, const struct prox
 /* The first part alone: is there such a proxy, and is it usable? */
 int proxyserver_find(struct proxyserver *s, struct span name, struct proxy_found *ret,
                      struct span *ret_document, struct error *err);
+/* A subsystem by itself: of subsystems.d, else one that every server has (subsystem.h). *ret is
+ * lent like a proxy_found. -ENOENT: there is none. */
+int proxyserver_subsystem(struct proxyserver *s, struct span name, struct d_subsystem *ret,
+                          struct error *err);
 /* Asks the system's databases. */
 int proxyserver_find_account(const struct proxyserver *s, struct proxy_found *found,
                              struct error *err);

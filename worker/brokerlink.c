@@ -60,7 +60,8 @@ static void say_hello(void *self, struct m_hello *m)
 {
     struct worker *w = self;
     m->certificate = buf_span(&w->who.me.signed_bytes);
-    m->incarnation = w->incarnation;
+    m->incarnation = spool_nonce(w->spool);
+    m->process = span_str(w->process);
     m->spool = spool_id(w->spool);
     m->boot = spool_boot(w->spool);
     m->slots = w->options.slots;
@@ -71,6 +72,8 @@ static void session_up(void *self, const struct m_welcome *welcome)
 {
     struct worker *w = self;
     struct buf b = {0};
+    w->welcomed = true;
+    w->doubted = false;
     log_info("session with broker " SPAN_FMT " at %s, cluster " SPAN_FMT, SPAN_ARG(welcome->broker),
              dialer_address(w->dialer), SPAN_ARG(welcome->cluster));
     struct error err = {0};
@@ -104,8 +107,19 @@ static void session_down(void *self, const char *reason)
 
 static void session_refused(void *self, const struct m_refused *refused)
 {
-    (void)self;
+    struct worker *w = self;
+    const bool again = w->doubted;
     log_error("the broker refuses this server: " SPAN_FMT, SPAN_ARG(refused->text));
+    w->doubted = refused->code == REFUSAL_NAME_TAKEN;
+    /* It asked us to wait until the other one's time was over, and it is not: the other one lives.
+     * Where we were the first, children run here, and we go on asking. */
+    if (!w->doubted || !again || w->welcomed)
+        return;
+    log_error("another lbworker of server %s answers at the broker, so this one ends: stop one of "
+              "the two for good. If this home is a copy, make it a server of its own (lbctl invite "
+              "--server NAME, then lbworker join in a new home)",
+              w->who.me.name);
+    loop_stop(w->loop, WORKER_EXIT_TAKEN);
 }
 
 static void session_window(void *self)

@@ -106,6 +106,24 @@ static bool parameter_is_listed(struct span listed, struct span name)
     return false;
 }
 
+/* As the job declares it, without what is for people alone: peers of older versions would not know
+ * it. */
+static void add_declared(struct lists *l, const struct d_job *job)
+{
+    struct span rest = job->parameters;
+    struct d_parameter p;
+    struct value v;
+    struct buf one = {0};
+    while (rest.n && value_read(&rest, &v))
+        if (d_parameter_decode(v.bytes, &p, NULL) == 0) {
+            p.description = SPAN_NONE;
+            buf_clear(&one);
+            d_parameter_encode(&p, &one);
+            wire_add_bin(&l->parameters, buf_span(&one));
+        }
+    buf_free(&one);
+}
+
 /* A parameter of the call, declared like the package's parameter to which it is bound. */
 static void add_parameter(struct lists *l, const struct d_binding *b, const struct d_runnable *r)
 {
@@ -193,6 +211,7 @@ static int attest(const struct jobs *j, struct job_here *h, struct error *err)
     int rc = d_job_decode(buf_span(&h->bytes), &job, err);
     if (rc < 0)
         return rc;
+    add_declared(&l, &job);
     for (struct wire_iter it = wire_iter(&job.steps); wire_next(&it, &item);) {
         struct d_step s;
         if (d_step_decode(item, &s, NULL) == 0)
@@ -298,23 +317,35 @@ static int judge_writers(const char *path, struct error *err)
     return 0;
 }
 
+/* Several things may be wrong with one file. */
+static void tell_problems(struct jobs_reading *r, const char *path, const struct problems *ps)
+{
+    struct error err;
+    for (size_t i = 0; i < ps->n; i++) {
+        error_set(&err, -EINVAL, "%s", ps->v[i].text);
+        r->trouble(r->self, path, &err);
+    }
+}
+
 static void read_file(struct jobs_reading *r, const char *name)
 {
     size_t n = strlen(name);
     struct error err = {0};
     struct buf bytes = {0};
+    struct problems ps = {0};
     if (n < 6 || strcmp(name + n - 5, ".yaml") != 0 || name[0] == '.')
         return;
     char *path = mem_printf("%s/%s", r->j->files, name);
     int rc = judge_writers(path, &err);
     if (rc == 0)
-        rc = jobfile_compile(path, installed_find_package, r->j->store, &bytes, &err);
+        rc = jobfile_compile(path, installed_find_package, r->j->store, &bytes, &ps);
     if (rc == 0)
         rc = add(r, &bytes, true, 0, &err);
     if (rc < 0 && rc != -EAGAIN) { /* else the runner is not that far, and its folder will change */
         r->troubled++;
-        r->trouble(r->self, path, &err);
+        ps.n ? tell_problems(r, path, &ps) : r->trouble(r->self, path, &err);
     }
+    problems_free(&ps);
     buf_free(&bytes);
     mem_free(&path);
 }

@@ -36,6 +36,7 @@ static const char examples[] =
     "  join     make this machine a server of a cluster, with a token\n"
     "  rotate   make a new key for this server, with an administrator's help\n"
     "  check    say what is right and what is wrong on this server\n"
+    "  run-job  run a job by hand, without a broker, as the runner would run it\n"
     "\n"
     "Signals:\n"
     "  SIGTERM  stop; children go on, and their results wait in the spool\n"
@@ -47,7 +48,8 @@ static const char examples[] =
     "  LONGBOAT_HOME=$HOME/etl4 lbworker --slots 4\n"
     "\n"
     "Exit codes: 0 stopped as asked; 1 failed; 2 bad usage, or started as root;\n"
-    "3 not possible here: this machine has not joined, or another lbworker runs.\n";
+    "3 not possible here: this machine has not joined, or another lbworker of this\n"
+    "server runs, here or from a copy of this home.\n";
 
 static unsigned default_slots(void)
 {
@@ -93,13 +95,15 @@ static int serve(int argc, char **argv)
         return EXIT_ASKED_WRONGLY;
     }
     if (options_answered(&values, "lbworker",
-                         "[options]\n       lbworker join | check | rotate [options]", examples)) {
+                         "[options]\n       lbworker join | check | rotate | run-job [options]",
+                         examples)) {
         options_free(&values);
         return EXIT_DONE;
     }
     if (first < argc)
-        rc = error_set(&err, -EINVAL, "unknown command '%s'; expected join, check or rotate",
-                       argv[first]);
+        rc =
+            error_set(&err, -EINVAL,
+                      "unknown command '%s'; expected join, check, rotate or run-job", argv[first]);
     else if ((rc = read_config(&values, &err)) == 0 &&
              (rc = log_level_parse(opt_str(&values, "log-level"), &level, &err)) == 0)
         log_open("lbworker", level);
@@ -125,7 +129,8 @@ static bool is_refused(int argc, char **argv)
     for (int i = 1; i < argc; i++)
         asks |= strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0 ||
                 strcmp(argv[i], "--version") == 0;
-    if (geteuid() != 0 || asks)
+    const bool by_hand = argc > 1 && strcmp(argv[1], "run-job") == 0; /* has no network */
+    if (geteuid() != 0 || asks || by_hand)
         return false;
     term_say(stderr, "lbworker: does not run as root; run it as this server's ordinary user, for "
                      "example: sudo -u longboat lbworker (what root may start is lbrunner)\n");
@@ -137,7 +142,10 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         int (*run)(int argc, char **argv);
-    } verbs[] = {{"join", join_verb}, {"check", check_verb}, {"rotate", rotate_verb}};
+    } verbs[] = {{"join", join_verb},
+                 {"check", check_verb},
+                 {"rotate", rotate_verb},
+                 {"run-job", runjob_verb}};
     secret_begin();
     if (is_refused(argc, argv))
         return EXIT_ASKED_WRONGLY;

@@ -113,9 +113,30 @@ static int look(struct spool *s, struct error *err)
 
 /* ---- Open and close */
 
-static int take_id(struct spool *s, bool *ret_first, struct error *err)
+int spool_fresh_id(struct id *ret, struct error *err)
+{
+    uint8_t random[10];
+    if (getrandom(random, sizeof random, 0) != sizeof random)
+        return error_errno(err, errno, "no random bytes for an id");
+    *ret = id_make(clock_wall_ms(), random);
+    return 0;
+}
+
+int spool_make_id(struct spool *s, struct error *err)
 {
     char path[PATH_MAX], text[ID_TEXT + 1];
+    int rc = spool_fresh_id(&s->id, err);
+    if (rc < 0)
+        return rc;
+    snprintf(path, sizeof path, "%s/id", s->folder);
+    id_format(s->id, text);
+    strcat(text, "\n");
+    return file_write_atomic(path, span_str(text), 0600, err);
+}
+
+static int take_id(struct spool *s, bool *ret_first, struct error *err)
+{
+    char path[PATH_MAX];
     struct buf b = {0};
     snprintf(path, sizeof path, "%s/id", s->folder);
     int rc = file_read(path, ID_TEXT, &b, err);
@@ -126,14 +147,8 @@ static int take_id(struct spool *s, bool *ret_first, struct error *err)
         if (rc < 0)
             error_prefix(err, "%s", path);
     } else if (rc == -ENOENT) {
-        uint8_t random[10];
         *ret_first = true;
-        if (getrandom(random, sizeof random, 0) != sizeof random)
-            return error_errno(err, errno, "no random bytes for the id of the spool");
-        s->id = id_make(clock_wall_ms(), random);
-        id_format(s->id, text);
-        strcat(text, "\n");
-        rc = file_write_atomic(path, span_str(text), 0600, err);
+        rc = spool_make_id(s, err);
     }
     buf_free(&b);
     return rc;
@@ -172,6 +187,8 @@ int spool_open(struct spool **ret, const char *folder, const char *theirs, struc
     if (rc == 0)
         rc = spoolgap_take_life(s, err);
     if (rc == 0)
+        rc = spoolhome_take(s, first, err);
+    if (rc == 0)
         rc = spoolgap_open_log(s, first, err);
     if (rc < 0) {
         spool_close(&s);
@@ -203,6 +220,11 @@ void spool_close(struct spool **ps)
 struct id spool_id(const struct spool *s)
 {
     return s->id;
+}
+
+struct id spool_nonce(const struct spool *s)
+{
+    return s->life.nonce;
 }
 
 const char *spool_folder(const struct spool *s)

@@ -69,6 +69,8 @@ const char *spool_trouble(struct spool *s);
 /* The same for a spool that is not open. */
 int spool_describe_damage(const char *folder, char *ret, size_t size);
 struct id spool_id(const struct spool *s);
+/* What HELLO says as `incarnation`: see life.h. */
+struct id spool_nonce(const struct spool *s);
 const char *spool_folder(const struct spool *s);
 
 typedef int spool_entry_fn(void *self, uint64_t kind, struct span entry, struct error *err);

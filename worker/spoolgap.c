@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,17 +16,17 @@
  * start that is cut short is repeated. */
 int spoolgap_note(struct spool *s, const char *why, struct error *err)
 {
-    uint8_t random[10];
+    struct id fresh;
     if (s->gap)
         return 0;
     log_warn("%s: what the spool does not say may have happened all the same; nothing of it is "
              "started again",
              why);
-    if (getrandom(random, sizeof random, 0) != sizeof random)
-        return error_errno(err, errno, "no random bytes for the life of the spool");
+    int rc = spool_fresh_id(&fresh, err);
+    if (rc < 0)
+        return rc;
     s->gap = true;
-    s->life.said =
-        s->rebooted && !id_eq(s->life.said, s->boot) ? s->boot : id_make(clock_wall_ms(), random);
+    s->life.said = s->rebooted && !id_eq(s->life.said, s->boot) ? s->boot : fresh;
     s->life.closed = -1;
     return life_write(s->folder, &s->life, err);
 }

@@ -29,6 +29,15 @@ struct spool {
     char trouble[ERROR_TEXT_MAX];
 };
 
+/* A new id, as of now. */
+int spool_fresh_id(struct id *ret, struct error *err);
+/* Gives the spool another identity, on the disk too. */
+int spool_make_id(struct spool *s, struct error *err);
+
+/* Is this the home in which the spool was last written? A copy gets an identity of its own. first:
+ * the spool has just been made. */
+int spoolhome_take(struct spool *s, bool first, struct error *err);
+
 /* The boot in which the spool was last written, as far as that is known. */
 int spoolgap_take_life(struct spool *s, struct error *err);
 /* Opens worker.log for writing, without what is damaged. first: the spool has just been made. */

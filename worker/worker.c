@@ -3,10 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -21,7 +21,7 @@
 
 static int identify(struct worker *w, struct error *err)
 {
-    uint8_t random[10];
+    char host[HOST_NAME_MAX + 1] = "";
     int rc = paths_resolve(&w->paths, err);
     if (rc == 0)
         rc = client_config_load(&w->who, w->paths.config, err);
@@ -36,9 +36,9 @@ static int identify(struct worker *w, struct error *err)
             "--server NAME, "
             "then lbworker join)",
             w->paths.config, w->who.me.name, role_word(w->who.me.role));
-    if (getrandom(random, sizeof random, 0) != sizeof random)
-        return error_errno(err, errno, "no random bytes");
-    w->incarnation = id_make(clock_wall_ms(), random);
+    gethostname(host, sizeof host - 1);
+    snprintf(w->process, sizeof w->process, "%s (process %d)", host[0] ? host : "unnamed",
+             (int)getpid());
     struct stat st;
     w->apart = stat(w->paths.state, &st) == 0 && st.st_uid != geteuid();
     return 0;
@@ -99,8 +99,7 @@ static int open_spool(struct worker *w, struct error *err)
     struct wcore_config config = {.slots = w->options.slots,
                                   .ahead = AHEAD_STEPS,
                                   .spool = spool_id(w->spool),
-                                  .boot = w->boot,
-                                  .incarnation = w->incarnation};
+                                  .boot = w->boot};
     snprintf(config.server, sizeof config.server, "%s", w->who.me.name);
     w->core = wcore_new(&config);
     if ((rc = worker_replay(w, err)) == 0) {
@@ -108,6 +107,20 @@ static int open_spool(struct worker *w, struct error *err)
         rc = logship_open(&w->logs, w->spool, err);
     }
     return rc < 0 ? rc : open_fence(w, err);
+}
+
+/* Files of the runner, which decides with them: it is asked again when one changes. A folder that is
+ * missing is watched once it is there. */
+static void watch_what_decides(struct worker *w)
+{
+    static const char *const folders[] = {"trust", "proxies.d", "subsystems.d"};
+    const uint32_t changes =
+        IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE | IN_ATTRIB;
+    char path[PATHS_MAX];
+    inotify_add_watch(w->watch, w->paths.config, IN_CREATE | IN_MOVED_TO);
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+        if (path_join(path, sizeof path, NULL, w->paths.config, folders[i], NULL) == 0)
+            inotify_add_watch(w->watch, path, changes);
 }
 
 static int open_state(struct worker *w, struct error *err)
@@ -137,11 +150,7 @@ static int open_state(struct worker *w, struct error *err)
         inotify_add_watch(w->watch, packages, changes) < 0 ||
         (w->apart && inotify_add_watch(w->watch, path, changes) < 0))
         return error_errno(err, errno, "cannot watch '%s' and '%s'", files, packages);
-    /* what decides about refusals; a folder that is missing is found at the next SIGHUP */
-    static const char *const deciding[] = {"trust", "proxies.d", "subsystems.d"};
-    for (size_t i = 0; i < sizeof deciding / sizeof *deciding; i++)
-        if (path_join(path, sizeof path, NULL, w->paths.config, deciding[i], NULL) == 0)
-            inotify_add_watch(w->watch, path, changes);
+    watch_what_decides(w);
     return 0;
 }
 
@@ -247,7 +256,8 @@ static void reread(struct worker *w)
         desired_look(w->desired, loop_now(w->loop));
         attest_soon(w, ATTEST_MS);
     }
-    answers_ask_all(w->answers); /* a file that decides may have changed, too */
+    watch_what_decides(w);
+    answers_ask_all(w->answers); /* one of those files may have changed, too */
 }
 
 /* ---- What wakes us */

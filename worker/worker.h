@@ -47,12 +47,17 @@ struct worker_queue {
     size_t sealed; /* RESULTs up to here have their signature, as far as they get one */
 };
 
+enum { WORKER_EXIT_TAKEN = 3 /* of worker_run: another worker of this server is live */ };
+
 struct worker {
     struct loop *loop;
     struct paths paths;
     struct worker_options options;
     struct client_config who;
-    struct id boot, incarnation;
+    struct id boot;
+    char process[LIMIT_SHORT + 1]; /* who we are, for people: host and process id */
+    bool welcomed;                 /* by a broker, since we were started */
+    bool doubted;                  /* the last HELLO was refused because of another worker */
     /* the runner is another user: it was started as root, by somebody else, and has given us our
      * folders (runner/runnerpaths.h) */
     bool apart;
@@ -122,9 +127,10 @@ int worker_open_secrets(struct worker *w, const char *folder, struct error *err)
 void attest_soon(struct worker *w, int64_t ms); /* within this time */
 void attest_now(struct worker *w);
 
-/* ---- join.c, check.c: the verbs of the program. Each returns its exit code. */
+/* ---- join.c, check.c, rotate.c, runjob.c: the verbs of the program; each returns its exit code */
 int join_verb(int argc, char **argv);
 int check_verb(int argc, char **argv);
 int rotate_verb(int argc, char **argv);
+int runjob_verb(int argc, char **argv);
 
 #endif

@@ -80,6 +80,8 @@ static int apply_assigned(struct bcore *c, uint64_t lsn, const struct r_assigned
     a = attempt_new(c, run, r->server);
     a->spool = r->spool;
     a->boot = boot_of(r, a->server);
+    if (r->incarnation.n == sizeof a->incarnation.b)
+        memcpy(a->incarnation.b, r->incarnation.p, sizeof a->incarnation.b);
     a->job_hash = r->job_hash;
     a->on_lost = (uint8_t)r->on_lost;
     a->lost_after_ms = r->lost_after_ms;

@@ -158,6 +158,7 @@ void bcore_begin(struct bcore *c, const struct bcore_event *ev, struct bcore_out
 {
     step_begin(c, ev, out);
     c->live = true;
+    c->begun_at = c->now;
     if (ev->lsn > c->lsn)
         /* the replay may have left out the journal's last records */
         c->lsn = ev->lsn;
@@ -246,22 +247,13 @@ void bcore_peer_forget(struct bcore *c, struct peer_state *p)
 
 static bool hello_good(struct bcore *c, const struct m_hello *m, struct server *s)
 {
-    uint64_t left;
     if (m->major != PROTO_MAJOR) {
         out_refuse(c, c->ev->peer, REFUSAL_VERSION, 0,
                    "this broker speaks protocol %d.x, the peer %llu.x: update the older one",
                    PROTO_MAJOR, (unsigned long long)m->major);
         return false;
     }
-    if (s && s->leased && !id_eq(s->spool, m->spool)) {
-        left = (uint64_t)(s->heard + (int64_t)c->config.lease_ms - c->now);
-        out_refuse(c, c->ev->peer, REFUSAL_NAME_TAKEN,
-                   left < c->config.lease_ms ? left + 1 : c->config.lease_ms,
-                   "server '%s' is live with another spool, from %s: two workers under one name",
-                   s->name->s, s->address && s->address[0] ? s->address : "an unknown address");
-        return false;
-    }
-    return true;
+    return !s || !rival_refused(c, s, m);
 }
 
 static struct peer_state *peer_new(struct bcore *c, uint64_t serial)

@@ -71,6 +71,7 @@ static void run_part(struct sum *s, const struct run *r)
         part_text(s, a->server_name);
         part_bytes(s, a->spool.b, sizeof a->spool.b);
         part_bytes(s, a->boot.b, sizeof a->boot.b);
+        part_bytes(s, a->incarnation.b, sizeof a->incarnation.b);
         part_bytes(s, a->job_hash.b, sizeof a->job_hash.b);
         part_u64(s, a->on_lost);
         part_u64(s, a->lost_after_ms);

@@ -56,7 +56,7 @@ struct class;
 /* ---- Attempts: a run at a server */
 struct attempt {
     struct text *server_name;
-    struct id spool, boot; /* as its server's HELLO said; boot zero: not known */
+    struct id spool, boot, incarnation; /* as its server's HELLO said; zero: not known */
     struct hash job_hash;
     uint64_t lost_after_ms;
     int64_t assigned_at, started_at; /* wall; started_at 0: not yet */
@@ -231,6 +231,12 @@ struct job_version { /* a version that a server attests */
     int64_t refused_until; /* boot: it gets none before; 0: it may get some */
 };
 
+/* Another worker under a server's name, refused while the first is live. */
+struct rival {
+    char *process, *address; /* NULL: there was none */
+    int64_t at;              /* wall, of its last HELLO */
+};
+
 struct server {
     struct text *name;
     struct text **pools;
@@ -244,7 +250,8 @@ struct server {
     /* derived */
     struct peer_state *peer; /* NULL: no session */
     struct id spool, boot, incarnation;
-    char *address;
+    char *address, *process; /* process: as HELLO says it */
+    struct rival rival;
     int64_t heard, heard_wall, up_since; /* heard: boot */
     bool leased;                         /* the lease has not ended */
     bool ready;                          /* HAVE_END has come in this session */
@@ -354,6 +361,7 @@ struct bcore {
     /* the oldest whose first record is not known to be on disk; NULL: none */
     struct run *unsettled;
     bool store_full, live; /* live: bcore_begin was called */
+    int64_t begun_at;      /* boot, of bcore_begin */
     int64_t restored_at;   /* wall, of this process's bcore_begin; 0: not from a backup */
     struct peer_state *drain_first, *drain_last;
     struct run *graveyard; /* ended in this step; linked by `newer` */
@@ -523,6 +531,13 @@ bool servers_know_address(const struct bcore *c, struct span address);
 void server_hello(struct bcore *c, struct peer_state *p, struct server *s,
                   const struct m_hello *hello);
 void server_gone(struct bcore *c, struct server *s); /* its session is over */
+/* True if this HELLO comes from another home than the last one did. */
+bool rival_is_another(const struct server *s, const struct m_hello *hello);
+/* True if another worker under this name is live, or may be: this one has been refused. */
+bool rival_refused(struct bcore *c, struct server *s, const struct m_hello *hello);
+void rival_forget(struct server *s);
+/* True if it was handed to another home than the one whose worker is here now. */
+bool rival_has(const struct attempt *a);
 void bcore_on_have(struct bcore *c, struct peer_state *p);
 void bcore_on_have_end(struct bcore *c, struct peer_state *p);
 void cancel_send_stop(struct bcore *c, const struct run *r);

@@ -160,7 +160,9 @@ static void hand_over(struct bcore *c, struct run *r, struct seat *seat)
     EMIT(c, assigned, .at = c->wall, .run = r->id, .attempt = r->attempt + 1u,
          .server = span_of(s->name->s, s->name->n), .spool = s->spool, .job_hash = job->hash,
          .on_lost = on_lost_of(r, job), .lost_after_ms = lost_after_of(c, r),
-         .boot = span_of(s->boot.b, sizeof s->boot.b));
+         .boot = span_of(s->boot.b, sizeof s->boot.b),
+         .incarnation =
+             s->process ? span_of(s->incarnation.b, sizeof s->incarnation.b) : SPAN_NONE);
     a = r->at;
     a->job = job;
     a->handed = c->now;

@@ -9,7 +9,8 @@
  * A spool is not synced, so a power cut takes its end. Therefore, after another boot, an attempt
  * that is not listed was perhaps begun: it is lost, and its on_lost decides. Nothing of it runs
  * any more. In the same boot nothing is forgotten, so an attempt that the broker knows to have
- * started is not one that never arrived, whatever the list says: only lost_after ends it. */
+ * started is not one that never arrived, whatever the list says: only lost_after ends it. The same
+ * holds for one that was handed to another home with this spool (rivals.c). */
 #include <stdio.h>
 #include <string.h>
 
@@ -156,6 +157,8 @@ void server_free(struct bcore *c, struct server **ps)
     text_put(c, &s->software);
     mem_free(&s->draining_reason);
     mem_free(&s->address);
+    mem_free(&s->process);
+    rival_forget(s);
     mem_free(ps);
 }
 
@@ -230,8 +233,10 @@ void server_hello(struct bcore *c, struct peer_state *p, struct server *s,
         old->server = NULL;
         bcore_peer_forget(c, old);
     }
-    if (!id_eq(s->spool, hello->spool))
+    if (rival_is_another(s, hello)) {
         attest_clear(c, s);
+        rival_forget(s); /* that one may have come in */
+    }
     s->peer = p;
     p->server = s;
     s->spool = hello->spool;
@@ -243,6 +248,8 @@ void server_hello(struct bcore *c, struct peer_state *p, struct server *s,
     s->up_since = c->wall;
     mem_free(&s->address);
     s->address = mem_strdup(c->ev->who->address ? c->ev->who->address : "");
+    mem_free(&s->process);
+    s->process = hello->process.n ? span_dup_str(hello->process) : NULL;
     s->leased = true;
     lease_renew(c, s);
     bcore_timer_set(c, &s->lease, TIMER_LEASE, c->now + (int64_t)c->config.lease_ms);
@@ -344,7 +351,7 @@ static void not_listed(struct bcore *c, struct server *s, struct run *r)
     r->at->seen = true; /* it is dealt with, also if it stays */
     if (is_of_another_boot(r->at))
         perhaps_begun(c, r);
-    else if (r->at->started_at)
+    else if (r->at->started_at || rival_has(r->at))
         attempt_silent(c, r, c->now);
     else
         never_seen(c, s, r);

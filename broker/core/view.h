@@ -67,11 +67,14 @@ struct view_server {
     const char *state;
     bool draining;
     const char *draining_reason, *address, *software; /* "": unknown */
-    int64_t heard_wall, up_since;                     /* wall; 0: not since the broker started */
-    struct id spool, boot;                            /* zero: never seen */
-    uint64_t slots, live, running; /* live: attempts there; running: those that have started */
-    uint64_t credit;               /* how many attempts of an unmeasured job it would get now */
-    uint64_t ended;                /* results counted since the broker started */
+    const char *process;                              /* of its worker, as it says; "": unknown */
+    const char *rival, *rival_address; /* another worker under the name, refused last at rival_at */
+    int64_t rival_at;                  /* wall; 0: there was none */
+    int64_t heard_wall, up_since;      /* wall; 0: not since the broker started */
+    struct id spool, boot;             /* zero: never seen */
+    uint64_t slots, live, running;     /* live: attempts there; running: those that have started */
+    uint64_t credit;                   /* how many attempts of an unmeasured job it would get now */
+    uint64_t ended;                    /* results counted since the broker started */
     unsigned n_jobs, n_packages, n_needs;
     struct span facts; /* the items of the map `facts` of its last ATTEST */
     uint32_t n_facts;

@@ -10,7 +10,10 @@
 #include "broker/query/inside.h"
 #include "broker/shell/gate.h"
 #include "broker/shell/rights.h"
+#include "common/clock.h"
 #include "common/json.h"
+
+enum { RIVAL_SHOWN_MS = 3600000 /* since it was last refused */ };
 
 /* ---- Servers */
 static json_t *jobs_json(const struct query *q, const struct view_server *s)
@@ -88,12 +91,34 @@ static json_t *needs_json(const struct query *q, const struct view_server *s)
     return a;
 }
 
+/* What is wrong there: what we see of it, then what its worker says. */
+static void set_trouble(const struct query *q, json_t *o, const struct view_server *s,
+                        struct span said)
+{
+    struct buf text = {0};
+    char at[CLOCK_TEXT];
+    if (s->rival_at && loop_now_wall(q->shell->loop) - s->rival_at < RIVAL_SHOWN_MS) {
+        buf_printf(&text,
+                   "a second worker under this name was refused, last at %s: %s from %s, while %s "
+                   "from %s is connected; stop one of them",
+                   clock_format(s->rival_at, at), s->rival, s->rival_address,
+                   *s->process ? s->process : "an unknown process", s->address);
+        if (said.n)
+            buf_add(&text, "; ", 2);
+    }
+    buf_add(&text, said.p, said.n);
+    if (text.n)
+        json_set_text(o, "trouble", buf_span(&text));
+    buf_free(&text);
+}
+
 /* `whole`: with all that it attests; otherwise with the counts, and any faults. */
 static json_t *server_json(const struct query *q, const struct view_server *s, bool whole)
 {
     json_t *o = json_row(), *pools = json_array();
     struct wire_list facts = {s->facts, s->n_facts};
     struct value wrong, ahead;
+    struct span said = SPAN_NONE;
     json_set_word(o, "server", s->name);
     json_set_word(o, "state", s->draining ? "draining" : s->state);
     json_set_word(o, "session", s->state);
@@ -108,6 +133,7 @@ static json_t *server_json(const struct query *q, const struct view_server *s, b
     json_set_number(o, "credit", s->credit);
     json_set_number(o, "ended", s->ended);
     json_set_word(o, "address", s->address);
+    json_set_word(o, "process", s->process);
     json_set_word(o, "software", s->software);
     json_set_time(o, "heard_at", s->heard_wall);
     json_set_time(o, "up_since", s->up_since);
@@ -125,8 +151,9 @@ static json_t *server_json(const struct query *q, const struct view_server *s, b
     if (wire_map_get(&facts, "jobs_with_trouble", &wrong) && wrong.type == VALUE_INT &&
         wrong.integer > 0)
         json_set_number(o, "jobs_with_trouble", (uint64_t)wrong.integer);
-    if (wire_map_get(&facts, "trouble", &wrong) && wrong.type == VALUE_STR && wrong.bytes.n)
-        json_set_text(o, "trouble", wrong.bytes);
+    if (wire_map_get(&facts, "trouble", &wrong) && wrong.type == VALUE_STR)
+        said = wrong.bytes;
+    set_trouble(q, o, s, said);
     if (wire_map_get(&facts, "slots_with_trouble", &wrong) && wrong.type == VALUE_STR)
         json_set_text(o, "slots_with_trouble", wrong.bytes);
     json_object_set_new(o, "needs", needs_json(q, s));

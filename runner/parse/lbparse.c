@@ -30,8 +30,10 @@ static int job_compile(const char *name, struct span text, struct buf *out, stru
     struct d_job job;
     const char *slash = strrchr(name, '/');
     const char *file = slash ? slash + 1 : name;
-    int rc = jobfile_compile_bytes(name, text, installed_find_package, store, out, &err);
-    if (rc == 0 && (rc = d_job_decode(buf_span(out), &job, &err)) == 0 &&
+    int rc = jobfile_compile_bytes(name, text, installed_find_package, store, out, ps);
+    if (rc < 0)
+        return rc;
+    if ((rc = d_job_decode(buf_span(out), &job, &err)) == 0 &&
         (strncmp((const char *)job.name.p, file, job.name.n) != 0 ||
          strcmp(file + job.name.n, ".yaml") != 0))
         rc = error_set(&err, -EINVAL, "%s: job '" SPAN_FMT "' must lie in " SPAN_FMT ".yaml", name,

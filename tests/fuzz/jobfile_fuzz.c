@@ -1,7 +1,8 @@
 /* jobfile_fuzz.c - arbitrary bytes as a job's file: refused with its place, or a job that worker
  * and runner read, and that is the same when it is made again. */
-/* needs: package/jobfile.c package/jobfile_binding.c package/values.c package/values_map.c */
-/* needs: package/values_yaml.c */
+/* needs: package/jobfile.c package/jobfile_binding.c package/manifest.c package/manifest_yaml.c */
+/* needs: package/manifest_parameter.c package/manifest_files.c package/values.c */
+/* needs: package/values_map.c package/values_yaml.c */
 #include <assert.h>
 #include <errno.h>
 #include <string.h>

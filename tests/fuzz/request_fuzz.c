@@ -1,7 +1,7 @@
 /* request_fuzz.c - arbitrary bytes as what a captured worker says to its runner: refused, or read
  * as far as the runner reads before it trusts anything: the message, the call and the deployment in
  * it, the job, what its steps bind, and where the step machine leads. */
-/* needs: runner/bind.c runner/typed.c */
+/* needs: runner/bind.c runner/typed.c runner/jsonread.c */
 #include <assert.h>
 #include <string.h>
 

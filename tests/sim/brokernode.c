@@ -29,9 +29,9 @@ struct member {
 struct brokernode_guest { /* a session, as the shell knows it */
     uint64_t peer;
     struct member *who;
-    bool window_open; /* as the core was last told */
-    struct id spool;  /* of a worker */
-    bool closing;     /* the core has forgotten it */
+    bool window_open;      /* as the core was last told */
+    struct id incarnation; /* of a worker */
+    bool closing;          /* the core has forgotten it */
     struct brokernode_guest *next;
 };
 
@@ -264,7 +264,7 @@ static void on_hello(void *self, uint64_t peer, const char *name, struct span he
     if ((g = guest_of(b, peer)) && !g->closing && m_hello_decode(hello, &m, NULL) == 0 &&
         !id_is_zero(m.spool))
         /* a worker that is refused does not count as heard */
-        laws_heard(b->laws, name, g->spool = m.spool);
+        laws_heard(b->laws, name, g->incarnation = m.incarnation);
 }
 
 static void take_message(struct brokernode *b, uint64_t peer, struct span message,
@@ -317,8 +317,8 @@ static void on_message(void *self, uint64_t peer, struct span message)
     wire_peek(message, &kind, &size, NULL);
     if (g && kind != KIND_M_PING)
         TRACE(b->w, "broker", "<- %s %s", g->who->name, world_kind_name(kind));
-    if (g && !g->closing && !id_is_zero(g->spool))
-        laws_heard(b->laws, g->who->name, g->spool);
+    if (g && !g->closing && !id_is_zero(g->incarnation))
+        laws_heard(b->laws, g->who->name, g->incarnation);
     if (g && !passes_door(b, g, message))
         return;
     if (!g || !seeing_take(b->seeing, peer, message))

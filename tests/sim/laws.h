@@ -76,6 +76,8 @@
       "while all but the greediest hold less than an eighth, nobody else is refused for room") \
     X(TURNS, 6, \
       "a run waits for at most two starts of each other principal in its class and priority") \
+    X(FIRST_STAYS, 4, \
+      "while a server's worker answers, no worker from another home is let in under its name") \
     X(PARENT_ENDS, 1, "after the last fault, every parent ends") \
     X(DRIVER_HEARS, 1, "after the last fault, every driver hears the ends of all its parents") \
     X(MONITOR_CATCHES_UP, 7, "after the last fault, every monitor reaches the last event") \
@@ -129,11 +131,14 @@ void laws_broker_begins(struct laws *l, const struct bcore *c);
  * resumed. */
 void laws_listens(struct laws *l, int64_t since);
 /* the broker takes a message from this worker */
-void laws_heard(struct laws *l, const char *server, struct id spool);
+void laws_heard(struct laws *l, const char *server, struct id incarnation);
 void laws_rebooted(struct laws *l, const char *server, struct id spool); /* in good order */
 /* The server's power is cut: nothing of it runs, its spool has lost entries, and HELLO says this
  * boot from now on. */
 void laws_power_cut(struct laws *l, const char *server, struct id spool, struct id boot);
+/* A worker from another home is let in. heard_us: for how long the broker, by what the first one
+ * knows, has not heard it; INT64_MAX: it has no session with this process of the broker. */
+void laws_let_in(struct laws *l, const char *server, int64_t heard_us);
 /* the broker's core emits a record */
 void laws_decides(struct laws *l, struct span record);
 void laws_digests(struct laws *l, enum law law, const char *what, const struct hash *is,

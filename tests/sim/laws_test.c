@@ -217,6 +217,13 @@ static void stop_of_what_is_held(struct rig *r)
     SAYS(r, stop, .run = RUN, .attempt = 1);
 }
 
+static void a_copy_takes_over(struct rig *r)
+{
+    laws_let_in(r->laws, "wh1", INT64_MAX);
+    laws_let_in(r->laws, "wh1", SECS(16));
+    laws_let_in(r->laws, "wh1", SECS(2));
+}
+
 static void a_broker_begins(struct rig *r)
 {
     struct bcore_config config = {.cluster = SIM_CLUSTER};
@@ -347,14 +354,15 @@ static void tried_more_often_than_the_job_says(struct rig *r)
     until_assigned(r);
     laws_launched(r->laws, "wh1", SPOOL, &s);
 }
+static const struct id NONCE = {{3}};
 /* Handed over, with a lost_after of 20 s, to a server that has just been heard. */
 static void assigned_and_heard(struct rig *r, enum on_lost on_lost)
 {
     called_as(r, RUN, "k", on_lost);
     RECORD(r, ASSIGNED, assigned, .run = RUN, .attempt = 1, .server = span_str("wh1"),
            .spool = SPOOL, .job_hash = r->catalog.jobs[0].hash, .on_lost = on_lost,
-           .lost_after_ms = 20000);
-    laws_heard(r->laws, "wh1", SPOOL);
+           .lost_after_ms = 20000, .incarnation = span_of(NONCE.b, sizeof NONCE.b));
+    laws_heard(r->laws, "wh1", NONCE);
 }
 static void decides_that_it_is_lost(struct rig *r)
 {
@@ -366,7 +374,7 @@ static void decides_that_it_is_lost(struct rig *r)
 static void lost_too_early(struct rig *r)
 {
     assigned_and_heard(r, ON_LOST_FAIL);
-    laws_heard(r->laws, "wh1", (struct id){{8}}); /* another spool says nothing about this one */
+    laws_heard(r->laws, "wh1", (struct id){{8}}); /* another home says nothing about this one */
     r->w.now += SECS(19);
     decides_that_it_is_lost(r);
 }
@@ -484,6 +492,7 @@ static const struct violation violations[] = {
     {LAW_HANDED_AS_CALLED, handed_over_in_another_version},
     {LAW_HANDED_AS_SIGNED, another_call_is_handed_over},
     {LAW_HELD_GOES_ON, stop_of_what_is_held},
+    {LAW_FIRST_STAYS, a_copy_takes_over},
     {LAW_EXECUTED_ONCE, a_step_twice},
     {LAW_EXECUTED_ONCE, at_another_server},
     {LAW_ONE_RESULT, two_ends},

@@ -49,7 +49,7 @@ struct tried_key {
 struct tried {
     struct tried_key key;
     char server[LIMIT_NAME + 1];
-    struct id spool, boot;
+    struct id spool, boot, incarnation;
     struct hash job;
     enum on_lost on_lost;
     bool assigned, returned, declined, is_finished, started;

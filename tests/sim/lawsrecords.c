@@ -133,6 +133,8 @@ static void saw_assigned(struct laws *l, struct fact *f, const struct r_assigned
     a->spool = r->spool;
     if (r->boot.n == sizeof a->boot.b)
         memcpy(a->boot.b, r->boot.p, sizeof a->boot.b);
+    if (r->incarnation.n == sizeof a->incarnation.b)
+        memcpy(a->incarnation.b, r->incarnation.p, sizeof a->incarnation.b);
     a->job = r->job_hash;
     span_copy_str(r->server, a->server, sizeof a->server);
     judge_concurrency(l, r, job);

@@ -31,9 +31,9 @@ void laws_listens(struct laws *l, int64_t since)
         l->listens = since;
 }
 
-void laws_heard(struct laws *l, const char *server, struct id spool)
+void laws_heard(struct laws *l, const char *server, struct id incarnation)
 {
-    server_fact(l, span_str(server), spool)->heard = l->w->now;
+    server_fact(l, span_str(server), incarnation)->heard = l->w->now;
 }
 
 void laws_rebooted(struct laws *l, const char *server, struct id spool)
@@ -44,6 +44,15 @@ void laws_rebooted(struct laws *l, const char *server, struct id spool)
 bool lawstime_was_rebooted(struct laws *l, const struct tried *a)
 {
     return server_fact(l, span_str(a->server), a->spool)->rebooted;
+}
+
+void laws_let_in(struct laws *l, const char *server, int64_t heard_us)
+{
+    /* clocks may differ by a hundredth */
+    if (heard_us < (int64_t)LEASE_MS * 1000 / 100 * 98)
+        law_break(l, LAW_FIRST_STAYS,
+                  "a second worker of %s is let in %" PRId64 " ms after the first was heard",
+                  server, heard_us / 1000);
 }
 
 void laws_power_cut(struct laws *l, const char *server, struct id spool, struct id boot)
@@ -77,7 +86,7 @@ void laws_decides(struct laws *l, struct span record)
     const struct tried *a = tried_find(l, r.run, r.attempt);
     if (!a || !a->assigned || says_fenced(a) || lawstime_was_cut(l, a))
         return;
-    const struct server_fact *s = server_fact(l, span_str(a->server), a->spool);
+    const struct server_fact *s = server_fact(l, span_str(a->server), a->incarnation);
     int64_t since = s->heard > l->listens ? s->heard : l->listens;
     if (l->w->now - since < MS((int64_t)a->lost_after_ms))
         law_break(l, LAW_LOST_AS_ASKED,

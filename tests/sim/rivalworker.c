@@ -9,14 +9,16 @@ struct rivalworker {
     struct laws *laws;
     struct process *process;
     struct peerline *line;
-    struct id spool, boot;
+    struct rivalworker_self self;
 };
 
 static void say_hello(void *self, struct m_hello *m)
 {
     struct rivalworker *s = self;
-    m->spool = s->spool;
-    m->boot = s->boot;
+    m->spool = s->self.spool;
+    m->boot = s->self.boot;
+    m->incarnation = s->self.incarnation;
+    m->process = span_str("rival");
     m->slots = 1;
 }
 
@@ -42,8 +44,8 @@ static void on_up(void *self, struct span welcome)
 {
     struct rivalworker *s = self;
     struct buf b = {0};
-    (void)welcome;
     TRACE(s->w, s->process->name, "a second worker under this name is let in");
+    s->self.let_in(s->self.first, welcome);
     m_have_end_encode(&(struct m_have_end){.count = 0}, &b);
     peerline_send(s->line, buf_span(&b));
     buf_free(&b);
@@ -63,7 +65,7 @@ static const struct peerline_calls calls = {.hello = say_hello, .up = on_up, .me
 
 struct rivalworker *rivalworker_new(struct world *w, struct network *n, struct laws *l,
                                     struct cable *cable, struct process *process,
-                                    struct clock_sim *clock)
+                                    struct clock_sim *clock, const struct rivalworker_self *self)
 {
     struct rivalworker *s = mem_zalloc(1, sizeof *s);
     s->w = w;
@@ -72,8 +74,7 @@ struct rivalworker *rivalworker_new(struct world *w, struct network *n, struct l
     process_init(s->process, cable->name, clock);
     s->process->up = true;
     s->process->luck = rng_next(&w->rng); /* not its namesake's */
-    world_random_bytes(w, &s->spool, sizeof s->spool);
-    world_random_bytes(w, &s->boot, sizeof s->boot);
+    s->self = *self;
     s->line = peerline_new(w, n, cable, s->process, &calls, s);
     peerline_start(s->line);
     return s;

@@ -54,6 +54,10 @@ void workernode_reboot(struct workernode *s, bool new_spool, int64_t for_us)
     s->rebooted = true;
     laws_rebooted(s->laws, s->name, s->spool_id);
     s->fence = 0; /* it was a time of the last boot */
+    world_random_bytes(s->w, &s->nonce, sizeof s->nonce);
+    /* A copy of an earlier boot that comes in while the first cannot be heard is taken for the first
+     * after a power cut (docs/operations.md). */
+    rivalworker_free(&s->rival);
     world_clock_boot(s->w, &s->clock);
     if (!new_spool && world_chance(s->w, 600)) {
         world_met(s->w, FAULT_POWER_CUT);
@@ -95,6 +99,15 @@ void workernode_attest(struct workernode *s, unsigned jobs, bool need_holds)
         world_at(s->w, &s->attest, s->w->now, &s->process, on_attest, s);
 }
 
+static void rival_let_in(void *self, struct span welcome)
+{
+    struct workernode *s = self;
+    struct m_welcome m;
+    const int64_t renewed = s->core ? peerline_renewed(s->line) : 0;
+    if (renewed && m_welcome_decode(welcome, &m, NULL) == 0 && m.epoch == s->epoch)
+        laws_let_in(s->laws, s->name, MS(world_boot_ms(s->w, &s->process) - renewed));
+}
+
 static void rival_end(struct world *w, void *self)
 {
     struct workernode *s = self;
@@ -104,10 +117,19 @@ static void rival_end(struct world *w, void *self)
 
 void workernode_rival(struct workernode *s, int64_t for_us)
 {
+    struct rivalworker_self self = {
+        .spool = s->spool_id, .boot = s->boot, .let_in = rival_let_in, .first = s};
     if (s->rival)
         return;
-    world_met(s->w, FAULT_SECOND_WORKER);
+    world_random_bytes(s->w, &self.incarnation, sizeof self.incarnation);
+    if (world_chance(s->w, 500)) {
+        world_met(s->w, FAULT_COPIED_HOME);
+    } else {
+        world_met(s->w, FAULT_SECOND_WORKER);
+        world_random_bytes(s->w, &self.spool, sizeof self.spool);
+        world_random_bytes(s->w, &self.boot, sizeof self.boot);
+    }
     s->rival = rivalworker_new(s->w, peerline_network(s->line), s->laws, &s->cable,
-                               &s->rival_process, &s->clock);
+                               &s->rival_process, &s->clock, &self);
     world_at(s->w, &s->rival_end, s->w->now + for_us, NULL, rival_end, s);
 }

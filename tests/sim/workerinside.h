@@ -22,7 +22,8 @@ struct workernode {
     struct spool_sim spool;
     struct keepers *keepers;
     struct serverjobs *jobs;
-    struct id spool_id;
+    struct id spool_id, nonce; /* nonce: HELLO's incarnation, of this spool in this boot */
+    uint64_t epoch;            /* of the broker that welcomed it last */
     struct id boot;         /* as HELLO says it: another one once the spool may have lost entries */
     bool rebooted, gap;     /* since the worker last began */
     int64_t fence, renewed; /* renewed: what the WELCOME renewed, which the fence does not count */

@@ -192,7 +192,8 @@ static void say_hello(void *self, struct m_hello *m)
     m->spool = s->spool_id;
     m->boot = s->boot;
     m->slots = s->options.slots;
-    world_random_bytes(s->w, &m->incarnation, sizeof m->incarnation);
+    m->incarnation = s->nonce;
+    m->process = span_str("first");
 }
 
 void workernode_say_attest(struct workernode *s)
@@ -206,6 +207,9 @@ void workernode_say_attest(struct workernode *s)
 static void session_up(void *self, struct span welcome)
 {
     struct workernode *s = self;
+    struct m_welcome m;
+    if (m_welcome_decode(welcome, &m, NULL) == 0)
+        s->epoch = m.epoch;
     TRACE(s->w, s->name, "session is open");
     feed(s, (struct wcore_event){.kind = WCORE_SESSION_UP, .message = welcome});
     if (!s->core)
@@ -384,6 +388,7 @@ struct workernode *workernode_new(struct world *w, struct network *n, struct law
     process_init_machine(w, &s->process, s->name, &s->clock, WALL_OFF_MS);
     world_random_bytes(w, &s->spool_id, sizeof s->spool_id);
     world_random_bytes(w, &s->boot, sizeof s->boot);
+    world_random_bytes(w, &s->nonce, sizeof s->nonce);
     s->line = peerline_new(w, n, &s->cable, &s->process, &peerline_calls, s);
     s->jobs = serverjobs_new(w, &s->process, c, o->jobs, on_found, s);
     s->keepers = keepers_new(w, l,

@@ -61,6 +61,7 @@ struct clock_sim {
     X(POWER_CUT, "power cut at a server") \
     X(REINSTALL, "server reinstalled") \
     X(SECOND_WORKER, "second worker under the name") \
+    X(COPIED_HOME, "second worker with the first one's spool") \
     X(CALLER_CRASH, "caller crash") \
     X(CALLER_PAUSE, "caller stopped") \
     X(PARTITION, "partition") \

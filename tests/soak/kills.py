@@ -68,6 +68,8 @@ class Kills:
                 if n == self.next_deed:
                     self.kill()
                     self.next_deed += self.rng.randint(1, 2 * BETWEEN)
+                if n % 1000 == 0:
+                    print(f"{n} jobs, {sum(self.killed.values())} kills", flush=True)
                 if not self.turn(client, WINDOW):
                     break
             whole = len(runs) == self.a.jobs and self.turn(client, 0)

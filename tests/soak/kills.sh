@@ -71,14 +71,16 @@ set_up() {
     done
     package work 'case $LB_PARAM_what in
 fails) exit 3 ;;
-files) mkdir -p "$LB_WORK/a/b" && echo x >"$LB_WORK/a/b/c" && mkfifo "$LB_WORK/a/d" ;;
+files) mkdir -p "$LB_WORK/a/b"; echo x >"$LB_WORK/a/b/c"; mkfifo "$LB_WORK/a/d" ;;
 daemon) setsid sh -c "sleep 1000 & sleep 1000" >/dev/null 2>&1 & ;;
 deaf) setsid sh -c "trap \"\" TERM; sleep 1000; sleep 1000" & ;;
 slow) sleep 0.3 ;;
 outputs) echo "1 begun" >"$LB_PROGRESS"; echo "rows=1" >>"$LB_OUTPUTS"; head -c 5000 /dev/zero ;;
 esac' 'parameters: {what: {type: string, required: true}}
 outputs: {rows: {type: int}}'
-    package gate 'touch "$LB_WORK/inside"; while [ ! -e "$LB_PARAM_gate" ]; do sleep 0.05; done' \
+    # it says something, so that each file of a keeper has a reader that ships output
+    package gate 'echo inside; touch "$LB_WORK/inside"
+while [ ! -e "$LB_PARAM_gate" ]; do sleep 0.05; done' \
         'parameters: {gate: {type: string, required: true}}'
 }
 
@@ -105,11 +107,11 @@ fill() {
     wait $pids
 }
 
-count() { # count SERVER
+count() { # count SERVER [--all]
     local only=
     [ "$1" != sep ] || only=$child_user
     # shellcheck disable=SC2086
-    /usr/bin/python3 "$top/tests/system/census.py" "$demo/$1" $only
+    /usr/bin/python3 "$top/tests/system/census.py" "${@:2}" "$demo/$1" $only
 }
 
 settled() { # settled SERVER FILE: writes it, once nothing has changed for a second
@@ -129,6 +131,7 @@ echo "kills: $jobs jobs, seed $seed; with SEED=$seed chance decides the same aga
 }
 for s in ${servers//,/ }; do
     await "$s is at rest" settled "$s" "$demo/before-$s"
+    count "$s" --all >"$demo/before-$s.all"
 done
 wrong=0
 /usr/bin/python3 "$here/kills.py" --demo "$demo" --seed "$seed" --jobs "$jobs" \
@@ -140,6 +143,7 @@ fill || wrong=1
 for s in ${servers//,/ }; do
     await_most=60 await "the counts of $s are as before" same "$s" || wrong=1
     count "$s" >"$demo/after-$s"
+    count "$s" --all >"$demo/after-$s.all"
     diff "$demo/before-$s" "$demo/after-$s" || wrong=1
 done
 [ $wrong -eq 0 ] || echo "kills: something is wrong"

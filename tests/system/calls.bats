@@ -237,7 +237,7 @@ END
     [ "$(stat -c %s "$demo/big")" -lt 20000000 ]
     [ "$(stat -c %s "$demo/big")" -gt 10000000 ]
     grep -aq "stdout of step run is cut from here on" "$demo/big"
-    grep -aqE "[0-9.]+ [MG]iB were cut in all" "$demo/big"
+    grep -aqE "[0-9.]+ [MG]iB of stdout of step run were cut in all" "$demo/big"
     for p in "$(cat "$demo/broker.pid")" "$(cat "$demo/etl1.pid")" "$(runner_pid etl1)"; do
         peak=$(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$p/status")
         echo "$(tr '\0' ' ' <"/proc/$p/cmdline"): $peak KiB at most"

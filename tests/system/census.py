@@ -2,7 +2,7 @@
 files in memory. Two of an idle server are equal, whatever has run between them.
 
 usage: census.py HOME [CHILD_USER]
-       census.py --all HOME [CHILD_USER]     and the process ids, for people
+       census.py --all HOME [CHILD_USER]     and what processes and descriptors these are
 CHILD_USER: in separated mode, a user who runs nothing else on this machine. Needs root where the
 processes of other users count.
 Lines: `WHAT COUNT` or `WHAT NAME...`, sorted.
@@ -63,6 +63,15 @@ def processes(home, child_user):
     return found
 
 
+def links(pid):
+    """What its descriptors are."""
+    for fd in glob.glob(f"/proc/{pid}/fd/*"):
+        try:
+            yield os.readlink(fd)
+        except OSError:
+            pass
+
+
 def memory_of(home):
     run = home + "/run"
     digest = hashlib.blake2b(run.encode(), digest_size=32).hexdigest()[:16]
@@ -103,6 +112,8 @@ def main():
     if everything:
         lines += [f"process {pid} {name} {read(f'/proc/{pid}/cmdline')[:80]!r}"
                   for pid, name in found.items()]
+        lines += [f"descriptor {name} {at.split(':')[0]}" for pid, name in found.items()
+                  for at in links(pid)]
     print("\n".join(sorted(lines)))
 
 

@@ -49,6 +49,13 @@ refused() {
     assert_has "$1"
 }
 
+# unoffered TEXT: nobody's step would be taken, so the server does not offer the job and says why
+unoffered() {
+    printf '%s' "$1" >"$demo/why"
+    await "etl1 says why" sh -c "lbctl servers etl1 --json | jq -e --rawfile why '$demo/why' \
+        '[.needs[] | select(.need == \"runner:$job\").trouble | contains(\$why)] | any'"
+}
+
 @test "a proxy that is revoked between two steps stops the next one, which says why" {
     local r
     made
@@ -85,43 +92,43 @@ END
     field .status succeeded
 }
 
-@test "a package by a signer whom the proxy does not accept is refused" {
+@test "a package by a signer whom the proxy does not accept is not offered" {
     made --signer bert
     job_file <<END
   - {name: one, package: step, proxy: $proxy}
 END
-    refused "accepts no package of signer 'RW"
+    unoffered "accepts no package of signer 'RW"
     as etl1 lbctl proxy grant "$proxy" --signer "$(tail -n 1 "$demo/admin/etc/keys/builder.pub")"
     run call --wait "$job" etl1
     field .status succeeded
 }
 
-@test "root, users of the system and users of others are refused" {
+@test "root, users of the system and users of others are not offered" {
     run as etl1 lbctl proxy new "$proxy" --user root
     [ "$status" -eq 3 ]
     one_step
     replaced "{proxy: $proxy, user: root, subsystems: [shell], principals: ['*']}"
-    refused "runs as user 'root', but this server's runner is user"
-    refused "cannot switch (proxies.d/$proxy.yaml:1)"
+    unoffered "runs as user 'root', but this server's runner is user"
+    unoffered "cannot switch (proxies.d/$proxy.yaml:1)"
 }
 
-@test "a file that is wrong now is refused with its place, and the older one forgotten" {
+@test "a file that is wrong now is named with its place, and the older one forgotten" {
     made
     one_step
     run call --wait "$job" etl1
     field .status succeeded
     replaced "{proxy: $proxy, usr: root, subsystems: [shell], principals: ['*']}"
-    refused "proxies.d/$proxy.yaml:1:"
-    refused "unknown key 'usr' (did you mean 'user'?)"
+    unoffered "proxies.d/$proxy.yaml:1:"
+    unoffered "unknown key 'usr' (did you mean 'user'?)"
     rm "$file"
-    refused "this server has no proxy '$proxy' (proxies.d/$proxy.yaml)"
+    unoffered "this server has no proxy '$proxy' (proxies.d/$proxy.yaml)"
 }
 
-@test "a file that others can write is refused" {
+@test "a job whose proxy others can write is not offered" {
     made
     one_step
     as etl1 chmod o+w "$file"
-    refused "others can write to '$file'"
+    unoffered "others can write to '$file'"
     as etl1 chmod o-w "$file"
     run call --wait "$job" etl1
     field .status succeeded
@@ -138,8 +145,9 @@ END
 }
 
 @test "a child gets environment and credentials of its proxy, and no other sees them" {
-    one_step 'cat "$LB_CREDENTIALS/wh"; echo "$REGION $USER"; env | grep -c s3cret || true'
-    printf s3cret >"$demo/etl1/etc/wh"
+    one_step 'cat "$LB_CREDENTIALS/wh"; tr a-z A-Z <"$LB_CREDENTIALS/wh"; echo "$REGION $USER";
+        env | grep -c s3cret || true'
+    echo s3cret >"$demo/etl1/etc/wh"
     give_servers "$demo/etl1/etc/wh"
     chmod 400 "$demo/etl1/etc/wh"
     made
@@ -148,7 +156,9 @@ END
     run call --wait "$job" etl1
     field .status succeeded
     run lbctl logs "$(last_run "$job")"
-    assert_has "s3creteu "
+    assert_has "******
+S3CRET
+eu "
     [ "${lines[-1]##* }" = 0 ]
     [ -z "$(find /dev/shm "$demo/etl1/run" -path "*credentials-*" -name wh 2>/dev/null)" ]
 }

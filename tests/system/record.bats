@@ -16,7 +16,8 @@ echo "failed could not log in with $password" >"$LB_RESULT"; exit 3
 END
 )" 'parameters: {password: {type: string, required: true, sensitive: true}}'
     new_package bar shell 'printf "\033[32m10%%\r50%%\rerror: no such table\033[0m\n\n" >&2; exit 4'
-    new_package left shell 'setsid sleep 300 & sleep 300 & echo begun' \
+    new_package left shell 'setsid sleep 300 & one=$!; sleep 300 & two=$!
+for p in $one $two; do until [ "$(cat /proc/$p/comm)" = sleep ]; do :; done; done; echo begun' \
         'parameters: {day: {type: string, default: monday}}'
     new_package tries shell 'echo "try $LB_TRY"; echo "warn $LB_TRY" >&2; [ "$LB_TRY" = 2 ]'
     for p in talk leak bar left tries; do deploy "$p" etl; done
@@ -56,8 +57,10 @@ step() { # step PATH: of the first step
     grep -q 'pw=\*\*\*\*\*\*\*\*\*\*\*\*\*\*\*;' "$demo/leak"
     not grep -q 'hunt\|s3cr3t' "$demo/leak"
     [ "$(step .package.message)" = "could not log in with ***************" ]
-    not grep -rq 's3cr3t' "$demo/broker/var/logs"
-    not grep -aq 'in with hunter22' "$demo/broker/var/broker.db" "$demo"/broker/var/broker.db-wal
+    grep -raq 'pw=\*\*\*' "$demo/broker/var" # of this folder the next line says something
+    not grep -raq 's3cr3t' "$demo/broker/var/logs"
+    grep -raq 'could not log in with \*\*\*' "$demo/broker/var/broker"
+    not grep -raq 'in with hunter22' "$demo/broker/var/broker"
 }
 
 @test "the message of a failure is the error behind the progress bar, without colours" {
@@ -135,4 +138,52 @@ step() { # step PATH: of the first step
     not grep -q cut <<<"$(lbctl logs "$ran" 2>/dev/null)"
     lbctl logs "$ran" 2>&1 >/dev/null | grep -q "is cut from here on"
     lbctl logs "$ran" --json | jq -es 'map(select(.cut and .text == "")) | length > 0'
+}
+
+@test "how the step of a failed run was run fits on a screen of 80 by 24, below its events" {
+    run_package bar
+    COLUMNS=80 lbctl show "$ran" | tail -n 23 >"$demo/screen"
+    for word in 'step run, try 1: failed, exit code 4' package command user under folder limits \
+        protected environment; do
+        grep -q "^ *$word" "$demo/screen" || {
+            echo "no '$word' in:"
+            cat "$demo/screen"
+            return 1
+        }
+    done
+    grep -q '^  command  *[^ ]*sh .*\$LB_PACKAGE/main$' "$demo/screen"
+    [ "$(grep -c 'no such table' "$demo/screen")" = 0 ] # that is the run's message
+}
+
+@test "of a second try only what differs from the first is shown" {
+    cat >"$demo/etl1/etc/jobs/again.yaml" <<'END'
+job: again
+steps:
+  - name: first
+    package: tries
+    retry: {attempts: 2, interval: 50ms}
+END
+    await "the job is there" sh -c "lbctl servers etl1 --json | grep -q again"
+    lbsubmit --job again --pool etl --quiet >/dev/null
+    run lbctl show "$(last_run again)"
+    [ "$(grep -c '^step first, try ' <<<"$output")" = 2 ]
+    [ "$(grep -c '^  command ' <<<"$output")" = 1 ]
+    [ "$(grep -c '^  otherwise  *as the step above$' <<<"$output")" = 1 ]
+}
+
+@test "runs of two servers are compared by how they were run, not by what always differs" {
+    local first
+    join_server etl2 other
+    cp "$demo/admin/etc/keys/builder.pub" "$demo/etl2/etc/trust/signers"
+    start_server etl2
+    deploy talk other
+    run_package talk
+    first=$ran
+    lbsubmit --package talk --pool other --quiet >/dev/null 2>&1
+    ran=$(last_run package:talk)
+    lbctl show "$first" --diff "$ran" >"$demo/differences"
+    cat "$demo/differences"
+    [ "$(awk -F '  +' '{print $1}' "$demo/differences" | tr '\n' ';')" = \
+        "what;address;server;step run.folder;" ]
+    lbctl show "$first" --diff "$ran" --json | jq -es 'any(.[]; .what == "step run.argv")'
 }

@@ -2,8 +2,8 @@
 says what. Prints `played TRICK` when the deed is done.
 
 $LB_PARAM_outside is a folder that it may write to, and that nobody may clear away after it. Where
-root must help (`owned`, `immutable`, `mounted`), it makes the file `ready` in its work folder and
-waits for the file `go` beside it.
+root must help (`owned`, `immutable`, `mounted`), it makes the file `ready-TRICK` in its work
+folder and waits for the file `go` beside it.
 """
 import ctypes
 import os
@@ -15,7 +15,7 @@ import time
 trick, outside = os.environ["LB_PARAM_trick"], os.environ["LB_PARAM_outside"]
 work, outputs = os.environ["LB_WORK"], os.environ["LB_OUTPUTS"]
 memory = os.path.dirname(outputs)
-DEEP, MANY, HOPPERS = 3000, 5000, 20
+DEEP, MANY, HOPPERS = 3000, 2000, 20
 
 
 def played():
@@ -179,7 +179,7 @@ def moved():
 def helped():
     os.mkdir(work + "/place")
     open(work + "/place/file", "w").close()
-    open(work + "/ready", "w").close()
+    open(work + "/ready-" + trick, "w").close()
     while not os.path.exists(work + "/go"):
         time.sleep(0.05)
 

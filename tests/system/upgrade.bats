@@ -170,16 +170,56 @@ exchange_runner() { # the worker that runs starts the one of its own release
     lbctl servers etl1 --json | jq -e '.facts.runner == "up"'
     exchange_runner # today's runner, the earlier keepers
     all_well
-    # and back: children of today's keepers
+}
+
+# todays_runner: instead of the one that the worker has started; it must be down.
+todays_runner() {
+    local was
+    was=$(runner_pid etl1)
+    kill "$was"
+    await "the earlier runner has ended" gone "$was"
+    keep etl1-runner "$demo/etl1" "$LB_BIN/lbrunner"
+    await "today's is there" sh -c "
+        p=\$(head -n 1 '$demo/etl1/run/runner.lock' | tr -cd 0-9) && [ \$p != $was ] && kill -0 \$p"
+}
+
+@test "today's runner and keepers serve a worker of the release before, and then its successor" {
+    old_cluster
+    halt etl1
+    todays_runner
+    start_server etl1 --slots 3 --external-runner
+    work_in_flight
+    all_well # it reads how today's keepers say that they have ended
     rm "$demo/go"
     : >"$demo/witness"
     lbctl cancel "$parked" --reason "that was it"
-    before # an earlier broker keeps no signatures, which today's clients want
     work_in_flight_again
-    exchange_server etl1 # the earlier worker, today's runner
-    await "the earlier worker is back" is_version etl1 0.1.0
-    exchange_runner # the earlier runner, today's keepers
+    halt etl1
+    today
+    start_server etl1 --slots 3 --external-runner
+    await "today's worker is there" is_version etl1 "$(lbctl --version | sed 's/.* //')"
     all_well
+}
+
+@test "the way back of a server: it is drained, and its spool is set aside" {
+    local run
+    old_cluster
+    today
+    exchange_server etl1
+    exchange_runner
+    run=$(call package:child etl "dir=$demo" n=1)
+    await "it runs" grep -q begin "$demo/witness"
+    : >"$demo/go"
+    lbctl drain etl1 --wait --timeout 30s --reason "back to 0.1"
+    [ "$(lbctl show "$run" --json | jq -r .status)" = succeeded ]
+    halt etl1
+    kill "$(runner_pid etl1)"
+    await "its runner has ended" gone "$(runner_pid etl1)"
+    mv "$demo/etl1/var/spool" "$demo/spool-of-today"
+    before
+    start_server etl1 --slots 3
+    lbctl undrain etl1
+    lbsubmit --package child --pool etl -p "dir=$demo" -p n=2
 }
 
 @test "the way back: an earlier broker refuses today's store, and takes the backup of before" {

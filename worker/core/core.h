@@ -31,7 +31,7 @@ struct wcore_config {
     char server[LIMIT_NAME + 1];
     unsigned slots;
     unsigned ahead; /* steps asked for beyond `slots`: the runner starts them without us */
-    struct id spool, boot, incarnation;
+    struct id spool, boot;
     /* the machine has been started anew since the spool was last written: no step of it runs */
     bool rebooted;
     /* the spool may lack entries: what it does not say may have happened all the same */
