@@ -87,7 +87,8 @@
 /* runner -> keeper: verified, run it. parameters: bound and typed; outputs, exit_codes: as in
    D_RUNNABLE; context: a context; fingerprint: hash of the one with which files are compared;
    job_hash: as in LAUNCHED: the runner is then told S_ENDED, too. form: "1": the worker reads
-   entries of the spool as 0.1 wrote them alone, without what was added; empty: it reads all */
+   entries of the spool as 0.1 wrote them alone, without what was added; empty: it reads all.
+   secrets: a secret_uses; their parameters are not in `parameters`, but in `sensitive` */
 #define S_LAUNCH(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
     X(u64, try_no, LIMIT_TRIES) X(hash, identity, 0) X(i64, expires, 0) X(u64, on_lost, 15) \
@@ -98,7 +99,28 @@
     X(str, entry, LIMIT_PATH) X(bins, outputs, LIMIT_VALUES) X(bins, exit_codes, 256) \
     X(map, parameters, LIMIT_PARAMETERS) X(strs, sensitive, LIMIT_VALUES) \
     X(added_bin, context, LIMIT_CONTEXT) X(added_bin, fingerprint, 32) X(added_bin, job_hash, 32) \
-    X(added_str, form, LIMIT_NAME)
+    X(added_str, form, LIMIT_NAME) X(added_bin, secrets, LIMIT_SECRET_USES)
+
+/* who runs something by hand -> the runner that serves them alone, first: a job of this server, or
+   the one of the package that the hash names. as_of: empty: now. plan: run nothing, say
+   with a PLANNED for each step what would run. Then S_HALT, which stops it, and back LAUNCHED,
+   OUTPUT, PROGRESS and ENDED as they come, and at last BY_HAND_END */
+#define S_BY_HAND(X) \
+    X(str, job, LIMIT_JOB) X(hash, package, 0) X(map, parameters, LIMIT_PARAMETERS) \
+    X(str, as_of, LIMIT_SHORT) X(flag, plan, 0)
+/* code, text: why it would be refused. argv, environment: what would be executed; sensitive: names
+   of parameters whose values stay out of `parameters`. off: protections that would be off;
+   warn_ms, warn_signal: how its time is said to run out */
+#define S_PLANNED(X) \
+    X(str, step, LIMIT_NAME) X(u64, code, 9999) X(str, text, LIMIT_TEXT) \
+    X(bin, execution, LIMIT_EXECUTION) X(str, user, LIMIT_SHORT) X(bins, argv, ANY) \
+    X(bins, environment, ANY) X(map, parameters, LIMIT_PARAMETERS) \
+    X(strs, sensitive, LIMIT_VALUES) X(strs, off, 32) X(u64, warn_ms, ANY) \
+    X(u64, warn_signal, 255) X(str, package_name, LIMIT_NAME) \
+    X(str, package_version, LIMIT_SHORT) X(hash, package, 0)
+/* outcome: an outcome; empty: it was not begun, and code and text say why */
+#define S_BY_HAND_END(X) \
+    X(u64, code, 9999) X(str, text, LIMIT_TEXT) X(bin, outcome, LIMIT_OUTCOME)
 
 #define SPOOLS(M) \
     M(TAKEN, taken, 300) M(STEPPED, stepped, 301) M(FINISHED, finished, 302) \
@@ -107,6 +129,8 @@
     M(STOPPED, stopped, 309) M(STEP, step, 320) M(OUTPUTS, outputs, 321) M(HALT, halt, 322) \
     M(INSTALL, install, 323) M(INSTALLED, installed, 324) M(ATTACH, attach, 325) \
     M(KEPT, kept, 326) M(KEPT_END, kept_end, 327) M(LAUNCH, launch, 328) \
-    M(TROUBLE, trouble, 329) M(PROBE, probe, 330) M(PROBED, probed, 331) M(SHIPPED, shipped, 335) M(REPLAY, replay, 340) M(SEEN, seen, 341)
+    M(TROUBLE, trouble, 329) M(PROBE, probe, 330) M(PROBED, probed, 331) \
+    M(SHIPPED, shipped, 335) M(REPLAY, replay, 340) M(SEEN, seen, 341) \
+    M(BY_HAND, by_hand, 345) M(PLANNED, planned, 346) M(BY_HAND_END, by_hand_end, 347)
 
 #endif

@@ -329,3 +329,27 @@ void steps_next(struct steps *s, struct steps_next *ret)
     }
     *ret = s->next;
 }
+
+/* ---- The package layer */
+
+bool steps_counts(const struct steps_job *j, const struct steps_try *t)
+{
+    return t->ended && t->action != ACTION_RETRY && !j->steps[t->step].always;
+}
+
+void steps_layer_add(struct steps_layer *l, const struct steps_job *j, const struct steps_try *t)
+{
+    if (!steps_counts(j, t) || t->package >= PACKAGE_COUNT)
+        return;
+    if (t->handled)
+        l->handled |= t->package != PACKAGE_NOT_EXECUTED;
+    else
+        l->all = package_outcome_fold(l->all, (enum package_outcome)t->package);
+}
+
+enum package_outcome steps_layer_end(const struct steps_layer *l, enum job_outcome verdict)
+{
+    if (l->all == PACKAGE_NOT_EXECUTED && l->handled)
+        return verdict == JOB_SUCCEEDED ? PACKAGE_SUCCEEDED : PACKAGE_FAILED;
+    return l->all;
+}

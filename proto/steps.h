@@ -89,7 +89,7 @@ struct steps_next {
     int by;           /* which try decided, counted from 0; STEPS_NONE: no try did */
     bool by_stop;     /* the stop decided: its reason is the message */
     const char *text; /* the machine's own message; NULL: that of try or stop */
-    bool torn; /* never set by the machine: more may have happened than it was told */
+    bool torn;        /* never set by the machine: more may have happened than it was told */
 };
 
 /* The state between two calls; use the functions. */
@@ -115,5 +115,18 @@ void steps_add(struct steps *s, struct steps_try *t);
 void steps_stop(struct steps *s, enum job_outcome as);
 /* What comes now. It may end the main part, so to go on with steps_add work on a copy of *s. */
 void steps_next(struct steps *s, struct steps_next *ret);
+
+/* ---- The package layer of an attempt. All zero is the state before the first try. */
+struct steps_layer {
+    enum package_outcome all;
+    bool handled;
+};
+/* Does this try count? It has ended, no other try of its step followed it, and it is none of an
+ * `always` step. */
+bool steps_counts(const struct steps_job *j, const struct steps_try *t);
+/* Each try, in order. One that does not count changes nothing. */
+void steps_layer_add(struct steps_layer *l, const struct steps_job *j, const struct steps_try *t);
+/* If all that ran are failures that were handled, the job's verdict says what came of that. */
+enum package_outcome steps_layer_end(const struct steps_layer *l, enum job_outcome verdict);
 
 #endif

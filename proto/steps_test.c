@@ -200,6 +200,36 @@ static void the_first_always_step_tells_of_a_stop(void **state)
     assert_true(seen > 100);
 }
 
+static void the_package_layer_leaves_out_retries_always_steps_and_handled_failures(void **state)
+{
+    static const struct {
+        unsigned step;
+        enum package_outcome package;
+        enum step_action action;
+        bool handled;
+        enum package_outcome so_far; /* if the job succeeds */
+    } tries[] = {{0, PACKAGE_FAILED, ACTION_RETRY, false, PACKAGE_NOT_EXECUTED},
+                 {0, PACKAGE_FAILED, ACTION_GOTO, true, PACKAGE_SUCCEEDED},
+                 {1, PACKAGE_FAILED, ACTION_NEXT, false, PACKAGE_SUCCEEDED},
+                 {0, PACKAGE_SUCCEEDED, ACTION_NEXT, false, PACKAGE_SUCCEEDED},
+                 {0, PACKAGE_FAILED, ACTION_QUIT_FAILURE, false, PACKAGE_FAILED}};
+    struct d_step steps[] = {{.name = span_str("a")}, {.name = span_str("b"), .always = true}};
+    const struct steps_job job = {.steps = steps, .n = 2};
+    struct steps_layer l = {.all = PACKAGE_NOT_EXECUTED};
+    (void)state;
+    for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
+        const struct steps_try t = {.step = tries[i].step,
+                                    .ended = true,
+                                    .package = tries[i].package,
+                                    .action = tries[i].action,
+                                    .handled = tries[i].handled};
+        steps_layer_add(&l, &job, &t);
+        assert_int_equal(steps_layer_end(&l, JOB_SUCCEEDED), tries[i].so_far);
+    }
+    l = (struct steps_layer){.all = PACKAGE_NOT_EXECUTED, .handled = true};
+    assert_int_equal(steps_layer_end(&l, JOB_FAILED), PACKAGE_FAILED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +237,7 @@ int main(void)
         cmocka_unit_test(a_job_with_a_second_try_a_loop_or_a_second_step_is_not_single),
         cmocka_unit_test(any_job_ends_whatever_its_steps_do_and_counts_its_tries),
         cmocka_unit_test(the_first_always_step_tells_of_a_stop),
+        cmocka_unit_test(the_package_layer_leaves_out_retries_always_steps_and_handled_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,7 +22,9 @@
 #include "runner/output.h"
 #include "runner/outputs.h"
 #include "runner/owntmp.h"
+#include "runner/planned.h"
 #include "runner/sandbox.h"
+#include "runner/secretopen.h"
 #include "runner/secrets.h"
 #include "runner/spawn.h"
 #include "runner/sqlerror.h"
@@ -65,6 +68,7 @@ struct child {
     struct privilege_user user;
     bool switched; /* it becomes this user */
     struct command command;
+    struct buf opened;    /* its parameters, if some of them were sealed */
     struct mask *secrets; /* values that leave this process masked; NULL: there are none */
     struct execution_left left;
     int64_t handed_at; /* wall */
@@ -301,6 +305,15 @@ static void say_ended(struct child *c)
 
 /* ---- The end */
 
+/* Sealed values are plain in this process only while the step runs. */
+static void forget_opened(struct child *c)
+{
+    if (c->opened.p)
+        explicit_bzero(c->opened.p, c->opened.cap);
+    buf_free(&c->opened);
+    c->launch.parameters = (struct wire_list){SPAN_NONE, 0};
+}
+
 static void over(struct child *c)
 {
     loop_timer_stop(c->loop, &c->timer);
@@ -311,6 +324,7 @@ static void over(struct child *c)
     c->phase = PHASE_NONE;
     command_free(&c->command);
     mask_free(&c->secrets);
+    forget_opened(c);
     c->ended(c->self, buf_span(&c->entry), c->launched);
 }
 
@@ -528,6 +542,7 @@ static int prepare_files(struct child *c, struct error *err)
 {
     struct buf json = {0};
     c->secrets = secrets_of(&c->launch, &c->context);
+    buf_grow(&json, c->launch.parameters.items.n * 2 + 64);
     command_parameters(&c->launch, &json);
     /* if it was removed, it is made and checked again */
     int rc = runner_paths_claim_memory(c->paths, err);
@@ -535,6 +550,7 @@ static int prepare_files(struct child *c, struct error *err)
         rc = childfiles_prepare(c->files, c->switched ? &c->user : NULL, buf_span(&json), err);
     if (rc == 0)
         rc = workfolder_give(c->work, c->switched ? &c->user : NULL, err);
+    explicit_bzero(json.p, json.cap);
     buf_free(&json);
     if (rc == 0 && c->context.credentials.count)
         rc = credentialfiles_put(c->paths, c->credentials, &c->context, c->secrets, err);
@@ -611,17 +627,73 @@ static void set_times(struct child *c, int64_t now)
     c->percent = 0;
 }
 
-void child_start(struct child *c, struct span launch, int64_t handed_at)
+static int take_launch(struct child *c, struct span launch, struct error *err)
 {
-    struct error err = {0};
-    int64_t now = clock_boot_ms();
     buf_clear(&c->bytes);
     buf_add(&c->bytes, launch.p, launch.n);
     c->launch = (struct s_launch){0};
     c->context = (struct d_context){0};
-    if (wire_decode(&s_launch_schema, buf_span(&c->bytes), true, &c->launch, &err) < 0 ||
-        (c->launch.context.n &&
-         wire_decode(&d_context_schema, c->launch.context, true, &c->context, &err) < 0)) {
+    int rc = wire_decode(&s_launch_schema, buf_span(&c->bytes), true, &c->launch, err);
+    if (rc == 0 && c->launch.context.n)
+        rc = wire_decode(&d_context_schema, c->launch.context, true, &c->context, err);
+    return rc;
+}
+
+static int check_intact(struct child *c, struct error *err)
+{
+    return intact_check(c->intact, c->paths->packages, &c->launch, err);
+}
+
+static int plan(struct child *c, struct span launch, enum refusal *code, struct error *err)
+{
+    *code = REFUSAL_INTERNAL;
+    int rc = take_launch(c, launch, err);
+    if (rc < 0)
+        return rc;
+    *code = REFUSAL_NO_PROXY;
+    if ((rc = context_take(c->paths, &c->context, &c->user, &c->switched, err)) < 0)
+        return rc;
+    *code = REFUSAL_START_FAILED;
+    if ((rc = prepare(c, err)) < 0)
+        return rc;
+    *code = REFUSAL_BAD_PACKAGE;
+    return check_intact(c, err);
+}
+
+int child_plan(struct child *c, struct span launch, struct buf *out, enum refusal *ret_code,
+               struct error *err)
+{
+    const struct execution_left none = {.count = 0};
+    const struct rusage used = {.ru_maxrss = 0};
+    char user[LIMIT_SHORT + 1];
+    const char *off[PROTECT_COUNT];
+    int rc = plan(c, launch, ret_code, err);
+    if (rc == 0) {
+        const struct execution x = {.own = &c->own,
+                                    .launch = &c->launch,
+                                    .context = &c->context,
+                                    .command = &c->command,
+                                    .folder = workfolder_path(c->work),
+                                    .on = ~sandbox_off(c->sandbox),
+                                    .usage = &used,
+                                    .left = &none};
+        const struct planned p = {.execution = &x,
+                                  .user = user_of(c, user),
+                                  .off = off,
+                                  .n_off = sandbox_list_off(c->sandbox, off)};
+        planned_encode(&p, out);
+    }
+    drop_credentials(c);
+    command_free(&c->command);
+    mask_free(&c->secrets);
+    return rc;
+}
+
+void child_start(struct child *c, struct span launch, int64_t handed_at)
+{
+    struct error err = {0};
+    int64_t now = clock_boot_ms();
+    if (take_launch(c, launch, &err) < 0) {
         log_error("slot %u: the runner sent a malformed step: %s", c->slot, err.text);
         c->ended(c->self, SPAN_NONE, false);
         return;
@@ -638,9 +710,11 @@ void child_start(struct child *c, struct span launch, int64_t handed_at)
         not_started(c, REFUSAL_EXPIRED, &err);
     } else if (context_take(c->paths, &c->context, &c->user, &c->switched, &err) < 0)
         not_started(c, REFUSAL_NO_PROXY, &err);
+    else if (secretopen_all(c->paths->seal, &c->launch, &c->opened, &err) < 0)
+        not_started(c, REFUSAL_NO_SECRET, &err);
     else if (say_launched(c, &err) < 0 || prepare(c, &err) < 0)
         not_started(c, REFUSAL_START_FAILED, &err);
-    else if (intact_check(c->intact, c->paths->packages, &c->launch, &err) < 0)
+    else if (check_intact(c, &err) < 0)
         not_started(c, REFUSAL_BAD_PACKAGE, &err);
     else if (begin(c, &err) < 0)
         not_started(c, REFUSAL_START_FAILED, &err);

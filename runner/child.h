@@ -33,6 +33,10 @@ void child_free(struct child **c); /* only while nothing runs */
  * when it waits here, wall. Whatever goes wrong is an outcome (START_FAILED), and `ended` is
  * called. */
 void child_start(struct child *c, struct span launch, int64_t handed_at);
+/* Does all that child_start does before there is a child, and appends an S_PLANNED of what would be
+ * started. Negative: it would be refused; *ret_code says how. */
+int child_plan(struct child *c, struct span launch, struct buf *out, enum refusal *ret_code,
+               struct error *err);
 const struct s_launch *child_launch(const struct child *c); /* what runs; NULL: nothing */
 /* Code 0: another child may start. Else the slot must not be used: this keeper ends. */
 const struct error *child_trouble(const struct child *c);

@@ -56,11 +56,22 @@ static void on_alone(struct loop *l, struct loop_timer *t, void *arg);
 
 /* ---- Speaking with the runner */
 
+/* What runs by hand ends with the runner that has started it for a person. */
+static void end_by_hand(struct keeper *k)
+{
+    for (; k->n; k->n--)
+        k->first = (k->first + 1) % KEEPER_WAITING;
+    if (child_launch(k->child))
+        child_halt(k->child, KILL_GRACE_MS, false);
+}
+
 static void drop_runner(struct keeper *k)
 {
     if (!k->runner)
         return;
     channelloop_close(&k->runner, k->loop);
+    if (k->paths->principal)
+        end_by_hand(k);
     loop_timer_set(k->loop, &k->alone, "alone", loop_now(k->loop) + KEEPER_ALONE_MS, on_alone, k);
 }
 
@@ -388,6 +399,10 @@ static void leave(struct keeper *k, const char *why)
 static void on_turn_end(struct loop *l, void *arg)
 {
     struct keeper *k = arg;
+    if (k->paths->principal && !k->runner && !child_launch(k->child)) {
+        loop_stop(l, 0);
+        return;
+    }
     if (!child_launch(k->child) && child_trouble(k->child)->code) {
         leave(k, child_trouble(k->child)->text);
         return;

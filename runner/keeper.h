@@ -32,7 +32,8 @@
  * new one takes its slot. One whose version is not spoken here is left alone.
  *
  * Without a runner the keeper goes on with what it has. With nothing to do and no runner for
- * KEEPER_ALONE_MS, it ends. */
+ * KEEPER_ALONE_MS, it ends. One that runs something by hand (byhand.h) ends its child and itself
+ * with its runner. */
 #ifndef LB_RUNNER_KEEPER_H
 #define LB_RUNNER_KEEPER_H
 

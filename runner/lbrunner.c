@@ -13,11 +13,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/channel.h"
 #include "common/file.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
 #include "common/termout.h"
+#include "proto/messages.h"
+#include "runner/byhand.h"
 #include "runner/runner.h"
 #include "runner/sandbox.h"
 #include "trust/keys.h"
@@ -39,12 +42,21 @@ static const char help[] =
     "  --worker-user USER as root: who lbworker runs as (longboat); a name, or a number, which\n"
     "                     needs no account\n"
     "  --unpack-user USER as root: who packages are unpacked as (longboat-unpack)\n"
+    "  --by-hand-group GROUP\n"
+    "                     as root: whose members may run by hand here (lbworker run-job), as\n"
+    "                     far as proxies list them; without it, only root\n"
     "  --home DIR         the same as LONGBOAT_HOME=DIR, but shown by ps\n"
     "  --log-level LEVEL  error, warn, info (default) or debug\n"
     "  -h, --help         show this help\n"
     "  --version          show the version\n"
     "\n"
     "SIGTERM stops it; children go on, and the next lbrunner finds them.\n"
+    "\n"
+    "lbworker run-job and lbpkg run start one of their own that runs a single job by hand, for\n"
+    "whom is at the other end of its standard input:\n"
+    "  --by-hand          do that\n"
+    "  --undeployed       the package there needs no signer, and the machine is no server\n"
+    "  --settings DIR     proxies.d/ and subsystems.d/ are there\n"
     "\n"
     "Files, below /etc/longboat, /var/lib/longboat and /run/longboat, for an ordinary user in\n"
     "the XDG folders, or all below LONGBOAT_HOME:\n"
@@ -58,6 +70,14 @@ static const char help[] =
 
 struct program {
     struct runner *server;
+    struct byhand *by_hand;
+};
+
+/* What the command line says. */
+struct lbrunner_options {
+    struct runner_users users;
+    bool by_hand;
+    struct byhand_options hand;
 };
 
 static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void *arg)
@@ -66,6 +86,10 @@ static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void 
     if (info->ssi_signo == SIGCHLD) {
         if (p->server)
             runner_reap(p->server);
+        if (p->by_hand)
+            byhand_reap(p->by_hand);
+    } else if (p->by_hand) {
+        byhand_stop(p->by_hand, true);
     } else if (info->ssi_signo != SIGHUP) /* files are read again whenever they change */
         loop_stop(l, EXIT_DONE);
 }
@@ -101,7 +125,7 @@ static int run(const struct runner_paths *paths, struct error *err)
 }
 
 /* -1: go on; otherwise the exit code. */
-static int read_options(int argc, char **argv, struct runner_users *users)
+static int read_options(int argc, char **argv, struct lbrunner_options *o)
 {
     static const struct option rows[] = {{"help", no_argument, NULL, 'h'},
                                          {"version", no_argument, NULL, 'v'},
@@ -109,6 +133,10 @@ static int read_options(int argc, char **argv, struct runner_users *users)
                                          {"log-level", required_argument, NULL, 'l'},
                                          {"worker-user", required_argument, NULL, 'w'},
                                          {"unpack-user", required_argument, NULL, 'u'},
+                                         {"by-hand-group", required_argument, NULL, 'g'},
+                                         {"by-hand", no_argument, NULL, 'b'},
+                                         {"undeployed", no_argument, NULL, 'd'},
+                                         {"settings", required_argument, NULL, 's'},
                                          {0}};
     struct error err = {0};
     enum log_level level = LOG_LEVEL_INFO;
@@ -124,10 +152,22 @@ static int read_options(int argc, char **argv, struct runner_users *users)
             setenv("LONGBOAT_HOME", optarg, 1);
             break;
         case 'w':
-            users->worker = optarg;
+            o->users.worker = optarg;
             break;
         case 'u':
-            users->unpack = optarg;
+            o->users.unpack = optarg;
+            break;
+        case 'g':
+            o->users.by_hand = optarg;
+            break;
+        case 'b':
+            o->by_hand = true;
+            break;
+        case 'd':
+            o->hand.undeployed = true;
+            break;
+        case 's':
+            o->hand.settings = optarg;
             break;
         case 'l':
             if (log_level_parse(optarg, &level, &err) == 0)
@@ -163,30 +203,91 @@ static int take_lock(const struct runner_paths *paths, struct error *err)
     return rc;
 }
 
-int main(int argc, char **argv)
+/* What is said of a run by hand that could not begin; its standard error is nobody's page. */
+static void tell_person(int person, const struct error *why)
+{
+    struct buf b = {0};
+    struct channel *c = NULL;
+    struct span text = span_str(why->text);
+    if (text.n > LIMIT_TEXT)
+        text.n = LIMIT_TEXT;
+    s_by_hand_end_encode(&(struct s_by_hand_end){.code = REFUSAL_INTERNAL, .text = text}, &b);
+    if (channel_from_fd(person, &c, NULL) == 0)
+        channel_send(c, buf_span(&b), NULL);
+    channel_close(&c);
+    buf_free(&b);
+}
+
+/* One job, for the person at standard input. */
+static int run_by_hand(const struct runner_paths *paths, int person, struct error *err)
+{
+    static struct program p; /* outlives the loop, whose callbacks have it */
+    struct loop *loop = loop_new(err);
+    int rc = loop ? loop_signals(loop, on_signal, &p, err) : -ENOMEM;
+    if (rc == 0)
+        rc = byhand_open(paths, loop, person, &p.by_hand, err);
+    if (rc == 0)
+        rc = loop_run(loop, err);
+    else
+        tell_person(person, err);
+    byhand_close(&p.by_hand);
+    loop_destroy(&loop);
+    return rc;
+}
+
+static int serve_by_hand(const struct lbrunner_options *o, struct error *err)
 {
     struct runner_paths paths = {0};
-    struct runner_users users = {.worker = "longboat", .unpack = "longboat-unpack"};
-    struct error err = {0};
-    const bool root = geteuid() == 0;
-    int code = read_options(argc, argv, &users);
-    if (code >= 0)
-        return code;
-    secret_begin();
-    int rc = trust_init(&err);
-    if (rc == 0 && root)
-        rc = privilege_keep(PRIVILEGE_RUNNER, &err);
+    int rc = 0;
+    if (o->hand.undeployed && geteuid() == 0)
+        rc = error_set(err, -EPERM,
+                       "a package that nobody has signed does not run as root: run this as an "
+                       "ordinary user");
     if (rc == 0)
-        rc = runner_paths_open(&paths, root ? &users : NULL, &err);
-    if (rc == 0)
-        rc = take_lock(&paths, &err);
+        rc = byhand_paths_open(&paths, &o->hand, err);
+    if (rc < 0) {
+        tell_person(o->hand.person, err);
+        return rc;
+    }
+    rc = take_lock(&paths, err);
     if (rc == 0) {
         sandbox_survey(&paths);
-        rc = run(&paths, &err);
+        rc = run_by_hand(&paths, o->hand.person, err);
+    }
+    byhand_paths_remove(&paths);
+    runner_paths_free(&paths);
+    return rc;
+}
+
+static int serve(const struct lbrunner_options *o, struct error *err)
+{
+    struct runner_paths paths = {0};
+    int rc = runner_paths_open(&paths, geteuid() == 0 ? &o->users : NULL, err);
+    if (rc == 0)
+        rc = take_lock(&paths, err);
+    if (rc == 0) {
+        sandbox_survey(&paths);
+        rc = run(&paths, err);
     }
     if (rc == 0)
         runner_paths_leave_memory(&paths);
     runner_paths_free(&paths);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    struct lbrunner_options o = {.users = {.worker = "longboat", .unpack = "longboat-unpack"}};
+    struct error err = {0};
+    int code = read_options(argc, argv, &o);
+    if (code >= 0)
+        return code;
+    secret_begin();
+    int rc = trust_init(&err);
+    if (rc == 0 && geteuid() == 0)
+        rc = privilege_keep(PRIVILEGE_RUNNER, &err);
+    if (rc == 0)
+        rc = o.by_hand ? serve_by_hand(&o, &err) : serve(&o, &err);
     if (rc < 0)
         log_error("%s", err.text);
     return rc == 0 ? EXIT_DONE : rc == -EBUSY ? EXIT_NOT_POSSIBLE : EXIT_FAILED;

@@ -158,3 +158,15 @@ int privilege_find_user(const char *name, struct privilege_user *ret, struct err
                                    .gid = pw ? pw->pw_gid : (gid_t)number};
     return 0;
 }
+
+int privilege_find_group(const char *name, gid_t *ret, struct error *err)
+{
+    char *end;
+    unsigned long number = strtoul(name, &end, 10);
+    bool is_number = name[0] >= '0' && name[0] <= '9' && !*end && number < (gid_t)-1;
+    const struct group *gr = is_number ? NULL : getgrnam(name);
+    if (!gr && !is_number)
+        return error_set(err, -EINVAL, "there is no group '%s' on this machine", name);
+    *ret = gr ? gr->gr_gid : (gid_t)number;
+    return 0;
+}

@@ -49,5 +49,7 @@ int privilege_become(const struct privilege_user *u);
 /* "NAME" or a number, which needs no account; its group is the account's, else the same number.
  * -EINVAL: there is no such account. */
 int privilege_find_user(const char *name, struct privilege_user *ret, struct error *err);
+/* The same for a group. */
+int privilege_find_group(const char *name, gid_t *ret, struct error *err);
 
 #endif

@@ -11,6 +11,7 @@
 #include "common/mem.h"
 #include "proto/attach.h"
 #include "proto/kept.h"
+#include "runner/byhanddoor.h"
 #include "runner/early.h"
 #include "runner/ended.h"
 #include "runner/install.h"
@@ -33,6 +34,7 @@ struct runner {
     struct slots *slots;
     struct installer *installer;
     struct jobfiles *jobfiles; /* separated mode */
+    struct byhanddoor *door;   /* the same */
     struct probes *probes;
     int listening;
     struct channel *worker; /* NULL: none */
@@ -506,6 +508,8 @@ int runner_new(const struct runner_paths *paths, struct loop *loop, struct runne
         rc = loop_add(loop, r->listening, EPOLLIN, on_listening, r, err);
     if (rc == 0 && paths->separated)
         rc = jobfiles_open(paths, loop, &r->jobfiles, err);
+    if (rc == 0 && paths->separated)
+        rc = byhanddoor_open(paths, loop, &r->door, err);
     mem_free(&path);
     if (rc < 0) {
         runner_free(&r);
@@ -530,6 +534,7 @@ void runner_free(struct runner **ps)
     installer_free(&r->installer);
     probes_free(&r->probes);
     jobfiles_close(&r->jobfiles);
+    byhanddoor_close(&r->door);
     slots_free(&r->slots);
     verifier_free(&r->verifier);
     report_close(&r->report);
@@ -544,8 +549,10 @@ void runner_reap(struct runner *r)
 {
     int status;
     pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         /* the others are guards; their channels have told us */
         if (!probes_reaped(r->probes, pid))
             installer_reaped(r->installer, pid, status);
+        byhanddoor_reaped(r->door, pid);
+    }
 }

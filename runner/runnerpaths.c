@@ -86,23 +86,25 @@ static int take_another(struct runner_paths *h, struct error *err)
     return rc;
 }
 
-/* Parameters and results stay off the disks: run/memory if `run` is in memory, else a folder of
- * our own in /dev/shm. */
-static int find_memory(struct runner_paths *h, struct error *err)
+char *runner_paths_name_memory(const char *run, bool *ret_backed)
 {
     struct hash digest;
     char digits[17];
-    h->memory_backed = true;
-    if (!is_tmpfs(h->run) && is_tmpfs("/dev/shm")) {
-        envelope_hash(span_str(h->run), &digest);
-        h->memory = mem_printf("/dev/shm/longboat-%u-%s", (unsigned)geteuid(),
-                               hex_format(digest.b, 8, digits));
-        int rc = runner_paths_claim_memory(h, err);
-        return rc == -EPERM ? take_another(h, err) : rc;
-    }
-    h->memory_backed = is_tmpfs(h->run);
-    h->memory = mem_printf("%s/memory", h->run);
-    return runner_paths_claim_memory(h, err);
+    const bool here = is_tmpfs(run);
+    *ret_backed = here || is_tmpfs("/dev/shm");
+    if (here || !*ret_backed)
+        return mem_printf("%s/memory", run);
+    envelope_hash(span_str(run), &digest);
+    return mem_printf("/dev/shm/longboat-%u-%s", (unsigned)geteuid(),
+                      hex_format(digest.b, 8, digits));
+}
+
+int runner_paths_find_memory(struct runner_paths *h, struct error *err)
+{
+    mem_free(&h->memory);
+    h->memory = runner_paths_name_memory(h->run, &h->memory_backed);
+    int rc = runner_paths_claim_memory(h, err);
+    return rc == -EPERM && strncmp(h->memory, "/dev/shm/", 9) == 0 ? take_another(h, err) : rc;
 }
 
 void runner_paths_leave_memory(const struct runner_paths *h)
@@ -138,6 +140,8 @@ static int find_users(struct runner_paths *h, const struct runner_users *users, 
     int rc = privilege_find_user(users->worker, &h->worker, err);
     if (rc == 0)
         rc = privilege_find_user(users->unpack, &h->unpack, err);
+    if (rc == 0 && users->by_hand)
+        rc = privilege_find_group(users->by_hand, &h->by_hand_group, err);
     return rc < 0 ? rc : check_users(h, users, err);
 }
 
@@ -151,6 +155,8 @@ static void find_paths(struct runner_paths *h, const struct paths *at)
     h->subsystems = mem_printf("%s/subsystems.d", at->config);
     h->jobfiles = mem_printf("%s/jobs", at->config);
     h->revocations = mem_printf("%s/revocations", state);
+    h->secrets = mem_printf("%s/secrets", state);
+    h->seal = mem_printf("%s/keys/seal.key", at->config);
     h->packages = mem_printf("%s/packages", state);
     h->jobs = mem_printf("%s/jobs", state);
     h->work = mem_printf("%s/work", state);
@@ -184,7 +190,7 @@ int runner_paths_open(struct runner_paths *ret, const struct runner_users *users
     if (rc == 0 && users)
         rc = separate_folders(&h, &resolved, err);
     if (rc == 0)
-        rc = find_memory(&h, err);
+        rc = runner_paths_find_memory(&h, err);
     if (rc < 0) {
         runner_paths_free(&h);
         return rc;
@@ -195,10 +201,11 @@ int runner_paths_open(struct runner_paths *ret, const struct runner_users *users
 
 void runner_paths_free(struct runner_paths *h)
 {
-    char **const all[] = {&h->trust,      &h->revocations, &h->packages, &h->jobs,  &h->spool,
-                          &h->work,       &h->run,         &h->memory,   &h->home,  &h->user,
-                          &h->own,        &h->keepers,     &h->bell,     &h->fence, &h->proxies,
-                          &h->subsystems, &h->jobfiles,    &h->cgroup};
+    char **const all[] = {&h->trust,      &h->revocations, &h->packages, &h->jobs,      &h->spool,
+                          &h->work,       &h->run,         &h->memory,   &h->home,      &h->user,
+                          &h->own,        &h->keepers,     &h->bell,     &h->fence,     &h->proxies,
+                          &h->subsystems, &h->jobfiles,    &h->cgroup,   &h->principal, &h->secrets,
+                          &h->seal};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         mem_free(all[i]);
 }

@@ -35,6 +35,8 @@ struct runner_paths {
     char *trust;       /* etc/trust: administrators, certificate, signers */
     char *proxies;     /* etc/proxies.d */
     char *subsystems;  /* etc/subsystems.d */
+    char *secrets;     /* var/secrets: written by the worker, trusted for their signatures */
+    char *seal;        /* etc/keys/seal.key: only keepers read it */
     char *revocations; /* var/revocations: written by the worker, trusted for its signature */
     char *packages;    /* var/packages: <hash hex>/{runnable,files/} */
     char *jobs;        /* var/jobs: <hash hex>, each job version that this server accepts */
@@ -57,11 +59,17 @@ struct runner_paths {
      * is one user, and so are the children */
     bool separated;
     struct privilege_user worker, unpack; /* in user mode both are we */
+    gid_t by_hand_group;                  /* who may run by hand (byhanddoor.h); 0: only root */
+    /* Of a runner that runs one job by hand (byhand.h): "local:USER", whose steps alone it takes,
+     * and which no other runner takes; NULL: an ordinary runner */
+    char *principal;
+    bool undeployed; /* by hand: a package that nobody has signed, on a machine that is no server */
 };
 
 /* As lbrunner's options name them. */
 struct runner_users {
     const char *worker, *unpack;
+    const char *by_hand; /* a group; NULL: none */
 };
 
 /* Resolves the folders (common/paths.h) and makes those that are missing. `users` NULL: user mode,
@@ -71,6 +79,11 @@ struct runner_users {
  * user. */
 int runner_paths_open(struct runner_paths *ret, const struct runner_users *users,
                       struct error *err);
+/* Parameters and results stay off the disks: run/memory if `run` is in memory, else a folder of our
+ * own in /dev/shm; yours to free. *ret_backed false: there is neither, and it lies on a disk. */
+char *runner_paths_name_memory(const char *run, bool *ret_backed);
+/* Sets h->memory for h->run, and makes it. */
+int runner_paths_find_memory(struct runner_paths *h, struct error *err);
 /* Makes the folder in memory again, in case its last user has removed it. */
 int runner_paths_claim_memory(const struct runner_paths *h, struct error *err);
 /* Removes the folder in memory if it is empty. */

@@ -2,8 +2,10 @@
 #include "runner/verify.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/mem.h"
@@ -16,6 +18,7 @@
 #include "runner/installed.h"
 #include "runner/intact.h"
 #include "runner/proxies.h"
+#include "runner/secretuse.h"
 
 struct verifier {
     const struct runner_paths *paths;
@@ -25,10 +28,13 @@ struct verifier {
     bool doubt; /* the keepers' files have lost entries */
     struct intact *intact;
     struct attempts *attempts;
+    struct secretuse *secrets;
     attempts_holds_fn *holds; /* NULL: nothing is held */
     void *holds_self;
     bool first_form;  /* see verifier_form */
     struct hash ends; /* of the last verify_step; zero: it ends no try */
+    bool plan;        /* nothing is going to run */
+    char host[LIMIT_NAME + 1];
     struct verified_roots roots;
 };
 
@@ -38,7 +44,8 @@ struct inquiry {
     const struct s_step *request;
     int64_t now;
     int64_t begun; /* when the first step of this attempt was taken; 0: this is the first */
-    const struct certificate *caller;
+    const struct certificate *caller; /* NULL: it runs by hand */
+    struct span principal;
     struct d_call call;
     struct steps_job job;
     struct d_step step;
@@ -49,6 +56,7 @@ struct inquiry {
     struct hash fingerprint; /* of the package; zero: it has none */
     bool has_package;
     struct bound bound;
+    struct buf secrets; /* d_secret_uses; empty: none */
     struct proxy_found proxy;
     struct buf context;
     struct seen_step seen;
@@ -64,22 +72,43 @@ static bool is_package_job(struct span job)
 
 /* ---- The checks */
 
+/* Is it run by hand? Then the kernel has said who asks, and nobody has signed the call; what it may
+ * do, its proxy says. */
+static bool is_by_hand(const struct inquiry *q)
+{
+    return q->v->paths->principal != NULL;
+}
+
+static struct span server_of(const struct inquiry *q)
+{
+    const struct verifier *v = q->v;
+    return span_str(v->paths->undeployed ? v->host : policy_self(v->policy)->name);
+}
+
 static int check_origin(struct inquiry *q, struct error *err)
 {
     q->code = REFUSAL_DENIED;
-    if (q->request->local)
+    if (q->request->local && !is_by_hand(q))
         return error_set(err, -EPERM, "no caller has signed this step");
+    if (!q->request->local && is_by_hand(q))
+        return error_set(err, -EPERM, "this runner takes only what is run by hand");
     return 0;
 }
 
 static int check_server(struct inquiry *q, struct error *err)
 {
-    return policy_refresh(q->v->policy, q->now, &q->code, err);
+    return q->v->paths->undeployed ? 0 : policy_refresh(q->v->policy, q->now, &q->code, err);
 }
 
 static int check_certificate(struct inquiry *q, struct error *err)
 {
-    return policy_asker(q->v->policy, q->request->certificate, q->now, &q->caller, &q->code, err);
+    int rc = 0;
+    if (is_by_hand(q))
+        q->principal = span_str(q->v->paths->principal);
+    else if ((rc = policy_asker(q->v->policy, q->request->certificate, q->now, &q->caller, &q->code,
+                                err)) == 0)
+        q->principal = span_str(q->caller->name);
+    return rc;
 }
 
 /* Decoded but not yet trusted, only to learn which call this may be: the table of accepted steps
@@ -111,10 +140,15 @@ static int check_form(struct inquiry *q, struct error *err)
  * are judged as of that start. */
 static int check_call(struct inquiry *q, struct error *err)
 {
-    const struct certificate *self = policy_self(q->v->policy);
-    bool by_name = false;
     struct d_signed s;
     struct d_call c;
+    if (is_by_hand(q)) {
+        q->code = REFUSAL_MALFORMED;
+        int rc = d_signed_decode(q->request->call, &s, err);
+        return rc < 0 ? rc : d_call_decode(s.body, &q->call, err);
+    }
+    const struct certificate *self = policy_self(q->v->policy);
+    bool by_name = false;
     if (d_signed_decode(q->request->call, &s, NULL) == 0 && d_call_decode(s.body, &c, NULL) == 0)
         by_name = span_eq_str(c.address, self->name);
     struct call_scope scope = {.cluster = self->cluster,
@@ -128,7 +162,7 @@ static int check_call(struct inquiry *q, struct error *err)
 static int check_address(struct inquiry *q, struct error *err)
 {
     q->code = REFUSAL_UNKNOWN_ADDRESS;
-    if (!policy_is_addressed(q->v->policy, q->call.address))
+    if (!is_by_hand(q) && !policy_is_addressed(q->v->policy, q->call.address))
         return error_set(err, -EPERM,
                          "the call is addressed to '" SPAN_FMT
                          "', which does not include this server, '%s'",
@@ -177,6 +211,8 @@ static int check_turn(struct inquiry *q, struct error *err)
     q->turn.begun = q->begun != 0;
     q->turn.job = &q->job;
     q->turn.try_no = r->try_no;
+    if (q->v->plan)
+        return 0;
     if (steps_is_single(&q->job)) {
         if (r->try_no == 1)
             return 0;
@@ -191,8 +227,7 @@ static int check_turn(struct inquiry *q, struct error *err)
 
 static int check_proxy(struct inquiry *q, struct error *err)
 {
-    const struct proxy_question asked = {.principal = span_str(q->caller->name),
-                                         .subsystem = q->step.subsystem};
+    const struct proxy_question asked = {.principal = q->principal, .subsystem = q->step.subsystem};
     q->code = REFUSAL_NO_PROXY;
     return proxies_judge(q->v->proxies, q->step.proxy, &asked, q->now, &q->proxy, err);
 }
@@ -201,6 +236,8 @@ static int check_proxy(struct inquiry *q, struct error *err)
 static int check_signer(struct inquiry *q, struct error *err)
 {
     const struct d_runnable *r = &q->package.runnable;
+    if (q->v->paths->undeployed) /* the files of the person whose user the child is */
+        return 0;
     const struct builder *signer = policy_signer(q->v->policy, &r->signer_key);
     if (!signer)
         return error_set(err, -EPERM,
@@ -299,8 +336,8 @@ static int check_parameters(struct inquiry *q, struct error *err)
         attempts_outputs(q->v->attempts, &q->turn, &items, &count);
     const struct wire_list outputs = wire_list_from(&items, count);
     struct bind_scope scope = {.call = &q->call,
-                               .server = span_str(policy_self(q->v->policy)->name),
-                               .outputs = &outputs,
+                               .server = server_of(q),
+                               .outputs = q->v->plan ? NULL : &outputs,
                                .given = &q->call.parameters};
     q->code = REFUSAL_BAD_PARAMETERS;
     int rc = bind_call(&q->job.head, &scope, &call, err);
@@ -318,13 +355,22 @@ static int check_parameters(struct inquiry *q, struct error *err)
     return rc;
 }
 
+/* Each that the step names is sealed to this server by somebody with the right, and the caller may
+ * name those that the call names. */
+static int check_secrets(struct inquiry *q, struct error *err)
+{
+    return secretuse_make(q->v->secrets, &q->bound, q->caller, q->call.address, q->now, &q->secrets,
+                          &q->code, err);
+}
+
 /* Made here and not with the rest of the launch, since it may turn out to be too large. */
 static int check_context(struct inquiry *q, struct error *err)
 {
     const struct d_runnable *r = &q->package.runnable;
-    struct proxies_step step = {.principal = span_str(q->caller->name), .is_text = !q->has_package};
+    struct proxies_step step = {.principal = q->principal, .is_text = !q->has_package};
     if (q->has_package) {
-        step.signer = r->signer_key;
+        if (!q->v->paths->undeployed)
+            step.signer = r->signer_key;
         step.memory = r->memory;
         step.processes = r->processes;
     }
@@ -362,6 +408,7 @@ static const struct verify_check {
     {"package", check_package},         /* installed, unaltered, its signer trusted */
     {"job", check_job_allowed},         /* this server accepts the job */
     {"parameters", check_parameters},   /* complete, known, typed */
+    {"secrets", check_secrets},         /* put to this server, and the call may name them */
     {"context", check_context},         /* what it runs as and within can be said */
     {"new", check_new},                 /* it has not run before */
 };
@@ -420,7 +467,7 @@ static void make_launch(const struct inquiry *q, struct buf *out)
                          .timeout_ms = proxies_least(q->step.timeout_ms, q->proxy.proxy.timeout_ms),
                          .output_cap = proxies_least(q->step.output_cap, q->proxy.proxy.output_cap),
                          .as_of = q->call.as_of,
-                         .server = span_str(policy_self(q->v->policy)->name),
+                         .server = server_of(q),
                          .task = q->call.task,
                          .job = q->call.job,
                          .subsystem = q->step.subsystem,
@@ -432,6 +479,7 @@ static void make_launch(const struct inquiry *q, struct buf *out)
                          .parameters = wire_list_from(&q->bound.items, q->bound.count),
                          .sensitive = wire_list_from(&q->bound.sensitive, q->bound.n_sensitive),
                          .context = buf_span(&q->context),
+                         .secrets = buf_span(&q->secrets),
                          .form = span_str(q->v->first_form ? "1" : "")};
     if (q->has_package) {
         l.timeout_ms = proxies_least(l.timeout_ms, p->timeout_ms);
@@ -489,6 +537,7 @@ enum verify_verdict verify_step(struct verifier *v, const struct s_step *request
     bound_free(&q.bound);
     steps_job_free(&q.job);
     buf_free(&q.context);
+    buf_free(&q.secrets);
     return verdict;
 }
 
@@ -506,7 +555,10 @@ int verifier_new(const struct runner_paths *paths, struct verifier **ret, struct
     v->policy = policy_new(paths);
     v->proxies = proxies_new(paths);
     v->intact = intact_new();
+    v->secrets = secretuse_new(paths, v->policy);
     v->attempts = attempts_new(paths->spool, is_held, v);
+    if (gethostname(v->host, sizeof v->host - 1) < 0)
+        snprintf(v->host, sizeof v->host, "here");
     int rc = clock_boot_id(&o.boot, err);
     if (rc == 0)
         rc = replay_open(&v->replay, &o, clock_wall_ms(), err);
@@ -523,6 +575,7 @@ void verifier_free(struct verifier **v)
 {
     if (!*v)
         return;
+    secretuse_free(&(*v)->secrets);
     policy_free(&(*v)->policy);
     proxies_free(&(*v)->proxies);
     replay_close(&(*v)->replay);
@@ -534,11 +587,13 @@ void verifier_free(struct verifier **v)
 int verifier_again(struct verifier *v, struct buf *launch, int64_t now, enum refusal *ret_code,
                    struct error *err)
 {
-    int rc = policy_refresh(v->policy, now, ret_code, err);
+    int rc = v->paths->undeployed ? 0 : policy_refresh(v->policy, now, ret_code, err);
     if (rc < 0)
         return rc;
     *ret_code = REFUSAL_NO_PROXY;
-    return proxies_again(v->proxies, v->policy, launch, now, err);
+    if ((rc = proxies_again(v->proxies, v->policy, launch, now, err)) < 0)
+        return rc;
+    return secretuse_again(v->secrets, launch, now, ret_code, err);
 }
 
 void verifier_ask_of_slots(struct verifier *v, attempts_holds_fn *holds, void *self)
@@ -550,6 +605,11 @@ void verifier_ask_of_slots(struct verifier *v, attempts_holds_fn *holds, void *s
 void verifier_form(struct verifier *v, bool first)
 {
     v->first_form = first;
+}
+
+void verifier_plan(struct verifier *v)
+{
+    v->plan = true;
 }
 
 struct policy *verifier_policy(struct verifier *v)

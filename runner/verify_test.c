@@ -112,6 +112,42 @@ static void a_step_that_no_caller_has_signed_is_refused(void **state)
     refused(f, &s, "origin", REFUSAL_DENIED, "no caller has signed");
 }
 
+/* A runner that runs by hand: no certificate, no signature; the proxy alone says who may. */
+static void what_runs_by_hand_is_taken_only_by_a_runner_for_that_and_as_the_proxy_says(void **state)
+{
+    struct verify_fixture *f = *state;
+    struct rig_call c = rig_call();
+    struct s_launch l;
+    struct s_step s = good(f, &c, 1);
+    struct error err = {0};
+    f->rig.paths.principal = mem_printf("local:%s", f->rig.paths.user);
+    refused(f, &s, "origin", REFUSAL_DENIED, "only what is run by hand");
+    s.local = true;
+    s.certificate = SPAN_NONE;
+    assert_int_equal(ask(f, &s), VERDICT_RUN);
+    assert_int_equal(s_launch_decode(buf_span(&f->launch), &l, &err), 0);
+    mem_free(&f->rig.paths.principal);
+    f->rig.paths.principal = mem_strdup("local:nobody-else");
+    s = good(f, &c, 2);
+    s.local = true;
+    refused(f, &s, "proxy", REFUSAL_NO_PROXY, "does not serve principal 'local:nobody-else'");
+}
+
+static void a_plan_asks_for_no_turn_but_for_everything_else(void **state)
+{
+    struct verify_fixture *f = *state;
+    struct rig_call c = rig_call();
+    struct s_step s = good(f, &c, 1);
+    f->rig.paths.principal = mem_printf("local:%s", f->rig.paths.user);
+    s.local = true;
+    s.try_no = 3; /* no job of one try has it */
+    refused(f, &s, "turn", REFUSAL_REPLAYED, "may be tried once");
+    verifier_plan(f->v);
+    assert_int_equal(ask(f, &s), VERDICT_RUN);
+    s.step = span_str("other");
+    refused(f, &s, "step", REFUSAL_WRONG_JOB, "has no step");
+}
+
 static void who_is_no_caller_is_refused_whatever_its_grants_say(void **state)
 {
     static const enum role others[] = {ROLE_MONITOR, ROLE_BUILDER};
@@ -667,9 +703,10 @@ static void what_was_accepted_and_reached_no_keeper_may_be_asked_for_again(void 
 static void the_checks_run_in_the_documented_order(void **state)
 {
     (void)state;
-    static const char *const order[] = {
-        "origin", "server", "certificate", "form", "call",       "address", "job hash", "step",
-        "turn",   "proxy",  "package",     "job",  "parameters", "context", "new",      NULL};
+    static const char *const order[] = {"origin",  "server",   "certificate", "form",    "call",
+                                        "address", "job hash", "step",        "turn",    "proxy",
+                                        "package", "job",      "parameters",  "secrets", "context",
+                                        "new",     NULL};
     for (unsigned i = 0; i < sizeof order / sizeof *order; i++)
         if (order[i])
             assert_string_equal(verify_check_name(i), order[i]);
@@ -683,6 +720,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         here(a_valid_request_becomes_a_launch_with_typed_parameters),
         here(a_step_that_no_caller_has_signed_is_refused),
+        here(what_runs_by_hand_is_taken_only_by_a_runner_for_that_and_as_the_proxy_says),
+        here(a_plan_asks_for_no_turn_but_for_everything_else),
         here(who_is_no_caller_is_refused_whatever_its_grants_say),
         here(a_server_without_an_identity_runs_nothing),
         here(a_certificate_that_no_administrator_signed_is_refused),

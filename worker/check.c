@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/options.h"
+#include "common/ownfile.h"
 #include "common/paths.h"
 #include "common/termout.h"
 #include "package/signature.h"
@@ -26,18 +27,22 @@ static const struct option_row rows[] = {
 };
 
 static const char examples[] =
-    "Checks identity, keys, trusted signers, broker, runner, worker, jobs, proxies\n"
-    "and needs of this server, and says for each problem what to do about it.\n"
-    "Changes nothing, so it is safe at any time, also while the worker runs.\n"
+    "Checks identity, keys, trusted signers, broker, runner, worker, and what the runner\n"
+    "would judge at each step: job files and whose they are, packages and whether they were\n"
+    "altered, subsystems, proxies, signers, needs. Says for each problem what to do about it.\n"
+    "With JOB, a job or package:NAME, only that job and what its steps use. Changes nothing,\n"
+    "so it is safe at any time, also while the worker runs.\n"
     "\n"
     "Examples:\n"
     "  lbworker check\n"
+    "  lbworker check nightly-extract\n"
     "  lbworker check --json | jq 'select(.ok | not)'\n"
     "\n"
     "Exit codes: 0 all is well; 1 there is a problem; 2 bad usage.\n";
 
 struct check {
     bool json;
+    const char *job; /* NULL: all */
     unsigned failed;
     struct paths paths;
     struct client_config who;
@@ -260,10 +265,16 @@ static void check_spool(struct check *c)
     say(c, n == 0, "spool", "%s", n ? text : path);
 }
 
+/* A file of a job, or the folder of a package that cannot be used, perhaps since it was altered. */
 static void job_trouble(void *self, const char *file, const struct error *why)
 {
-    (void)file;
-    say(self, false, "job", "%s", why->text);
+    struct check *c = self;
+    const char *slash = strrchr(file, '/'), *name = slash ? slash + 1 : file,
+               *suffix = strrchr(name, '.');
+    const bool is_job = suffix && strcmp(suffix, ".yaml") == 0;
+    const size_t n = is_job ? (size_t)(suffix - name) : 0;
+    if (!c->job || (is_job && strlen(c->job) == n && strncmp(name, c->job, n) == 0))
+        say(c, false, is_job ? "job" : "package", "%s", why->text);
 }
 
 struct check_job {
@@ -290,6 +301,11 @@ static void step_needs(void *self, const char *name, bool holds, const char *tro
     mem_free(&line);
 }
 
+static bool is_meant(const struct check *c, const struct job_here *j)
+{
+    return !c->job || strcmp(c->job, j->name) == 0;
+}
+
 /* As the runner does at each step. Older versions of jobs are run, too. */
 static void check_steps(struct check *c, const struct jobs *jobs)
 {
@@ -299,15 +315,116 @@ static void check_steps(struct check *c, const struct jobs *jobs)
     const struct refusals_calls calls = {&with, step_refused, step_needs};
     const struct job_here *j;
     unsigned refused = 0, n = 0;
-    for (; (j = jobs_at(jobs, n)); n++) {
+    for (size_t i = 0; (j = jobs_at(jobs, i)); i++) {
+        if (!is_meant(c, j))
+            continue;
         with.job = j->name;
         refused += refusals_judge(refusals, buf_span(&j->bytes), &calls);
+        n++;
     }
     if (n && !refused)
         say(c, true, "proxy", "the proxies here allow every step of %s",
             n == 1 ? "the job" : "all jobs");
     buf_free(&needs);
     refusals_free(&refusals);
+}
+
+static int cannot_fetch(void *self, struct span message)
+{
+    (void)self, (void)message;
+    return -ENOTCONN;
+}
+
+/* As the worker has last fetched them. */
+static void check_secrets(struct check *c, const struct jobs *jobs)
+{
+    const struct secretstore_calls calls = {c, cannot_fetch, NULL};
+    struct secretstore *store = NULL;
+    struct buf items = {0};
+    const struct wire_list secrets = jobs_secrets(jobs, &items);
+    struct error err = {0};
+    struct span need;
+    char path[PATHS_MAX], trouble[ERROR_TEXT_MAX];
+    path_of(path, c->paths.state, "secrets");
+    if (secrets.count && c->known &&
+        secretstore_open(&store, path, &c->who.anchors, &c->who.me, &calls, &err) < 0)
+        say(c, false, "secrets", "%s", err.text);
+    for (struct wire_iter it = wire_iter(&secrets); store && wire_next(&it, &need);) {
+        const bool holds = secretstore_holds(store, need, trouble, sizeof trouble);
+        say(c, holds, "need", SPAN_FMT "%s%s", SPAN_ARG(need), holds ? "" : ": ", trouble);
+    }
+    secretstore_close(&store);
+    buf_free(&items);
+}
+
+/* Where root decides, the runner reads only a file that nobody else can have written; in user mode
+ * the worker has asked that already. */
+static void check_job_file(struct check *c, const struct job_here *j)
+{
+    struct error err = {0};
+    struct stat st;
+    char path[PATHS_MAX], name[LIMIT_JOB + sizeof "jobs/.yaml"];
+    if (j->older || strchr(j->name, ':') || stat(c->paths.state, &st) < 0 || st.st_uid != 0)
+        return; /* a package's own has no file */
+    snprintf(name, sizeof name, "jobs/%s.yaml", j->name);
+    path_of(path, c->paths.config, name);
+    if (ownfile_stat(path, 0, &st, &err) < 0)
+        say(c, false, "job file", "%s", err.text);
+}
+
+static bool uses(const struct job_here *j, const struct installed_package *p)
+{
+    struct d_job d;
+    struct d_step s;
+    struct span item;
+    if (d_job_decode(buf_span(&j->bytes), &d, NULL) < 0)
+        return false;
+    for (struct wire_iter it = wire_iter(&d.steps); wire_next(&it, &item);)
+        if (d_step_decode(item, &s, NULL) == 0 && hash_eq(&s.package, &p->hash))
+            return true;
+    return false;
+}
+
+/* Does any job that is meant use it? */
+static bool is_used(const struct check *c, const struct jobs *jobs,
+                    const struct installed_package *p)
+{
+    const struct job_here *j;
+    bool used = !c->job;
+    for (size_t i = 0; !used && (j = jobs_at(jobs, i)); i++)
+        used = is_meant(c, j) && uses(j, p);
+    return used;
+}
+
+/* Those that cannot be used, as they were altered for one, have been said (job_trouble). */
+static void check_packages(struct check *c, const struct jobs *jobs)
+{
+    const struct installed_package *p;
+    unsigned good = 0;
+    for (size_t i = 0; (p = installed_at(jobs_packages(jobs), i)); i++)
+        good += !p->trouble && is_used(c, jobs, p);
+    if (good)
+        say(c, true, "package", "%u unaltered since %s installed", good,
+            good == 1 ? "it was" : "they were");
+}
+
+static void check_each_job(struct check *c, const struct jobs *jobs)
+{
+    char hex[2 * sizeof(struct hash) + 1];
+    const struct job_here *j;
+    unsigned n = 0;
+    for (size_t i = 0; (j = jobs_at(jobs, i)); i++) {
+        if (!is_meant(c, j))
+            continue;
+        n++;
+        say(c, true, "job", "%s blake2b:%.16s%s", j->name,
+            hex_format(j->hash.b, sizeof j->hash.b, hex),
+            j->older ? " (an older version, for calls that were signed for it)" : "");
+        check_job_file(c, j);
+    }
+    if (c->job && !n)
+        say(c, false, "job",
+            "'%s' cannot run here: this server has no such job, or its file is wrong", c->job);
 }
 
 static void check_jobs(struct check *c)
@@ -322,19 +439,29 @@ static void check_jobs(struct check *c)
                        &err);
     if (rc == 0)
         rc = jobs_refresh(jobs, clock_wall_ms(), NULL, job_trouble, c, &err);
-    if (rc < 0) {
+    if (rc < 0)
         say(c, false, "jobs", "%s", err.text);
-        jobs_close(&jobs);
-        return;
+    else {
+        check_each_job(c, jobs);
+        check_steps(c, jobs);
+        check_packages(c, jobs);
+        check_secrets(c, jobs);
     }
-    char hex[2 * sizeof(struct hash) + 1];
-    const struct job_here *j;
-    for (size_t i = 0; (j = jobs_at(jobs, i)); i++)
-        say(c, true, "job", "%s blake2b:%.16s%s", j->name,
-            hex_format(j->hash.b, sizeof j->hash.b, hex),
-            j->older ? " (an older version, for calls that were signed for it)" : "");
-    check_steps(c, jobs);
     jobs_close(&jobs);
+}
+
+/* Who it is, whom it trusts, and what runs. */
+static void check_server(struct check *c)
+{
+    check_identity(c);
+    check_key(c, SIGN_KEY_FILE);
+    check_key(c, SEAL_KEY_FILE);
+    check_signers(c);
+    if (c->known)
+        check_broker(c);
+    check_runner(c);
+    check_worker(c);
+    check_spool(c);
 }
 
 int check_verb(int argc, char **argv)
@@ -344,16 +471,18 @@ int check_verb(int argc, char **argv)
     struct check c = {0};
     int first;
     if (options_parse(rows, COUNT_OF(rows), argc, argv, &values, &first, &err) < 0 ||
-        (first < argc && error_set(&err, -EINVAL, "unexpected argument '%s'", argv[first]) < 0)) {
+        (first + 1 < argc &&
+         error_set(&err, -EINVAL, "unexpected argument '%s'", argv[first + 1]) < 0)) {
         term_say(stderr, "lbworker check: %s\n", err.text);
         options_free(&values);
         return EXIT_ASKED_WRONGLY;
     }
-    if (options_answered(&values, "lbworker check", "[--json]", examples)) {
+    if (options_answered(&values, "lbworker check", "[JOB] [--json]", examples)) {
         options_free(&values);
         return EXIT_DONE;
     }
     c.json = opt_flag(&values, "json");
+    c.job = first < argc ? argv[first] : NULL;
     options_free(&values);
     log_set_level(LOG_LEVEL_ERROR);
     if (paths_resolve(&c.paths, &err) < 0) {
@@ -361,15 +490,8 @@ int check_verb(int argc, char **argv)
         return EXIT_FAILED;
     }
     say(&c, true, "folders", "%s, %s, %s", c.paths.config, c.paths.state, c.paths.run);
-    check_identity(&c);
-    check_key(&c, SIGN_KEY_FILE);
-    check_key(&c, SEAL_KEY_FILE);
-    check_signers(&c);
-    if (c.known)
-        check_broker(&c);
-    check_runner(&c);
-    check_worker(&c);
-    check_spool(&c);
+    if (!c.job)
+        check_server(&c);
     check_jobs(&c);
     if (c.known)
         client_config_free(&c.who);

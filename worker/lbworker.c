@@ -3,7 +3,7 @@
  *
  * Reading order of this room: core/ (what is decided), worker.h (the parts), worker.c (what
  * wakes it), inout.c (the order in which things leave), brokerlink.c and runnerlink.c (its two
- * peers), spool.c, jobs.c, needs.c, desired.c, logship.c. */
+ * peers), spool.c, jobs.c, answers.c, desired.c, logship.c. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -36,6 +36,7 @@ static const char examples[] =
     "  join     make this machine a server of a cluster, with a token\n"
     "  rotate   make a new key for this server, with an administrator's help\n"
     "  check    say what is right and what is wrong on this server\n"
+    "  run-job  run a job by hand, without a broker, as the runner would run it\n"
     "\n"
     "Signals:\n"
     "  SIGTERM  stop; children go on, and their results wait in the spool\n"
@@ -93,14 +94,15 @@ static int serve(int argc, char **argv)
         term_say(stderr, "lbworker: %s\n", err.text);
         return EXIT_ASKED_WRONGLY;
     }
-    if (options_answered(&values, "lbworker",
-                         "[options]\n       lbworker join | check | rotate [options]", examples)) {
+    if (options_answered(&values, "lbworker", "[join | check | rotate | run-job] [options]",
+                         examples)) {
         options_free(&values);
         return EXIT_DONE;
     }
     if (first < argc)
-        rc = error_set(&err, -EINVAL, "unknown command '%s'; expected join, check or rotate",
-                       argv[first]);
+        rc =
+            error_set(&err, -EINVAL,
+                      "unknown command '%s'; expected join, check, rotate or run-job", argv[first]);
     else if ((rc = read_config(&values, &err)) == 0 &&
              (rc = log_level_parse(opt_str(&values, "log-level"), &level, &err)) == 0)
         log_open("lbworker", level);
@@ -126,7 +128,8 @@ static bool is_refused(int argc, char **argv)
     for (int i = 1; i < argc; i++)
         asks |= strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0 ||
                 strcmp(argv[i], "--version") == 0;
-    if (geteuid() != 0 || asks)
+    const bool by_hand = argc > 1 && strcmp(argv[1], "run-job") == 0; /* has no network */
+    if (geteuid() != 0 || asks || by_hand)
         return false;
     term_say(stderr, "lbworker: does not run as root; run it as this server's ordinary user, for "
                      "example: sudo -u longboat lbworker (what root may start is lbrunner)\n");
@@ -138,7 +141,10 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         int (*run)(int argc, char **argv);
-    } verbs[] = {{"join", join_verb}, {"check", check_verb}, {"rotate", rotate_verb}};
+    } verbs[] = {{"join", join_verb},
+                 {"check", check_verb},
+                 {"rotate", rotate_verb},
+                 {"run-job", runjob_verb}};
     secret_begin();
     if (is_refused(argc, argv))
         return EXIT_ASKED_WRONGLY;

@@ -50,7 +50,7 @@ static uint32_t add_tries(const struct wattempt *a, struct buf *items)
 
 static bool counts(const struct wattempt *a, const struct wtry *t)
 {
-    return t->t.ended && t->t.action != ACTION_RETRY && !a->job->def.steps[t->t.step].always;
+    return steps_counts(&a->job->def, &t->t);
 }
 
 /* The outputs of the run: those of its steps; of two with the same name, that of the later step. */
@@ -94,23 +94,12 @@ static struct span text_of(const char *text)
     return s;
 }
 
-/* If all that ran are failures that were handled, the job's verdict says what came of that. */
 static enum package_outcome package_layer(const struct wattempt *a, enum job_outcome verdict)
 {
-    enum package_outcome all = PACKAGE_NOT_EXECUTED;
-    bool handled = false;
-    for (unsigned i = 0; i < a->n_tries; i++) {
-        const struct wtry *t = &a->tries[i];
-        if (!counts(a, t) || t->o.package >= PACKAGE_COUNT)
-            continue;
-        if (t->t.handled)
-            handled |= t->o.package != PACKAGE_NOT_EXECUTED;
-        else
-            all = package_outcome_fold(all, (enum package_outcome)t->o.package);
-    }
-    if (all == PACKAGE_NOT_EXECUTED && handled)
-        return verdict == JOB_SUCCEEDED ? PACKAGE_SUCCEEDED : PACKAGE_FAILED;
-    return all;
+    struct steps_layer l = {.all = PACKAGE_NOT_EXECUTED};
+    for (unsigned i = 0; i < a->n_tries; i++)
+        steps_layer_add(&l, &a->job->def, &a->tries[i].t);
+    return steps_layer_end(&l, verdict);
 }
 
 static struct span message_of(const struct wattempt *a, const struct steps_next *n)
