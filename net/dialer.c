@@ -55,6 +55,8 @@ struct dialer {
     char trouble[TROUBLE_MAX];
     struct buf frame, message, fitted;
     uint64_t minor; /* version of the protocol that the broker speaks */
+    bool added;     /* the last HELLO had fields that were appended since 1.0 */
+    bool plain;     /* leave them out: a broker of 1.0 refuses what it does not know */
     bool full;      /* its window was found shut: `window` must be called */
     bool closed;
     unsigned depth; /* of entries from the loop */
@@ -138,6 +140,17 @@ static void try_next(struct dialer *d, const char *why)
     rest(d, d->at == 0 ? next_rest(d) : 0);
 }
 
+/* Before WELCOME nobody knows the other's version. */
+static bool say_it_plainly(struct dialer *d, const struct m_refused *refused)
+{
+    if (d->state != GREETING || refused->code != REFUSAL_MALFORMED || !d->added)
+        return false;
+    d->plain = true;
+    close_socket(d, 0);
+    rest(d, 0);
+    return true;
+}
+
 static void take_refusal(struct dialer *d, const struct m_refused *refused)
 {
     bool was_up = d->state == UP;
@@ -186,9 +199,12 @@ static void say_hello(struct dialer *d)
         return;
     buf_clear(&d->message);
     m_hello_encode(&hello, &d->message);
+    struct span message = buf_span(&d->message),
+                plain = messages_fit(KIND_M_HELLO, 0, message, &d->fitted);
+    d->added = !d->plain && plain.n != message.n;
     randombytes_buf(&id, sizeof id);
     d->session = session_new(id);
-    session_push(d->session, buf_span(&d->message));
+    session_push(d->session, d->plain ? plain : message);
     d->hello_at = loop_now(d->loop);
     session_frame(d->session, d->hello_at, &d->frame);
     if (send_frame(d) < 0)
@@ -249,6 +265,7 @@ static void take_welcome(struct dialer *d, struct span message)
     }
     d->state = UP;
     d->minor = welcome.minor;
+    d->plain = d->plain && welcome.minor == 0; /* it may be upgraded */
     d->rest_ms = REST_MIN_MS;
     d->trouble[0] = '\0';
     d->renewed = d->hello_at - 1; /* so that a PING in the same millisecond is seen to renew */
@@ -301,7 +318,8 @@ static void take_last_word(struct dialer *d, uint64_t kind, struct span message)
 
     if (kind == KIND_M_REFUSED &&
         wire_decode(&m_refused_schema, message, true, &refused, NULL) == 0) {
-        take_refusal(d, &refused);
+        if (!say_it_plainly(d, &refused))
+            take_refusal(d, &refused);
     } else if (kind == KIND_M_RESET &&
                wire_decode(&m_reset_schema, message, true, &reset, NULL) == 0) {
         snprintf(text, sizeof text, "reset by the broker: " SPAN_FMT, SPAN_ARG(reset.reason));

@@ -34,7 +34,8 @@ struct test_door {
     char reason[200], address[64];
     enum refusal refuse;
     bool welcome, answer, close_on_message;
-    bool many; /* peers besides the newest may speak */
+    bool many;    /* peers besides the newest may speak */
+    bool earlier; /* it is of version 1.0, and refuses a HELLO with anything more */
 };
 
 /* The other side. */
@@ -45,6 +46,7 @@ struct caller {
     uint64_t code;
     char reason[300];
     bool close_when_refused, close_on_message;
+    const char *process; /* in its HELLO; NULL: none */
 };
 
 struct scene {
@@ -73,6 +75,10 @@ static enum refusal on_hello(void *self, uint64_t peer, const struct hash *key, 
     assert_int_equal(m_hello_decode(hello, &m, NULL), 0);
     assert_true(peer > s->door.peer);
     s->door.hellos++;
+    if (s->door.earlier && m.process.n) {
+        error_set(ret_text, -EPROTO, "HELLO: 1 unexpected fields");
+        return REFUSAL_MALFORMED;
+    }
     s->door.peer_key = *key;
     snprintf(s->door.address, sizeof s->door.address, "%s", address);
     if (s->door.refuse) {
@@ -145,10 +151,11 @@ static int open_door(struct scene *s, const char *listen, int64_t lease_ms, stru
 
 static void say_hello(void *self, struct m_hello *ret)
 {
-    (void)self;
+    const struct caller *c = self;
     assert_int_equal(ret->major, PROTO_MAJOR);
     assert_true(ret->software.n > 0);
     ret->certificate = span_str("not looked at here");
+    ret->process = span_str(c->process);
 }
 
 static void when_up(void *self, const struct m_welcome *welcome)
@@ -331,6 +338,17 @@ static void a_dialer_may_close_itself_when_it_is_refused(void **state)
     dial(s, &s->caller);
     until(s, s->caller.refusals == 2);
     assert_null(s->caller.dialer);
+}
+
+static void a_broker_of_the_first_version_gets_a_hello_that_it_can_read(void **state)
+{
+    struct scene *s = *state;
+    s->door.earlier = true;
+    s->caller.process = "here (process 1)";
+    dial(s, &s->caller);
+    until(s, s->caller.ups == 1);
+    assert_int_equal(s->door.hellos, 2);
+    assert_int_equal(s->caller.refusals, 0);
 }
 
 static void a_dialer_does_not_talk_to_a_broker_with_another_key(void **state)
@@ -911,6 +929,7 @@ int main(void)
         in_scene(the_messages_of_a_turn_wait_for_its_end),
         in_scene(a_stranger_is_refused_and_told_why),
         in_scene(a_dialer_may_close_itself_when_it_is_refused),
+        in_scene(a_broker_of_the_first_version_gets_a_hello_that_it_can_read),
         in_scene(a_dialer_does_not_talk_to_a_broker_with_another_key),
         in_scene(a_peer_without_encryption_is_refused),
         in_scene(a_peer_with_a_password_is_refused),

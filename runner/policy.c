@@ -223,8 +223,8 @@ static int load_signers(struct policy *p, struct error *err)
     return 0;
 }
 
-/* The worker brings the list, and a captured one could take it away or bring an older one before the
- * runner starts again. So the newest is kept where only the runner writes. */
+/* The worker brings the list, and a captured one could take it away or bring an older one before
+ * the runner starts again. So the newest is kept where only the runner writes. */
 static int load_revocations(struct policy *p, struct error *err)
 {
     int rc = 0;

@@ -109,8 +109,8 @@ static int open_spool(struct worker *w, struct error *err)
     return rc < 0 ? rc : open_fence(w, err);
 }
 
-/* Files of the runner, which decides with them: it is asked again when one changes. A folder that is
- * missing is watched once it is there. */
+/* Files of the runner, which decides with them: it is asked again when one changes. A folder that
+ * is missing is watched once it is there. */
 static void watch_what_decides(struct worker *w)
 {
     static const char *const folders[] = {"trust", "proxies.d", "subsystems.d"};

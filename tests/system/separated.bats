@@ -150,6 +150,24 @@ lbrunner 00000000000001e1
 END
 }
 
+@test "a need is probed as the child's user, whom the worker is not" {
+    local r
+    install -d -m 700 -o $child_user -g $child_user "$demo/theirs"
+    install -m 400 -o $child_user -g $child_user /dev/null "$demo/theirs/input"
+    install -d -m 700 -o $worker_user -g $worker_user "$demo/workers"
+    new_package mine shell 'cat "'"$demo"'/theirs/input"' "needs: [{path: $demo/theirs/input}]"
+    new_package other shell 'true' "needs: [{path: $demo/workers}]"
+    deploy mine sep
+    deploy other sep
+    runs mine
+    r=$(call package:other sep)
+    await "explain says that the child's user cannot read it" \
+        sh -c "lbctl explain $r | grep -q 'path:$demo/workers.*Permission denied'"
+    chmod 755 "$demo/workers"
+    kill -HUP "$(cat "$demo/sep.pid")"
+    await "it runs once they can" ended "$r"
+}
+
 @test "a job file of root's runs, one that others can write does not" {
     install -m 644 /dev/stdin "$demo/sep/etc/jobs/twice.yaml" <<END
 job: twice

@@ -202,7 +202,7 @@ todays_runner() {
 }
 
 @test "the way back of a server: it is drained, and its spool is set aside" {
-    local run
+    local run keepers p
     old_cluster
     today
     exchange_server etl1
@@ -213,12 +213,17 @@ todays_runner() {
     lbctl drain etl1 --wait --timeout 30s --reason "back to 0.1"
     [ "$(lbctl show "$run" --json | jq -r .status)" = succeeded ]
     halt etl1
+    keepers=$(descendants "$(runner_pid etl1)" | cut -d ' ' -f 1)
     kill "$(runner_pid etl1)"
     await "its runner has ended" gone "$(runner_pid etl1)"
+    for p in $keepers; do # they would end by themselves in a minute
+        kill -9 "$p" || :
+        await "keeper $p has ended" gone "$p"
+    done
     mv "$demo/etl1/var/spool" "$demo/spool-of-today"
     before
-    start_server etl1 --slots 3
     lbctl undrain etl1
+    start_server etl1 --slots 3
     lbsubmit --package child --pool etl -p "dir=$demo" -p n=2
 }
 
