@@ -30,7 +30,8 @@
    certificate: the sender's; empty for a one-time key, or if the broker has it.
    revocations: the number of the list that the sender has; 0: none. process: host and process id,
    for people. With it, `incarnation` stays the same while a worker is started again on the same
-   spool, and is another one for a copy of it and after a boot; without, each process has its own. */
+   spool, and is another one for a copy of it and after a boot; without, each process has its
+   own. */
 #define M_HELLO(X) \
     X(u64, major, 255) X(u64, minor, 255) X(str, software, LIMIT_SHORT) \
     X(bin, certificate, LIMIT_CERTIFICATE) X(id, incarnation, 0) X(id, spool, 0) X(id, boot, 0) \

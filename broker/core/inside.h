@@ -10,6 +10,7 @@
 #include "broker/core/core.h"
 #include "broker/core/explain.h"
 #include "broker/core/order.h"
+#include "broker/core/rivals.h"
 #include "broker/core/registry.h"
 #include "broker/core/table.h"
 #include "common/heap.h"
@@ -230,12 +231,6 @@ struct job_version { /* a version that a server attests */
     int64_t refused_until; /* boot: it gets none before; 0: it may get some */
 };
 
-/* Another worker under a server's name, refused while the first is live. */
-struct rival {
-    char *process, *address; /* NULL: there was none */
-    int64_t at;              /* wall, of its last HELLO */
-};
-
 struct server {
     struct text *name;
     struct text **pools;
@@ -268,12 +263,6 @@ struct server {
     struct wire_list facts;
     struct attempt *attempts;
     struct seat *seats;
-};
-
-struct pool { /* the servers whose certificates name it */
-    struct text *name;
-    struct server **v; /* by name */
-    unsigned n, cap;
 };
 
 /* ---- Peers and what they follow */
@@ -529,13 +518,6 @@ bool servers_know_address(const struct bcore *c, struct span address);
 void server_hello(struct bcore *c, struct peer_state *p, struct server *s,
                   const struct m_hello *hello);
 void server_gone(struct bcore *c, struct server *s); /* its session is over */
-/* True if this HELLO comes from another home than the last one did. */
-bool rival_is_another(const struct server *s, const struct m_hello *hello);
-/* True if another worker under this name is live, or may be: this one has been refused. */
-bool rival_refused(struct bcore *c, struct server *s, const struct m_hello *hello);
-void rival_forget(struct server *s);
-/* True if it was handed to another home than the one whose worker is here now. */
-bool rival_has(const struct attempt *a);
 void bcore_on_have(struct bcore *c, struct peer_state *p);
 void bcore_on_have_end(struct bcore *c, struct peer_state *p);
 void cancel_send_stop(struct bcore *c, const struct run *r);

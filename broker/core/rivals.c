@@ -4,8 +4,9 @@
  * While the first is live, the second is refused, and people are told of both. `incarnation` tells
  * a copy from a worker that was started again on the same spool (worker/home.h). The second comes
  * in once the first has been silent for a lease. That the first is then dead is not known, so what
- * the second does not list is not taken for returned: only lost_after ends it. After its own start the broker has heard nobody yet; for the length of a lease,
- * the home that has attempts is taken for the one that is live. */
+ * the second does not list is not taken for returned: only lost_after ends it. After its own start
+ * the broker has heard nobody yet; for the length of a lease, the home that has attempts is taken
+ * for the one that is live. */
 #include "broker/core/inside.h"
 
 bool rival_is_another(const struct server *s, const struct m_hello *m)

@@ -17,6 +17,12 @@
 #include "broker/core/inside.h"
 
 /* ---- Pools */
+struct pool { /* the servers whose certificates name it */
+    struct text *name;
+    struct server **v; /* by name */
+    unsigned n, cap;
+};
+
 static uint64_t pool_hash(const void *self, uintptr_t item)
 {
     (void)self;

@@ -55,8 +55,8 @@ void workernode_reboot(struct workernode *s, bool new_spool, int64_t for_us)
     laws_rebooted(s->laws, s->name, s->spool_id);
     s->fence = 0; /* it was a time of the last boot */
     world_random_bytes(s->w, &s->nonce, sizeof s->nonce);
-    /* A copy of an earlier boot that comes in while the first cannot be heard is taken for the first
-     * after a power cut (docs/operations.md). */
+    /* A copy of an earlier boot that comes in while the first cannot be heard is taken for the
+     * first after a power cut (docs/operations.md). */
     rivalworker_free(&s->rival);
     world_clock_boot(s->w, &s->clock);
     if (!new_spool && world_chance(s->w, 600)) {
