@@ -513,7 +513,7 @@ struct server *const *servers_members(const struct bcore *c, const struct text *
                                       unsigned *ret_n);
 void server_set_pools(struct bcore *c, struct server *s, const struct wire_list *pools);
 /* one of them; NULL: no such pool */
-const struct server *pool_member(const struct bcore *c, struct span pool);
+const struct server *servers_pool_member(const struct bcore *c, struct span pool);
 bool servers_know_address(const struct bcore *c, struct span address);
 void server_hello(struct bcore *c, struct peer_state *p, struct server *s,
                   const struct m_hello *hello);

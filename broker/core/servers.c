@@ -201,7 +201,7 @@ struct server *const *servers_members(const struct bcore *c, const struct text *
     return c->servers + i;
 }
 
-const struct server *pool_member(const struct bcore *c, struct span pool)
+const struct server *servers_pool_member(const struct bcore *c, struct span pool)
 {
     const struct text *t = text_find(c, pool);
     const struct pool *p = t ? pool_find(c, t) : NULL;
