@@ -6,7 +6,8 @@
  *     env:NAME               the variable is set
  *     disk_free:BYTES:/srv   this much is free for us
  *
- * "We" are the process that asks, so that a step's needs are probed as its user (runner/probe.h). */
+ * "We" are the process that asks, so that a step's needs are probed as its user
+ * (runner/probe.h). */
 #ifndef LB_COMMON_NEED_H
 #define LB_COMMON_NEED_H
 
@@ -15,8 +16,9 @@
 
 enum { NEED_CONNECT_MS = 3000 /* for a TCP connection */ };
 
-/* Makes one probe; may block for as long as a file server or a resolver does. envp: the variables of
- * the children that need it; ends with NULL. True: the need holds. False: `trouble` says why not. */
+/* Makes one probe; may block for as long as a file server or a resolver does. envp: the variables
+ * of the children that need it; ends with NULL. True: the need holds. False: `trouble` says why
+ * not. */
 bool need_probe(const char *need, char *const envp[], char *trouble, size_t size);
 
 #endif

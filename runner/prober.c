@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -62,6 +63,16 @@ static int become(const struct prober *p, struct error *err)
     return 0;
 }
 
+/* A /tmp of the step's own hides what is there (owntmp.h). */
+static bool is_hidden(const struct prober *p, const char *need)
+{
+    static const char *const below[] = {"path:/tmp/", "path:/var/tmp/"};
+    for (size_t i = 0; p->sandbox && sandbox_has_tmp(p->sandbox) && i < 2; i++)
+        if (strncmp(need, below[i], strlen(below[i])) == 0)
+            return true;
+    return false;
+}
+
 static void say(const char *need, bool holds, const char *trouble)
 {
     struct buf b = {0};
@@ -85,8 +96,14 @@ static _Noreturn void prober_main(const struct prober *p, int says)
     command_environment(p->paths, p->context, p->paths->work, &c);
     const bool ready = become(p, &err) == 0;
     for (size_t i = 0; i < p->n_needs; i++) {
-        bool holds = ready && need_probe(p->needs[i], c.envp, trouble, sizeof trouble);
-        say(p->needs[i], holds, ready ? trouble : err.text);
+        if (!ready)
+            say(p->needs[i], false, err.text);
+        else if (is_hidden(p, p->needs[i]))
+            say(p->needs[i], false, "the proxy's private_tmp hides it from the step");
+        else {
+            bool holds = need_probe(p->needs[i], c.envp, trouble, sizeof trouble);
+            say(p->needs[i], holds, trouble);
+        }
     }
     _exit(0);
 }

@@ -22,7 +22,8 @@ struct prober {
 int prober_start(const struct prober *p, pid_t *ret_pid, int *ret_fd, struct error *err);
 
 /* What a step of this context is without for other reasons than its walls (PROTECT_), and as whom
- * and behind which of them it runs: for sandbox_judge. user: of the context; NULL: it stays ours. */
+ * and behind which of them it runs: for sandbox_judge. user: of the context; NULL: it stays
+ * ours. */
 void prober_step(const struct runner_paths *paths, const struct d_context *c,
                  const struct privilege_user *user, struct sandbox_step *ret);
 

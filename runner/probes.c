@@ -20,6 +20,7 @@ struct probes_question {
     struct buf context; /* d_context */
     struct buf needs;   /* strings */
     uint32_t n_needs;
+    bool gathered; /* its needs are among those that are being probed */
     struct probes_question *next;
 };
 
@@ -39,6 +40,7 @@ struct probes {
     struct sandbox *sandbox;
     struct probes_question *first, **last;
     unsigned waiting;
+    bool answers, cleared; /* while it answers, it was told to forget */
 
     /* of those that have the context of the first */
     struct probes_need *need;
@@ -122,6 +124,9 @@ static struct probes_question *take_out(struct probes *p, struct probes_question
 void probes_clear(struct probes *p)
 {
     drop_process(p);
+    p->cleared = p->answers; /* all_probed goes on from there */
+    if (p->answers)
+        return;
     drop_needs(p);
     while (p->first) {
         struct probes_question *q = take_out(p, &p->first);
@@ -298,10 +303,11 @@ static struct probes_need *find_need(struct probes *p, struct span text)
 static void gather(struct probes *p)
 {
     struct span item;
-    for (const struct probes_question *q = p->first; q; q = q->next) {
+    for (struct probes_question *q = p->first; q; q = q->next) {
         const struct wire_list needs = wire_list_from(&q->needs, q->n_needs);
         if (!is_of_context(q, p->first))
             continue;
+        q->gathered = true;
         for (struct wire_iter it = wire_iter(&needs); wire_next(&it, &item);) {
             if (find_need(p, item))
                 continue;
@@ -325,12 +331,10 @@ static void give_answer(struct probes *p, const struct probes_question *q)
 
 static void all_probed(struct probes *p)
 {
-    const struct probes_question *first = p->first;
-    struct buf context = {0};
-    buf_add(&context, first->context.p, first->context.n);
     drop_process(p);
-    for (struct probes_question **at = &p->first; *at;) {
-        if (!span_eq(buf_span(&(*at)->context), buf_span(&context))) {
+    p->answers = true;
+    for (struct probes_question **at = &p->first; *at && !p->cleared;) {
+        if (!(*at)->gathered) {
             at = &(*at)->next;
             continue;
         }
@@ -338,8 +342,12 @@ static void all_probed(struct probes *p)
         give_answer(p, q);
         question_free(&q);
     }
-    buf_free(&context);
+    p->answers = false;
     drop_needs(p);
+    if (p->cleared) {
+        p->cleared = false;
+        probes_clear(p);
+    }
 }
 
 /* ---- The process */
@@ -458,5 +466,8 @@ bool probes_reaped(struct probes *p, pid_t pid)
             p->hung[i] = 0;
             return true;
         }
-    return pid == p->pid; /* its answers are read first */
+    if (pid != p->pid)
+        return false;
+    p->pid = 0; /* its answers are still to be read */
+    return true;
 }

@@ -1,9 +1,9 @@
 /* probes.h - would this server take such a step, whoever calls, and does what it needs hold?
  *
  * The worker asks, and offers the broker only what the answer allows. The judgement is the one that
- * the step itself will meet: the same proxy, account, subsystem, package, signer and walls. Needs are
- * probed in a process that has become the child's user, behind its walls and with its variables, so
- * that what runs finds what was probed.
+ * the step itself will meet: the same proxy, account, subsystem, package, signer and walls. Needs
+ * are probed in a process that has become the child's user, behind its walls and with its
+ * variables, so that what runs finds what was probed.
  *
  * One process probes at a time, for all questions that wait and have the same context. It may hang
  * (a dead file server): what has not answered within PROBES_STUCK_MS does not hold. */

@@ -157,17 +157,21 @@ static void questions_of_one_context_are_answered_each_with_its_own_needs(void *
     const int64_t until = clock_boot_ms() + 20000;
     rig_package(&f->rig, "extract", "shell", "exit 0", NULL, 0, NULL, 0);
     write_files(f, "", "needs: [{command: sh}]\n");
-    for (uint64_t i = 1; i <= 3; i++)
+    for (uint64_t i = 1; i <= 3; i++) {
+        if (i == 3) /* while the first are probed */
+            write_files(f, "", "needs: [{command: sh}, {path: /}]\n");
         probes_take(f->p,
                     &(struct s_probe){.number = i,
                                       .proxy = span_str("etl"),
                                       .subsystem = span_str("tool"),
                                       .package = f->rig.package},
                     clock_wall_ms());
+    }
     while (f->n < 3 && clock_boot_ms() < until)
         assert_true(loop_turn(f->loop, until, NULL) >= 0);
     assert_int_equal(f->n, 3);
-    assert_string_equal(buf_str(&f->text), "command:sh holds\n");
+    assert_int_equal(f->number, 3);
+    assert_string_equal(buf_str(&f->text), "command:sh holds\npath:/ holds\n");
 }
 
 /* A port of ours to which nobody gets a connection for a while; its queue is full. */

@@ -28,8 +28,8 @@ int revocations_load(struct revocations *r, const char *path, const struct trust
                      struct error *err);
 /* The list that this party has verified before and keeps in a file of its own, where nobody else
  * writes. Its signature is not asked again: whoever made it may be no administrator any more, and
- * what they revoked stays revoked. Into an *r that is all zero. A missing file and a list of another
- * cluster are the list before the first: 0. -EPROTO: it is damaged. */
+ * what they revoked stays revoked. Into an *r that is all zero. A missing file and a list of
+ * another cluster are the list before the first: 0. -EPROTO: it is damaged. */
 int revocations_recall(struct revocations *r, const char *path, const char *cluster,
                        struct error *err);
 

@@ -1,9 +1,9 @@
 /* answers.h - what the runner says of each kind of step that is here: would it take one, whoever
  * calls, and does what it needs hold? Calls go where it says yes: jobs.h attests what follows.
  *
- * A kind is a proxy, a subsystem and a package. The runner is asked about new ones at once, about all
- * when it comes up, when a file that decides has changed, and every ANSWERS_PERIOD_MS. While it is
- * down, what it said last stands. */
+ * A kind is a proxy, a subsystem and a package. The runner is asked about new ones at once, about
+ * all when it comes up, when a file that decides has changed, and every ANSWERS_PERIOD_MS. While it
+ * is down, what it said last stands. */
 #ifndef LB_WORKER_ANSWERS_H
 #define LB_WORKER_ANSWERS_H
 
@@ -40,8 +40,8 @@ void answers_runner_up(struct answers *a, bool speaks);
 void answers_runner_down(struct answers *a);
 void answers_take(struct answers *a, const struct s_probed *m);
 
-/* What a need is called in attestations: its text, and the proxy if that is not `default`, since each
- * may have a user and an environment of its own. */
+/* What a need is called in attestations: its text, and the proxy if that is not `default`, since
+ * each may have a user and an environment of its own. */
 void answers_name(struct span need, struct span proxy, char ret[LIMIT_SHORT + 1]);
 /* A d_need for each name, as an m_attest lists them; one holds if it does for every kind that needs
  * it. The list points into *items. */

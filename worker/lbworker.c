@@ -3,7 +3,7 @@
  *
  * Reading order of this room: core/ (what is decided), worker.h (the parts), worker.c (what
  * wakes it), inout.c (the order in which things leave), brokerlink.c and runnerlink.c (its two
- * peers), spool.c, jobs.c, needs.c, desired.c, logship.c. */
+ * peers), spool.c, jobs.c, answers.c, desired.c, logship.c. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -94,8 +94,7 @@ static int serve(int argc, char **argv)
         term_say(stderr, "lbworker: %s\n", err.text);
         return EXIT_ASKED_WRONGLY;
     }
-    if (options_answered(&values, "lbworker",
-                         "[options]\n       lbworker join | check | rotate | run-job [options]",
+    if (options_answered(&values, "lbworker", "[join | check | rotate | run-job] [options]",
                          examples)) {
         options_free(&values);
         return EXIT_DONE;

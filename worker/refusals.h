@@ -1,9 +1,9 @@
-/* refusals.h - which steps of this server's jobs its runner would refuse, whoever calls: a proxy that
- * is missing or cannot be used, a subsystem that it does not take, a package without a signer of
- * trust/signers; and which needs do not hold. For `lbworker check`, which asks no runner.
+/* refusals.h - which steps of this server's jobs its runner would refuse, whoever calls: a proxy
+ * that is missing or cannot be used, a subsystem that it does not take, a package without a signer
+ * of trust/signers; and which needs do not hold. For `lbworker check`, which asks no runner.
  *
- * The judgement is the runner's (trust/proxyserver.h), and so are the variables with which needs are
- * probed. The user is not: the runner probes as the child's user, this as who calls it. */
+ * The judgement is the runner's (trust/proxyserver.h), and so are the variables with which needs
+ * are probed. The user is not: the runner probes as the child's user, this as who calls it. */
 #ifndef LB_WORKER_REFUSALS_H
 #define LB_WORKER_REFUSALS_H
 

@@ -234,10 +234,10 @@ def messages_without_their_last_byte(mob):
         for n in range(255):
             if not mob.on:
                 break
-            r = Raw(mob.who)
-            mob.sessions += 1
-            open_.append(r)
             try:
+                r = Raw(mob.who)
+                mob.sessions += 1
+                open_.append(r)
                 if not r.handshake():
                     continue
                 if n % 2:

@@ -150,6 +150,24 @@ lbrunner 00000000000001e1
 END
 }
 
+@test "a need is probed as the child's user, whom the worker is not" {
+    local r
+    install -d -m 700 -o $child_user -g $child_user "$demo/theirs"
+    install -m 400 -o $child_user -g $child_user /dev/null "$demo/theirs/input"
+    install -d -m 700 -o $worker_user -g $worker_user "$demo/workers"
+    new_package mine shell 'cat "'"$demo"'/theirs/input"' "needs: [{path: $demo/theirs/input}]"
+    new_package other shell 'true' "needs: [{path: $demo/workers}]"
+    deploy mine sep
+    deploy other sep
+    runs mine
+    r=$(call package:other sep)
+    await "explain says that the child's user cannot read it" \
+        sh -c "lbctl explain $r | grep -q 'path:$demo/workers.*Permission denied'"
+    chmod 755 "$demo/workers"
+    kill -HUP "$(cat "$demo/sep.pid")"
+    await "it runs once they can" ended "$r"
+}
+
 @test "a job file of root's runs, one that others can write does not" {
     install -m 644 /dev/stdin "$demo/sep/etc/jobs/twice.yaml" <<END
 job: twice
@@ -433,4 +451,21 @@ except ConnectionResetError:
     assert_has "not mine"
     assert_has "stays"
     [ ! -e "$at" ]
+}
+
+@test "a secret is opened by a keeper alone: its key is root's, and the child finds the value" {
+    new_package login shell 'sed "s/.*\"password\": *\"\([^\"]*\)\".*/\1/" "$LB_PARAMETERS" |
+        tr -d "\n" | sha256sum; stat -c "%u %a" "$LB_PARAMETERS"' \
+        'parameters: {password: {type: string, required: true, sensitive: true}}'
+    deploy login sep
+    printf 'hunter22-s3cr3t-canary\n' | lbctl secret put db --to sep
+    await "the secret has come" test -s "$demo/sep/var/secrets/db"
+    lbsubmit --package login --server sep -p 'password={secret: db}'
+    run lbctl logs "$(last_run package:login)"
+    assert_has "$(printf hunter22-s3cr3t-canary | sha256sum | cut -c 1-64)"
+    assert_has "$child_user 400"
+    [ "$(stat -c '%u %a' "$demo/sep/etc/keys/seal.key")" = "0 400" ]
+    not run_as $worker_user cat "$demo/sep/etc/keys/seal.key"
+    [ "$(stat -c '%u %a' "$demo/sep/var/secrets/db")" = "$worker_user 600" ]
+    not grep -raqF hunter22-s3cr3t-canary "$demo/sep/etc" "$demo/sep/var" "$demo/broker"
 }

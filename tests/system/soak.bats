@@ -23,7 +23,7 @@ load helpers
     assert_has "as before"
 }
 
-@test "make soak, make hostile, make kills and make mutants say what is wrong with their arguments" {
+@test "make soak, hostile, kills and mutants say what is wrong with their arguments" {
     local what args
     for what in soak hostile; do
         for args in "" "$LB_BIN/.." "$LB_BIN/.. 1 2 3"; do
