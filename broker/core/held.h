@@ -11,6 +11,7 @@
 #include "broker/core/explain.h"
 #include "broker/core/order.h"
 #include "broker/core/registry.h"
+#include "broker/core/rivals.h"
 #include "broker/core/table.h"
 #include "broker/core/vault.h"
 #include "common/heap.h"
@@ -212,12 +213,6 @@ struct job_version { /* a version that a server attests */
     int64_t refused_until; /* boot: it gets none before; 0: it may get some */
 };
 
-/* Another worker under a server's name, refused while the first is live. */
-struct rival {
-    char *process, *address; /* NULL: there was none */
-    int64_t at;              /* wall, of its last HELLO */
-};
-
 struct server {
     struct text *name;
     struct text **pools;
@@ -250,12 +245,6 @@ struct server {
     struct wire_list facts;
     struct attempt *attempts;
     struct seat *seats;
-};
-
-struct pool { /* the servers whose certificates name it */
-    struct text *name;
-    struct server **v; /* by name */
-    unsigned n, cap;
 };
 
 /* ---- Peers and what they follow */

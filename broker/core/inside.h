@@ -177,18 +177,11 @@ struct server *const *servers_members(const struct bcore *c, const struct text *
                                       unsigned *ret_n);
 void server_set_pools(struct bcore *c, struct server *s, const struct wire_list *pools);
 /* one of them; NULL: no such pool */
-const struct server *pool_member(const struct bcore *c, struct span pool);
+const struct server *servers_pool_member(const struct bcore *c, struct span pool);
 bool servers_know_address(const struct bcore *c, struct span address);
 void server_hello(struct bcore *c, struct peer_state *p, struct server *s,
                   const struct m_hello *hello);
 void server_gone(struct bcore *c, struct server *s); /* its session is over */
-/* True if this HELLO comes from another home than the last one did. */
-bool rival_is_another(const struct server *s, const struct m_hello *hello);
-/* True if another worker under this name is live, or may be: this one has been refused. */
-bool rival_refused(struct bcore *c, struct server *s, const struct m_hello *hello);
-void rival_forget(struct server *s);
-/* True if it was handed to another home than the one whose worker is here now. */
-bool rival_has(const struct attempt *a);
 void bcore_on_have(struct bcore *c, struct peer_state *p);
 void bcore_on_have_end(struct bcore *c, struct peer_state *p);
 void cancel_send_stop(struct bcore *c, const struct run *r);
