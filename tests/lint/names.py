@@ -39,7 +39,7 @@ class Prefixes:
                 self.declares[word].append(path)
 
     def tags_near(self, header):
-        """Of a header, and of those of its room that it includes: data and functions may be apart."""
+        """Of a header and those of its room that it includes: data may lie in one of them."""
         room = os.path.dirname(header)
         found = declared_tags(self.headers[header])
         for other in re.findall(r'#include "([^"]+)"', tree.read(header)):
