@@ -52,7 +52,7 @@ static void flush_person(struct byhand *h)
         drop_person(h);
 }
 
-static bool has_room(const struct byhand *h)
+bool byhand_has_room(const struct byhand *h)
 {
     return !h->person || channel_waiting(h->person) < UNREAD_MAX;
 }
@@ -70,13 +70,13 @@ void byhand_refuse(struct byhand *h, enum refusal code, const char *why)
 
 /* ---- Tries */
 
-static struct byhand_try *open_try(struct byhand *h)
+struct byhand_try *byhand_open_try(struct byhand *h)
 {
     struct byhand_try *t = h->n_tries ? &h->tries[h->n_tries - 1] : NULL;
     return t && !t->t.ended ? t : NULL;
 }
 
-static bool is_try(const struct byhand *h, const struct byhand_try *t, struct span step,
+bool byhand_is_try(const struct byhand *h, const struct byhand_try *t, struct span step,
                    uint64_t try_no)
 {
     return t && t->t.try_no == try_no && span_eq(h->def.steps[t->t.step].name, step);
@@ -89,95 +89,6 @@ static void look_next(const struct byhand *h, struct steps_next *ret)
     for (unsigned i = 0; i < h->n_tries; i++)
         steps_add(&s, &h->tries[i].t);
     steps_next(&s, ret);
-}
-
-/* ---- From the files that keeper and runner write */
-
-static void take_ended(struct byhand *h, const struct s_ended *e)
-{
-    struct byhand_try *t = open_try(h);
-    struct d_step_outcome o;
-    if (d_step_outcome_decode(e->outcome, &o, NULL) < 0 || !is_try(h, t, o.name, o.try_no))
-        return;
-    buf_add(&t->outcome, e->outcome.p, e->outcome.n);
-    if (d_step_outcome_decode(buf_span(&t->outcome), &t->o, NULL) == 0)
-        steps_take_end(&t->t, &t->o);
-}
-
-static void take_launched(struct byhand *h, const struct s_launched *l)
-{
-    struct byhand_try *t = open_try(h);
-    if (!is_try(h, t, l->step, l->try_no))
-        return;
-    t->t.launched = true;
-    t->launched_at = l->at;
-}
-
-static void take_entry(struct byhand *h, struct span entry)
-{
-    struct s_ended ended;
-    struct s_launched launched;
-    uint64_t kind;
-    size_t size;
-    if (wire_peek(entry, &kind, &size, NULL) < 0)
-        return;
-    if (kind == KIND_S_ENDED && s_ended_decode(entry, &ended, NULL) == 0)
-        take_ended(h, &ended);
-    else if (kind == KIND_S_LAUNCHED && s_launched_decode(entry, &launched, NULL) == 0)
-        take_launched(h, &launched);
-    byhand_tell(h, entry);
-}
-
-static char *path_of(const struct byhand *h, const struct byhand_file *f, unsigned long generation)
-{
-    return generation ? mem_printf("%s/%s.%lu.log", h->paths->spool, f->stem, generation)
-                      : mem_printf("%s/%s.log", h->paths->spool, f->stem);
-}
-
-/* Its writer goes on in a next one when it has grown large. */
-static bool go_to_next(struct byhand *h, struct byhand_file *f)
-{
-    char *next = path_of(h, f, f->generation + 1);
-    const bool there = access(next, F_OK) == 0;
-    mem_free(&next);
-    if (there) {
-        spoolfile_reader_close(&f->reader);
-        f->generation++;
-    }
-    return there;
-}
-
-/* True if something was read. */
-static bool follow(struct byhand *h, struct byhand_file *f)
-{
-    struct error err = {0};
-    struct span entry;
-    bool any = false;
-    int rc = 0;
-    if (!f->reader) {
-        char *path = path_of(h, f, f->generation);
-        rc = spoolfile_reader_open(path, SPOOLFILE_START, &f->reader, &err);
-        mem_free(&path);
-    }
-    while (rc >= 0 && f->reader && has_room(h) &&
-           (rc = spoolfile_reader_next(f->reader, &entry, &err)) == 1) {
-        take_entry(h, entry);
-        any = true;
-    }
-    if (rc < 0 && rc != -ENOENT && !h->warned) {
-        h->warned = true;
-        log_error("%s", err.text);
-    }
-    return any;
-}
-
-static void follow_all(struct byhand *h)
-{
-    for (unsigned i = 0; i < BYHAND_FILES; i++)
-        do
-            while (has_room(h) && follow(h, &h->files[i]))
-                ;
-        while (has_room(h) && go_to_next(h, &h->files[i]));
 }
 
 /* ---- From slots */
@@ -312,7 +223,7 @@ static void drive(struct byhand *h)
     struct byhand_try *t;
     if (!h->begun || h->over)
         return;
-    if ((t = open_try(h))) {
+    if ((t = byhand_open_try(h))) {
         if (t->early)
             ask(h, t);
         return;
@@ -331,7 +242,7 @@ static void drive(struct byhand *h)
 /* What was asked for too early was not accepted, so it was never tried. */
 static void drop_early(struct byhand *h)
 {
-    struct byhand_try *t = open_try(h);
+    struct byhand_try *t = byhand_open_try(h);
     if (t && t->early)
         h->n_tries--;
 }
@@ -352,7 +263,7 @@ void byhand_stop(struct byhand *h, bool force)
     h->scope.stopped_as = n.always ? n.verdict : JOB_CANCELLED;
     const struct s_halt halt = {.run = h->run, .attempt = 1, .force = force};
     verifier_halted(h->verifier, &halt);
-    if (open_try(h))
+    if (byhand_open_try(h))
         slots_halt(h->slots, &halt);
     loop_timer_stop(h->loop, &h->retry);
     h->retry_due = 0;
@@ -484,9 +395,9 @@ static void on_turn_end(struct loop *l, void *arg)
         drive(h);
         if (report_waits(h->report) && report_flush(h->report, &err) < 0)
             log_error("%s", err.text);
-        follow_all(h);
-    } while (h->n_tries != tries ||
-             (h->begun && !h->over && h->n_tries && !open_try(h) && !loop_timer_is_set(&h->retry)));
+        byhand_follow(h);
+    } while (h->n_tries != tries || (h->begun && !h->over && h->n_tries && !byhand_open_try(h) &&
+                                     !loop_timer_is_set(&h->retry)));
     slots_flush(h->slots);
     flush_person(h);
 }

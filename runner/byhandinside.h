@@ -60,8 +60,16 @@ struct byhand {
 /* A request for this try, as a worker would send it. */
 struct s_step byhand_request(const struct byhand *h, unsigned step, uint64_t try_no);
 void byhand_tell(struct byhand *h, struct span message);
+bool byhand_has_room(const struct byhand *h);         /* does the person read what they are told? */
+struct byhand_try *byhand_open_try(struct byhand *h); /* the last one, unless it has ended */
+bool byhand_is_try(const struct byhand *h, const struct byhand_try *t, struct span step,
+                   uint64_t try_no);
 /* No step was begun. */
 void byhand_refuse(struct byhand *h, enum refusal code, const char *why);
+
+/* ---- byhandfiles.c */
+/* Tells the person what has come into the files, while they have room for it. */
+void byhand_follow(struct byhand *h);
 
 /* ---- byhandcall.c */
 /* The job, compiled, and a call for it. *ret_code: why not. */

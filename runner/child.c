@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +24,7 @@
 #include "runner/owntmp.h"
 #include "runner/planned.h"
 #include "runner/sandbox.h"
+#include "runner/secretopen.h"
 #include "runner/secrets.h"
 #include "runner/spawn.h"
 #include "runner/sqlerror.h"
@@ -66,6 +68,7 @@ struct child {
     struct privilege_user user;
     bool switched; /* it becomes this user */
     struct command command;
+    struct buf opened;    /* its parameters, if some of them were sealed */
     struct mask *secrets; /* values that leave this process masked; NULL: there are none */
     struct execution_left left;
     int64_t handed_at; /* wall */
@@ -302,6 +305,15 @@ static void say_ended(struct child *c)
 
 /* ---- The end */
 
+/* Sealed values are plain in this process only while the step runs. */
+static void forget_opened(struct child *c)
+{
+    if (c->opened.p)
+        explicit_bzero(c->opened.p, c->opened.cap);
+    buf_free(&c->opened);
+    c->launch.parameters = (struct wire_list){SPAN_NONE, 0};
+}
+
 static void over(struct child *c)
 {
     loop_timer_stop(c->loop, &c->timer);
@@ -312,6 +324,7 @@ static void over(struct child *c)
     c->phase = PHASE_NONE;
     command_free(&c->command);
     mask_free(&c->secrets);
+    forget_opened(c);
     c->ended(c->self, buf_span(&c->entry), c->launched);
 }
 
@@ -529,6 +542,7 @@ static int prepare_files(struct child *c, struct error *err)
 {
     struct buf json = {0};
     c->secrets = secrets_of(&c->launch, &c->context);
+    buf_grow(&json, c->launch.parameters.items.n * 2 + 64);
     command_parameters(&c->launch, &json);
     /* if it was removed, it is made and checked again */
     int rc = runner_paths_claim_memory(c->paths, err);
@@ -536,6 +550,7 @@ static int prepare_files(struct child *c, struct error *err)
         rc = childfiles_prepare(c->files, c->switched ? &c->user : NULL, buf_span(&json), err);
     if (rc == 0)
         rc = workfolder_give(c->work, c->switched ? &c->user : NULL, err);
+    explicit_bzero(json.p, json.cap);
     buf_free(&json);
     if (rc == 0 && c->context.credentials.count)
         rc = credentialfiles_put(c->paths, c->credentials, &c->context, c->secrets, err);
@@ -695,6 +710,8 @@ void child_start(struct child *c, struct span launch, int64_t handed_at)
         not_started(c, REFUSAL_EXPIRED, &err);
     } else if (context_take(c->paths, &c->context, &c->user, &c->switched, &err) < 0)
         not_started(c, REFUSAL_NO_PROXY, &err);
+    else if (secretopen_all(c->paths->seal, &c->launch, &c->opened, &err) < 0)
+        not_started(c, REFUSAL_NO_SECRET, &err);
     else if (say_launched(c, &err) < 0 || prepare(c, &err) < 0)
         not_started(c, REFUSAL_START_FAILED, &err);
     else if (check_intact(c, &err) < 0)

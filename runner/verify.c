@@ -18,6 +18,7 @@
 #include "runner/installed.h"
 #include "runner/intact.h"
 #include "runner/proxies.h"
+#include "runner/secretuse.h"
 
 struct verifier {
     const struct runner_paths *paths;
@@ -27,6 +28,7 @@ struct verifier {
     bool doubt; /* the keepers' files have lost entries */
     struct intact *intact;
     struct attempts *attempts;
+    struct secretuse *secrets;
     attempts_holds_fn *holds; /* NULL: nothing is held */
     void *holds_self;
     bool first_form;  /* see verifier_form */
@@ -54,6 +56,7 @@ struct inquiry {
     struct hash fingerprint; /* of the package; zero: it has none */
     bool has_package;
     struct bound bound;
+    struct buf secrets; /* d_secret_uses; empty: none */
     struct proxy_found proxy;
     struct buf context;
     struct seen_step seen;
@@ -352,6 +355,14 @@ static int check_parameters(struct inquiry *q, struct error *err)
     return rc;
 }
 
+/* Each that the step names is sealed to this server by somebody with the right, and the caller may
+ * name those that the call names. */
+static int check_secrets(struct inquiry *q, struct error *err)
+{
+    return secretuse_make(q->v->secrets, &q->bound, q->caller, q->call.address, q->now, &q->secrets,
+                          &q->code, err);
+}
+
 /* Made here and not with the rest of the launch, since it may turn out to be too large. */
 static int check_context(struct inquiry *q, struct error *err)
 {
@@ -397,6 +408,7 @@ static const struct verify_check {
     {"package", check_package},         /* installed, unaltered, its signer trusted */
     {"job", check_job_allowed},         /* this server accepts the job */
     {"parameters", check_parameters},   /* complete, known, typed */
+    {"secrets", check_secrets},         /* put to this server, and the call may name them */
     {"context", check_context},         /* what it runs as and within can be said */
     {"new", check_new},                 /* it has not run before */
 };
@@ -467,6 +479,7 @@ static void make_launch(const struct inquiry *q, struct buf *out)
                          .parameters = wire_list_from(&q->bound.items, q->bound.count),
                          .sensitive = wire_list_from(&q->bound.sensitive, q->bound.n_sensitive),
                          .context = buf_span(&q->context),
+                         .secrets = buf_span(&q->secrets),
                          .form = span_str(q->v->first_form ? "1" : "")};
     if (q->has_package) {
         l.timeout_ms = proxies_least(l.timeout_ms, p->timeout_ms);
@@ -524,6 +537,7 @@ enum verify_verdict verify_step(struct verifier *v, const struct s_step *request
     bound_free(&q.bound);
     steps_job_free(&q.job);
     buf_free(&q.context);
+    buf_free(&q.secrets);
     return verdict;
 }
 
@@ -541,6 +555,7 @@ int verifier_new(const struct runner_paths *paths, struct verifier **ret, struct
     v->policy = policy_new(paths);
     v->proxies = proxies_new(paths);
     v->intact = intact_new();
+    v->secrets = secretuse_new(paths, v->policy);
     v->attempts = attempts_new(paths->spool, is_held, v);
     if (gethostname(v->host, sizeof v->host - 1) < 0)
         snprintf(v->host, sizeof v->host, "here");
@@ -560,6 +575,7 @@ void verifier_free(struct verifier **v)
 {
     if (!*v)
         return;
+    secretuse_free(&(*v)->secrets);
     policy_free(&(*v)->policy);
     proxies_free(&(*v)->proxies);
     replay_close(&(*v)->replay);
@@ -575,7 +591,9 @@ int verifier_again(struct verifier *v, struct buf *launch, int64_t now, enum ref
     if (rc < 0)
         return rc;
     *ret_code = REFUSAL_NO_PROXY;
-    return proxies_again(v->proxies, v->policy, launch, now, err);
+    if ((rc = proxies_again(v->proxies, v->policy, launch, now, err)) < 0)
+        return rc;
+    return secretuse_again(v->secrets, launch, now, ret_code, err);
 }
 
 void verifier_ask_of_slots(struct verifier *v, attempts_holds_fn *holds, void *self)

@@ -94,8 +94,7 @@ static int serve(int argc, char **argv)
         term_say(stderr, "lbworker: %s\n", err.text);
         return EXIT_ASKED_WRONGLY;
     }
-    if (options_answered(&values, "lbworker",
-                         "[options]\n       lbworker join | check | rotate | run-job [options]",
+    if (options_answered(&values, "lbworker", "[join | check | rotate | run-job] [options]",
                          examples)) {
         options_free(&values);
         return EXIT_DONE;

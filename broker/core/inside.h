@@ -1,8 +1,8 @@
 /* inside.h - what the files of the broker's core share. No other room includes it.
  *
  * Durable is what apply.c writes: runs with their attempts, keys of ended runs, parents,
- * certificates (which make the servers), deployments, revocations, draining, the epoch. Fields
- * below a line "derived" are rebuilt in a new process and are in no digest. */
+ * certificates (which make the servers), deployments, secrets, revocations, draining, the epoch.
+ * Fields below a line "derived" are rebuilt in a new process and are in no digest. */
 #ifndef LB_BROKER_CORE_INSIDE_H
 #define LB_BROKER_CORE_INSIDE_H
 
@@ -12,6 +12,7 @@
 #include "broker/core/order.h"
 #include "broker/core/registry.h"
 #include "broker/core/table.h"
+#include "broker/core/vault.h"
 #include "common/heap.h"
 #include "common/mem.h"
 #include "trust/budget.h"
@@ -336,6 +337,7 @@ struct bcore {
     unsigned n_enrolled, cap_enrolled;
     struct deployment *deployments; /* by (address, name) */
     unsigned n_deployments, cap_deployments;
+    struct vault vault;     /* secrets */
     struct buf revocations; /* d_signed; empty: none */
     uint64_t revocations_number;
     uint64_t *revoked;

@@ -113,6 +113,7 @@ void registry_free(struct bcore *c)
         buf_free(&c->deployments[i].bytes);
     }
     mem_free(&c->deployments);
+    vault_free(c);
     buf_free(&c->revocations);
     mem_free(&c->revoked);
 }

@@ -452,3 +452,20 @@ except ConnectionResetError:
     assert_has "stays"
     [ ! -e "$at" ]
 }
+
+@test "a secret is opened by a keeper alone: its key is root's, and the child finds the value" {
+    new_package login shell 'sed "s/.*\"password\": *\"\([^\"]*\)\".*/\1/" "$LB_PARAMETERS" |
+        tr -d "\n" | sha256sum; stat -c "%u %a" "$LB_PARAMETERS"' \
+        'parameters: {password: {type: string, required: true, sensitive: true}}'
+    deploy login sep
+    printf 'hunter22-s3cr3t-canary\n' | lbctl secret put db --to sep
+    await "the secret has come" test -s "$demo/sep/var/secrets/db"
+    lbsubmit --package login --server sep -p 'password={secret: db}'
+    run lbctl logs "$(last_run package:login)"
+    assert_has "$(printf hunter22-s3cr3t-canary | sha256sum | cut -c 1-64)"
+    assert_has "$child_user 400"
+    [ "$(stat -c '%u %a' "$demo/sep/etc/keys/seal.key")" = "0 400" ]
+    not run_as $worker_user cat "$demo/sep/etc/keys/seal.key"
+    [ "$(stat -c '%u %a' "$demo/sep/var/secrets/db")" = "$worker_user 600" ]
+    not grep -raqF hunter22-s3cr3t-canary "$demo/sep/etc" "$demo/sep/var" "$demo/broker"
+}
