@@ -587,22 +587,3 @@ void jobs_add_refusals(const struct jobs *j, int64_t now, struct buf *items, uin
     }
     buf_free(&one);
 }
-
-struct wire_list jobs_secrets(const struct jobs *j, struct buf *items)
-{
-    const size_t head = strlen(SECRETDOC_NEED);
-    uint32_t count = 0;
-    for (size_t i = 0; i < j->n; i++) {
-        struct d_attested_job a;
-        struct span item;
-        if (d_attested_job_decode(buf_span(&j->v[i].attested), &a, NULL) < 0)
-            continue;
-        for (struct wire_iter it = wire_iter(&a.needs); wire_next(&it, &item);)
-            if (item.n > head && memcmp(item.p, SECRETDOC_NEED, head) == 0 && count < LIMIT_NEEDS &&
-                !names_of_list(items, count, item)) {
-                wire_add_str(items, item);
-                count++;
-            }
-    }
-    return wire_list_from(items, count);
-}

@@ -2,8 +2,8 @@
  *
  * Where to read next: apply.c changes the durable state. calls.c, cancel.c, results.c, servers.c,
  * strays.c, leases.c, parents.c, registry.c, deploy.c, vault.c and operate.c decide, each for one
- * kind of message. queue.c and placement.c give runs to servers. follow.c tells callers. explain.c, view.c
- * and digest.c only look. */
+ * kind of message. queue.c and placement.c give runs to servers. follow.c tells callers.
+ * explain.c, view.c and digest.c only look. */
 #include <assert.h>
 #include <errno.h>
 #include <string.h>

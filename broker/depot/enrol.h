@@ -1,6 +1,6 @@
 /* enrol.h - new certificates, deployments, secrets, revocations: their signatures are verified
- * here, and by claim.h whose names and keys they are; then the core decides. Each takes one message, which
- * dispatch.c has read before, and answers it, or steps the core, which answers. */
+ * here, and by claim.h whose names and keys they are; then the core decides. Each takes one
+ * message, which dispatch.c has read before, and answers it, or steps the core, which answers. */
 #ifndef LB_BROKER_DEPOT_ENROL_H
 #define LB_BROKER_DEPOT_ENROL_H
 

@@ -118,6 +118,26 @@ END
     assert_has "parameter 'file' takes no secret, since it is not sensitive"
 }
 
+@test "a job that declares a sensitive parameter passes a secret on to its step" {
+    cat >"$demo/etl1/etc/jobs/passes.yaml" <<END
+job: passes
+parameters:
+  pw: {type: string, required: true, sensitive: true}
+  file: {type: string, required: true}
+steps:
+  - name: login
+    package: login
+    parameters: {password: "{{pw}}", file: "{{file}}"}
+END
+    await "etl1 has the job" has_job passes etl1
+    run as emma call --wait passes etl1 'pw={"secret": "db"}' "file=$demo/out/passes"
+    field .status succeeded
+    [ "$(cat "$demo/out/passes")" = "$(digest "$value")" ]
+    run as emma call --wait passes etl1 pw=plain 'file={"secret": "db"}'
+    field .status refused
+    assert_has "'file' takes no secret, since it is not sensitive"
+}
+
 @test "a plan names a secret" {
     cat >"$demo/plan.yaml" <<END
 parent: plan-with-secret
