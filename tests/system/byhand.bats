@@ -5,7 +5,7 @@
 
 load helpers
 
-worker_user=47111 unpack_user=47112 step_user=47113 person_user=47114 person_group=47115
+worker_user=47121 unpack_user=47122 step_user=47123 person_user=47124 person_group=47125
 
 # by_hand ARGUMENTS...: run-job on etl1, as its user
 by_hand() {
@@ -391,7 +391,7 @@ END
     kill -TERM $(pgrep -f "lbworker run-job deep")
     wait $job || code=$?
     [ "$code" -eq 130 ]
-    [ -z "$(pgrep -u $step_user)" ]
+    not pgrep -l -u $step_user
     nothing_left "$demo/sep"
 }
 
