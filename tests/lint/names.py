@@ -44,9 +44,16 @@ class Prefixes:
         found |= self.of_room[os.path.dirname(source)] | self.of_room[source[:-2]]
         for header in self.declares[symbol]:
             found |= stems_of(header, self.stems)
-            for tag in declared_tags(self.headers[header]):
+            for tag in self.tags_of(header):
                 found |= {tag} | self.of_tag[tag]
         return found
+
+    def tags_of(self, header):
+        """Of the structs of a header, and of the headers beside it that it includes."""
+        beside = re.findall(r'^#include "([^"]+)"', tree.read(header), re.M)
+        return {tag for path in [header] + beside
+                if path in self.headers and os.path.dirname(path) == os.path.dirname(header)
+                for tag in declared_tags(self.headers[path])}
 
 
 def check_prefixes(build, table, say):
