@@ -1,5 +1,5 @@
-/* byhandfiles.c - what the keeper and we have written to the spool of a run by hand is read, and told
- * the person. */
+/* byhandfiles.c - what the keeper and we have written to the spool of a run by hand is read, and
+ * told the person. */
 #include "runner/byhandinside.h"
 
 #include <errno.h>

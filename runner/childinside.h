@@ -1,4 +1,5 @@
-/* childinside.h - internal: what child.c (its life) and childreport.c (what is said of it) share. */
+/* childinside.h - internal: what child.c (its life) and childreport.c (what is said of it)
+ * share. */
 #ifndef LB_RUNNER_CHILDINSIDE_H
 #define LB_RUNNER_CHILDINSIDE_H
 

@@ -1,5 +1,5 @@
-/* inquiry.h - internal: what verify.c (the checks) and inquirylaunch.c (what a step is started with)
- * share. */
+/* inquiry.h - internal: what verify.c (the checks) and inquirylaunch.c (what a step is started
+ * with) share. */
 #ifndef LB_RUNNER_INQUIRY_H
 #define LB_RUNNER_INQUIRY_H
 

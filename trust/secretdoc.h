@@ -4,10 +4,10 @@
  * A secret is a document (d_secret) of a principal. Its value is padded, so that its length tells
  * little, and encrypted with a key made for it alone (crypto_secretbox); for each server this key
  * is sealed to the server's seal key (seal.h). What the seal is bound to is the whole document
- * without the sealed keys: cluster, name, version, address, who put it, when, and the encrypted value. So
- * nobody can take a key or a value for another secret, another version or another principal's. The
- * signature tells who put it, and their certificate whether they had the right: the grant
- * `secret NAME@ADDRESS`.
+ * without the sealed keys: cluster, name, version, address, who put it, when, and the encrypted
+ * value. So nobody can take a key or a value for another secret, another version or another
+ * principal's. The signature tells who put it, and their certificate whether they had the right:
+ * the grant `secret NAME@ADDRESS`.
  *
  * The newest document of a name that covers a server is the one that counts there, by issued_at; it
  * may be a mark that the secret was dropped. */
