@@ -35,6 +35,7 @@ int ctl_stats(int argc, char **argv);
 int ctl_store(int argc, char **argv);
 int ctl_audit(int argc, char **argv);
 int ctl_proxy(int argc, char **argv);
+int ctl_secret(int argc, char **argv);
 int ctl_subsystem(int argc, char **argv);
 
 /* verb_begin, and no positional argument is longer than a field of a message. */

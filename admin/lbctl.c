@@ -23,6 +23,7 @@ static const struct verb_command verbs[] = {
     {"undrain", "let a server take work again", ctl_undrain},
     {"forget", "take a server that is gone off the list", ctl_forget},
     {"proxy", "who may run what as whom on this server", ctl_proxy},
+    {"secret", "values that only servers can read: put, drop, list", ctl_secret},
     {"subsystem", "the ways to run a step that this server has", ctl_subsystem},
     {"stats", "the broker's counts, and who uses how much of it", ctl_stats},
     {"audit", "who did what with their rights, and the proof of it", ctl_audit},

@@ -190,6 +190,39 @@ static void of_deploy(struct acts_reading *r)
     add_deployment(&r->a->after, &d);
 }
 
+/* ---- Secrets: never what they hold */
+static void add_secret(struct buf *out, const struct d_secret *d)
+{
+    buf_printf(out, "%sversion %llu", d->remove ? "dropped, " : "", (unsigned long long)d->version);
+    if (!d->remove)
+        buf_printf(out, ", sealed to %u servers", d->sealed.count);
+}
+
+static void of_secret(struct acts_reading *r)
+{
+    struct m_secret_put m;
+    struct view_secret v = {.name = "", .address = ""};
+    struct d_signed s;
+    struct d_secret d, now;
+    r->a->privileged = true;
+    if (m_secret_put_decode(r->message, &m, NULL) < 0 || !open_body(m.secret, &s) ||
+        d_secret_decode(s.body, &d, NULL) < 0)
+        return;
+    object(r, SPAN_FMT "@" SPAN_FMT, SPAN_ARG(d.name), SPAN_ARG(d.address));
+    while (view_secret_after(r->sh->core, v.name, v.address, &v))
+        if (span_eq_str(d.name, v.name) && span_eq_str(d.address, v.address) &&
+            open_body(v.secret, &s) && d_secret_decode(s.body, &now, NULL) == 0)
+            add_secret(&r->a->before, &now);
+    add_secret(&r->a->after, &d);
+}
+
+static void of_secret_for(struct acts_reading *r)
+{
+    struct m_secret_for m;
+    if (m_secret_for_decode(r->message, &m, NULL) == 0)
+        object(r, SPAN_FMT "@" SPAN_FMT, SPAN_ARG(m.name), SPAN_ARG(m.address));
+}
+
 /* ---- Certificates */
 static void of_certificate(struct acts_reading *r)
 {
@@ -274,6 +307,7 @@ static const struct acts_row {
     {KIND_M_OPERATE, true, of_operate},     {KIND_M_PUT_END, true, of_put_end},
     {KIND_M_DEPLOY, true, of_deploy},       {KIND_M_ENROL, true, of_certificate},
     {KIND_M_PUBLISH, true, of_certificate}, {KIND_M_REVOKE, true, of_revoke},
+    {KIND_M_SECRET_PUT, true, of_secret},   {KIND_M_SECRET_FOR, false, of_secret_for},
 };
 
 static const struct acts_row *row_of(uint64_t kind)

@@ -8,7 +8,8 @@
 
 /* Messages of a right beyond calling and watching that are no act, each with its reason. */
 static const uint64_t NO_ACTS[] = {
-    KIND_M_PUT, /* a piece of a package: PUT_END is the act */
+    KIND_M_PUT,        /* a piece of a package: PUT_END is the act */
+    KIND_M_SECRET_FOR, /* it only asks */
 };
 
 static bool is_no_act(uint64_t kind)

@@ -75,6 +75,9 @@ static void to_enrol(struct broker *b, struct shell_peer *p, uint64_t kind, stru
     case KIND_M_DEPLOY:
         enrol_deploy(b->depot, p, message);
         break;
+    case KIND_M_SECRET_PUT:
+        enrol_secret(&b->shell, p, message);
+        break;
     }
 }
 
@@ -116,6 +119,9 @@ static const struct dispatch_row ROWS[] = {
     ROW(GET,          SRV,     CALL,    NOTHING,    to_depot,   false),
     ROW(GET,          CALLERS, CALL,    SOMEWHERE,  to_depot,   false),
     ROW(DEPLOY,       CALLERS, DEPLOY,  DEPLOY,     to_enrol,   true),
+    ROW(SECRET_PUT,   CALLERS, SECRET,  SECRET,     to_enrol,   true),
+    ROW(SECRET_FOR,   CALLERS, SECRET,  SECRET,     to_core,    true),
+    ROW(SECRET_GET,   SRV,     CALL,    NOTHING,    to_core,    true), /* of its own */
     ROW(ENROL,        ONE,     CALL,    NOTHING,    to_enrol,   true),
     ROW(CERTIFICATE,  PEERS,   WATCH,   CERTIFICATE, to_enrol,  false),
     ROW(PUBLISH,      CALLERS, ADMIN,   EVERYTHING, to_enrol,   true),

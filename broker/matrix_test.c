@@ -76,6 +76,10 @@ static const struct matrix_row {
     {"GET", "", "s", "", FREE, NOBODYS},
     {"GET", "", "ac", "call", SOMEWHERE, NOBODYS},
     {"DEPLOY", "", "ac", "deploy", JOB, NOBODYS},
+    {"SECRET_PUT", "", "ac", "secret", JOB, OWN},
+    {"SECRET_PUT", "signed by another", "ac", "secret", NEVER, OTHERS},
+    {"SECRET_FOR", "", "ac", "secret", JOB, NOBODYS},
+    {"SECRET_GET", "", "s", "", FREE, NOBODYS},
     {"ENROL", "", "o", "", FREE, NOBODYS},
     {"CERTIFICATE", "one's own", "ascm", "", FREE, OWN},
     {"CERTIFICATE", "a server's", "acm", "call watch operate deploy", REACHES, OTHERS},
@@ -211,6 +215,17 @@ static void pack_deploy(struct matrix *m)
     PACK(deploy, .deployment = world_wrapped(m->w, buf_span(body), "anna"));
 }
 
+static void pack_secret(struct matrix *m, const char *by)
+{
+    struct buf *body = world_scratch(m->w);
+    d_secret_encode(&(struct d_secret){.cluster = span_str("test"),
+                                       .name = span_str("load"),
+                                       .address = span_str("etl1"),
+                                       .by = span_str(by)},
+                    body);
+    PACK(secret_put, .secret = world_wrapped(m->w, buf_span(body), by));
+}
+
 /* The message of a row; of a message that is in no row, one with zeros. */
 static void pack(struct matrix *m, uint64_t kind, const struct matrix_row *r)
 {
@@ -249,6 +264,12 @@ static void pack(struct matrix *m, uint64_t kind, const struct matrix_row *r)
         break;
     case KIND_M_DEPLOY:
         pack_deploy(m);
+        break;
+    case KIND_M_SECRET_PUT:
+        pack_secret(m, OWNERS[of]);
+        break;
+    case KIND_M_SECRET_FOR:
+        PACK(secret_for, .name = span_str("load"), .address = span_str("etl1"));
         break;
     case KIND_M_CERTIFICATE:
         PACK(certificate, .name = span_str(r->object == NOBODYS  ? "nobody"

@@ -46,8 +46,8 @@ static const struct option_row rows[] = {
 #define EVENTS_LISTED \
     "Events: result, called, assigned, started, returned, declined, cancel, lost,\n" \
     "  held, released, evidence, parent_begun, parent_driven, parent_ended\n" \
-    "  (`parent`: these three), server, operated, deployed, enrolled, revoked,\n" \
-    "  broker.\n"
+    "  (`parent`: these three), server, operated, deployed, secret, enrolled,\n" \
+    "  revoked, broker.\n"
 
 static const char examples[] =
     "  lbmon                               results as they come\n"

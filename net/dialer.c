@@ -15,18 +15,15 @@
 
 #include "common/mem.h"
 #include "net/address.h"
+#include "net/backoff.h"
 #include "net/session.h"
 #include "net/socket.h"
 #include "trust/secret.h"
 
 enum {
     FRAMES_A_TURN = 128,
-    DIAL_MS =
-        /* from connecting to WELCOME; a broker that replays its journal is not there yet */
-    HANDSHAKE_MS + 2000,
-    /* doubles up to the maximum; then a random factor of 0.5 to 1.5 */
-    REST_MIN_MS = 500,
-    REST_MAX_MS = 30000,
+    /* from connecting to WELCOME; a broker that replays its journal is not there yet */
+    DIAL_MS = HANDSHAKE_MS + 2000,
     FAREWELL_MS = 200,
     TROUBLE_MAX = 400
 };
@@ -46,7 +43,7 @@ struct dialer {
     enum dialer_state state;
     struct net_socket *socket;
     struct session *session;
-    int64_t rest_ms;           /* the next one, before the random factor */
+    struct backoff backoff;
     int64_t hello_at, ping_at; /* when the last of each was sent */
     int64_t next_ping;
     int64_t renewed;
@@ -54,16 +51,14 @@ struct dialer {
     struct loop_timer again; /* the socket may have more */
     char trouble[TROUBLE_MAX];
     struct buf frame, message, fitted;
-    uint64_t minor; /* version of the protocol that the broker speaks */
-    bool added;     /* the last HELLO had fields that were appended since 1.0 */
-    bool plain;     /* leave them out: a broker of 1.0 refuses what it does not know */
-    bool full;      /* its window was found shut: `window` must be called */
+    uint64_t minor;    /* version of the protocol that the broker speaks */
+    bool added, plain; /* HELLO had appended fields; say none: a broker of 1.0 refuses them */
+    bool full;         /* its window was found shut: `window` must be called */
     bool closed;
     unsigned depth; /* of entries from the loop */
 };
 
 static void rest(struct dialer *d, int64_t ms);
-static void dial(struct dialer *d);
 
 /* ---- Life */
 
@@ -96,18 +91,6 @@ static void close_socket(struct dialer *d, int linger_ms)
 
 /* ---- The session has ended, or never started */
 
-static int64_t by_chance(int64_t ms)
-{
-    return ms / 2 + (int64_t)randombytes_uniform((uint32_t)ms + 1);
-}
-
-static int64_t next_rest(struct dialer *d)
-{
-    int64_t ms = by_chance(d->rest_ms);
-    d->rest_ms = d->rest_ms * 2 > REST_MAX_MS ? REST_MAX_MS : d->rest_ms * 2;
-    return ms;
-}
-
 static void say_trouble(struct dialer *d, const char *why)
 {
     snprintf(d->trouble, sizeof d->trouble, "%s: %s", d->endpoints[d->at], why);
@@ -124,7 +107,7 @@ static void end_session(struct dialer *d, bool keep, const char *why)
     else
         close_socket(d, 0);
     d->full = false;
-    rest(d, next_rest(d));
+    rest(d, backoff_next(&d->backoff));
     if (was_up)
         d->calls.down(d->calls.self, why);
 }
@@ -137,7 +120,7 @@ static void try_next(struct dialer *d, const char *why)
     d->at = (d->at + 1) % d->n_endpoints;
     if (d->at == 0)
         pinned_turn(&d->pinned);
-    rest(d, d->at == 0 ? next_rest(d) : 0);
+    rest(d, d->at == 0 ? backoff_next(&d->backoff) : 0);
 }
 
 /* Before WELCOME nobody knows the other's version. */
@@ -154,12 +137,12 @@ static bool say_it_plainly(struct dialer *d, const struct m_refused *refused)
 static void take_refusal(struct dialer *d, const struct m_refused *refused)
 {
     bool was_up = d->state == UP;
-    int64_t ms = (int64_t)(refused->retry_ms < REST_MAX_MS ? refused->retry_ms : REST_MAX_MS);
+    int64_t ms = (int64_t)(refused->retry_ms < BACKOFF_MAX_MS ? refused->retry_ms : BACKOFF_MAX_MS);
 
     snprintf(d->trouble, sizeof d->trouble, "%s: refused: " SPAN_FMT, d->endpoints[d->at],
              SPAN_ARG(refused->text));
     close_socket(d, 0);
-    rest(d, ms + by_chance(REST_MIN_MS)); /* never before the time that was asked for */
+    rest(d, ms + backoff_by_chance(BACKOFF_MIN_MS)); /* never before the time that was asked for */
     if (was_up)
         d->calls.down(d->calls.self, "refused");
     if (!d->closed)
@@ -266,7 +249,7 @@ static void take_welcome(struct dialer *d, struct span message)
     d->state = UP;
     d->minor = welcome.minor;
     d->plain = d->plain && welcome.minor == 0; /* it may be upgraded */
-    d->rest_ms = REST_MIN_MS;
+    backoff_reset(&d->backoff);
     d->trouble[0] = '\0';
     d->renewed = d->hello_at - 1; /* so that a PING in the same millisecond is seen to renew */
     d->ping_at = d->hello_at;
@@ -522,7 +505,7 @@ int dialer_open(struct dialer **ret, struct loop *loop, const struct dialer_opti
     memcpy(d->secret, o->secret_transport, sizeof d->public_key);
     memcpy(d->public_key, o->public_transport, sizeof d->public_key);
     d->lease_ms = o->lease_ms ? o->lease_ms : LEASE_MS;
-    d->rest_ms = REST_MIN_MS;
+    backoff_reset(&d->backoff);
     d->endpoints = mem_zalloc(o->n_addresses, sizeof *d->endpoints);
     for (; d->n_endpoints < o->n_addresses; d->n_endpoints++) {
         int rc =

@@ -157,7 +157,9 @@ static int bind_literal(const struct yaml_node *node, const struct d_parameter *
         return values_guess_from_yaml(node, value, err);
     if (p->sensitive)
         return yaml_error(node, err,
-                          "'" SPAN_FMT "' is sensitive: its value must not be in a job file",
+                          "'" SPAN_FMT
+                          "' is sensitive: its value must not be in a job file; put it "
+                          "with lbctl secret put, and write {secret: NAME} here",
                           SPAN_ARG(p->name));
     int type = parameter_type_parse(p->type);
     rc = values_from_yaml(type < 0 ? PARAMETER_JSON : (enum parameter_type)type, node, value, err);
@@ -169,6 +171,37 @@ static int bind_literal(const struct yaml_node *node, const struct d_parameter *
         return yaml_place(node, err);
     if (value->n > LIMIT_PARAMETERS)
         return yaml_error(node, err, "a value has at most %d bytes", LIMIT_PARAMETERS);
+    return 0;
+}
+
+/* {secret: NAME} */
+static bool is_secret(const struct yaml_node *node, struct span *ret_name)
+{
+    if (!yaml_is_map(node) || yaml_count(node) != 1 ||
+        !span_eq_str(yaml_text(yaml_key(node, 0)), "secret") ||
+        yaml_kind(yaml_value(node, 0)) != YAML_KIND_SCALAR)
+        return false;
+    *ret_name = yaml_text(yaml_value(node, 0));
+    return true;
+}
+
+static int bind_secret(const struct yaml_node *node, const struct d_parameter *p, struct span name,
+                       struct d_binding *b, struct error *err)
+{
+    if (!p)
+        return yaml_error(node, err,
+                          "'" SPAN_FMT "' takes no secret: this step has no package that declares "
+                          "it as sensitive",
+                          SPAN_ARG(b->name));
+    if (!p->sensitive)
+        return yaml_error(node, err,
+                          "'" SPAN_FMT "' takes no secret, since it is not sensitive: its value "
+                          "would be on record; let the package declare it with sensitive: true",
+                          SPAN_ARG(p->name));
+    if (name_check_name("the name of a secret", name, err) < 0)
+        return yaml_place(node, err);
+    b->from = BINDING_SECRET;
+    b->source = name;
     return 0;
 }
 
@@ -200,7 +233,7 @@ static int bind_one(struct jobfile *j, size_t at, const struct yaml_node *key,
     struct d_parameter declared, *p = NULL;
     struct d_binding b = {.name = yaml_text(key), .from = BINDING_LITERAL};
     struct buf value = {0}, one = {0};
-    struct span inside;
+    struct span inside, secret;
     int rc = name_check_identifier("the name of a parameter", b.name, err);
     if (rc < 0)
         return yaml_place(key, err);
@@ -211,6 +244,8 @@ static int bind_one(struct jobfile *j, size_t at, const struct yaml_node *key,
     }
     if (yaml_kind(node) == YAML_KIND_SCALAR && is_template(yaml_text(node), &inside))
         rc = bind_template(j, at, node, inside, p, &b, err);
+    else if (is_secret(node, &secret))
+        rc = bind_secret(node, p, secret, &b, err);
     else
         rc = bind_literal(node, p, &value, err);
     if (rc == 0) {

@@ -2,12 +2,14 @@
 #include "package/values.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/mem.h"
 #include "common/name.h"
 #include "common/suggest.h"
+#include "trust/secretdoc.h"
 
 static int refuse_unknown(const struct wire_list *declared, struct span name, struct error *err)
 {
@@ -99,13 +101,40 @@ static int judge(const struct d_parameter *p, struct span encoded, struct error 
     return rc < 0 ? rc : d_parameter_fits(p, p->name, &v, err);
 }
 
+/* {secret: NAME}, as it stands in a job file or a plan. */
+static bool is_secret(struct span text, struct span *ret_name)
+{
+    static const char word[] = "secret";
+    char *s = span_dup_str(text), name[LIMIT_NAME + 2], end[2];
+    int n = -1;
+    const bool is = sscanf(s, " { secret : %65[a-z0-9_-] %1[}] %n", name, end, &n) == 2 && n > 0 &&
+                    !s[n] && name_is_name(span_str(name));
+    const char *at = is ? strstr(strstr(s, word) + strlen(word), name) : NULL;
+    if (is)
+        *ret_name = span_of(text.p + (at - s), strlen(name));
+    mem_free(&s);
+    return is;
+}
+
+static int add_secret(const struct d_parameter *p, const struct wire_list *declared,
+                      struct span parameter, struct span name, struct buf *out, struct error *err)
+{
+    if (declared && !p->sensitive)
+        return error_set(err, -EINVAL,
+                         "parameter '" SPAN_FMT "' takes no secret, since it is not sensitive: its "
+                         "value would be on record",
+                         SPAN_ARG(parameter));
+    secretdoc_add_use(out, name);
+    return 0;
+}
+
 static int add_text(struct pairs *pairs, const char *text, const struct wire_list *declared,
                     struct error *err)
 {
     const char *equals = strchr(text, '=');
     if (!equals)
         return error_set(err, -EINVAL, "expected name=value, not '%.80s'", text);
-    struct span name = span_of(text, (size_t)(equals - text)), value = span_str(equals + 1);
+    struct span name = span_of(text, (size_t)(equals - text)), value = span_str(equals + 1), secret;
     struct d_parameter p = {.type = span_str("string")};
     struct buf *out;
     int rc = pairs_add(pairs, name, &out, err);
@@ -113,6 +142,8 @@ static int add_text(struct pairs *pairs, const char *text, const struct wire_lis
         return rc;
     if (declared && !d_parameter_find(declared, name, &p))
         return refuse_unknown(declared, name, err);
+    if (is_secret(value, &secret))
+        return add_secret(&p, declared, name, secret, out, err);
     int type = parameter_type_parse(p.type);
     rc = values_from_text(type < 0 ? PARAMETER_TYPE_COUNT : (enum parameter_type)type, value, out,
                           err);
@@ -148,6 +179,10 @@ static int add_json(struct pairs *pairs, const char *key, const json_t *json,
         return rc;
     if (declared && !d_parameter_find(declared, span_str(key), &p))
         return refuse_unknown(declared, span_str(key), err);
+    const char *secret =
+        json_object_size(json) == 1 ? json_string_value(json_object_get(json, "secret")) : NULL;
+    if (secret && name_is_name(span_str(secret)))
+        return add_secret(&p, declared, span_str(key), span_str(secret), out, err);
     int type = parameter_type_parse(p.type);
     if (type < 0)
         return error_set(err, -EINVAL, "parameter '%s' has the unknown type '" SPAN_FMT "'", key,

@@ -220,6 +220,14 @@ static void texts_become_a_sorted_map_by_their_declarations(void **state)
     assert_int_equal(values_missing(&map, &d.list, &err), 0);
     buf_clear(&items);
     buf_clear(&json);
+    /* a secret stands for a value of any type, where it is sensitive */
+    assert_int_equal(values_map_from_texts((const char *const[]){"key={ secret: db-wh }"}, 1,
+                                           &d.list, &items, &map, &err),
+                     0);
+    wire_map_to_json(&map, &json);
+    assert_string_equal(buf_str(&json), "{\"key\":{\"secret\":\"db-wh\"}}");
+    buf_clear(&items);
+    buf_clear(&json);
     assert_int_equal(
         values_map_from_texts((const char *const[]){"n=3", "x=a=b"}, 2, NULL, &items, &map, &err),
         0);
@@ -246,6 +254,7 @@ static void texts_that_do_not_fit_are_refused_and_a_secret_is_not_shown(void **s
         {"table=12", "must match the pattern"},
         {"n=x", "parameter 'n': expected an int, not 'x'"},
         {"n=0", "parameter 'n' = '0': must be at least 1"},
+        {"table={secret: db}", "parameter 'table' takes no secret, since it is not sensitive"},
         {"n=10", "must be at most 9"},
         {"mode=medium", "must be one of fast, slow"},
         {"key=geheim", "parameter 'key': expected the type int"},

@@ -51,6 +51,11 @@ enum {
     LIMIT_EXECUTIONS = 128 << 10, /* the same of all tries of an attempt; older ones are left out */
     /* a server's signature of a result: names, key and the longest proof fit */
     LIMIT_RESULT_SIGNATURE = 2048,
+    LIMIT_SECRETS = 1000,           /* secrets of a cluster, and marks of dropped ones */
+    LIMIT_SECRET_VALUE = 64 << 10,  /* bytes of a secret's value */
+    LIMIT_SECRET_SEALED = 65 << 10, /* the same, padded and encrypted */
+    LIMIT_SECRET = 640 << 10,       /* a signed secret, sealed to LIMIT_SERVERS servers */
+    LIMIT_SECRET_USES = 320 << 10,  /* all sealed values of a step */
     /* attempts of one run; far above what lost_after allows in a year */
     LIMIT_ATTEMPTS = 1000000,
 

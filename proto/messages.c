@@ -126,6 +126,7 @@ enum refusal_fault refusal_fault(uint64_t code)
     case REFUSAL_UNKNOWN_ADDRESS:
     case REFUSAL_NO_PROXY:
     case REFUSAL_NO_SPACE:
+    case REFUSAL_NO_SECRET:
     case REFUSAL_INTERNAL:
         return REFUSAL_OF_SERVER;
     default:

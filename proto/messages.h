@@ -119,7 +119,8 @@ const struct wire_schema *messages_schema_at(unsigned index);
     X(NOT_FOUND, 28, FINAL, "not_found", "nothing with this name exists") \
     X(HELD_BY_OTHER, 29, RETRY, "held_by_other", "another driver holds this parent") \
     X(BAD_ARGUMENT, 30, FINAL, "bad_argument", "an argument of the request is invalid") \
-    X(KEY_TAKEN, 31, FINAL, "key_taken", "the key belongs to a principal or an invitation")
+    X(KEY_TAKEN, 31, FINAL, "key_taken", "the key belongs to a principal or an invitation") \
+    X(NO_SECRET, 33, FINAL, "no_secret", "the server cannot open a secret that the step names")
 #define X(n, v, remedy, w, t) REFUSAL_##n = v,
 enum refusal { REFUSAL_NONE = 0, REFUSALS(X) };
 #undef X

@@ -20,7 +20,14 @@
 #define PACKAGEJOB_PROXY  "default"
 
 /* Where a step's parameter comes from: d_binding.from. */
-enum binding_from { BINDING_LITERAL, BINDING_CALL, BINDING_AS_OF, BINDING_SERVER, BINDING_OUTPUT };
+enum binding_from {
+    BINDING_LITERAL,
+    BINDING_CALL,
+    BINDING_AS_OF,
+    BINDING_SERVER,
+    BINDING_OUTPUT,
+    BINDING_SECRET
+};
 
 /* Appends the d_job. -EINVAL: a declared parameter is malformed, so there is no such job. */
 int packagejob_compile(const struct d_runnable *runnable, struct buf *out, struct error *err);

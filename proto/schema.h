@@ -144,6 +144,14 @@
 /* The packages that this server is to have, a deployed each: whole, after WELCOME and whenever it
    changes. */
 #define M_DESIRED(X) X(u64, generation, ANY) X(bins, packages, LIMIT_JOBS)
+/* The secrets of this server, a secret_listed each, marks of dropped ones too: whole, after WELCOME
+   and whenever it changes. */
+#define M_SECRETS(X) X(bins, secrets, LIMIT_SECRETS)
+/* document: as SECRETS lists it. */
+#define M_SECRET_GET(X) X(u64, req, ANY) X(hash, document, 0)
+/* secret: a signed secret. certificate: of who has signed it. */
+#define M_SECRET(X) \
+    X(u64, req, ANY) X(bin, secret, LIMIT_SECRET) X(bin, certificate, LIMIT_CERTIFICATE)
 /* list: signed revocations; in every session when newer. */
 #define M_REVOKED(X) X(bin, list, LIMIT_FRAME)
 
@@ -196,6 +204,17 @@
     X(bin, data, LIMIT_CHUNK) X(bin, signature, LIMIT_SIGNATURE)
 /* deployment: a signed deployment. */
 #define M_DEPLOY(X) X(u64, req, ANY) X(bin, deployment, LIMIT_CERTIFICATE)
+/* secret: a signed secret, which is put or, as a mark, drops the one that is there. */
+#define M_SECRET_PUT(X) X(u64, req, ANY) X(bin, secret, LIMIT_SECRET)
+/* Asks for whom a secret is to be sealed. after: the `next` of the answer before. */
+#define M_SECRET_FOR(X) \
+    X(u64, req, ANY) X(str, name, LIMIT_NAME) X(str, address, LIMIT_ADDRESS) \
+    X(str, after, LIMIT_NAME)
+/* version: the one that it will be. certificates: of the servers in the address, by name, without
+   revoked ones. next: empty: these are the last. */
+#define M_SECRET_TO(X) \
+    X(u64, req, ANY) X(u64, version, ANY) X(bins, certificates, LIMIT_ROWS) \
+    X(str, next, LIMIT_NAME)
 /* The only request of a one-time key. certificate: a signed certificate. possession: the signature
    of the certificate's own key over these bytes, of kind "possession"; must be there. */
 #define M_ENROL(X) \
@@ -222,11 +241,14 @@
     M(STARTED, started, 34, W) M(PROGRESS, progress, 35, W) M(RESULT, result, 36, W) \
     M(RECORDED, recorded, 37, B) M(STOP, stop, 38, B) M(RECALL, recall, 39, B) \
     M(RETURNED, returned, 40, W) M(LOG_DATA, log_data, 41, W) M(LOG_ACK, log_ack, 42, B) \
-    M(DESIRED, desired, 43, B) M(REVOKED, revoked, 44, B) M(QUERY, query, 50, C) \
+    M(DESIRED, desired, 43, B) M(REVOKED, revoked, 44, B) M(SECRETS, secrets, 46, B) \
+    M(SECRET_GET, secret_get, 47, W) M(SECRET, secret, 48, B) M(QUERY, query, 50, C) \
     M(ROWS, rows, 51, B) M(OPERATE, operate, 52, C) M(SUBSCRIBE, subscribe, 53, C) \
     M(EVENTS, events, 54, B) M(CREDIT, credit, 55, C) M(UNSUBSCRIBE, unsubscribe, 56, C) \
     M(LOGS, logs, 57, C) M(LOG, log, 58, B) M(PUT, put, 70, C) M(PUT_END, put_end, 71, C) \
-    M(GET, get, 72, C) M(CHUNK, chunk, 73, B) M(DEPLOY, deploy, 74, C) M(ENROL, enrol, 80, O) \
+    M(GET, get, 72, C) M(CHUNK, chunk, 73, B) M(DEPLOY, deploy, 74, C) \
+    M(SECRET_PUT, secret_put, 76, C) M(SECRET_FOR, secret_for, 77, C) \
+    M(SECRET_TO, secret_to, 78, B) M(ENROL, enrol, 80, O) \
     M(CERTIFICATE, certificate, 81, C) M(CERTIFICATES, certificates, 82, B) \
     M(PUBLISH, publish, 83, C) M(REVOKE, revoke, 84, C)
 
@@ -327,9 +349,9 @@
     X(bin, success_codes, 256) X(u64, timeout_ms, ANY) X(str, on_success, LIMIT_NAME) \
     X(str, on_failure, LIMIT_NAME) X(u64, output_cap, ANY)
 /* from: 0 a literal value, 1 a parameter of the call, 2 as_of, 3 the server, 4 output `source` of
-   step `step`. */
+   step `step`, 5 the secret `source`. */
 #define D_BINDING(X) \
-    X(str, name, LIMIT_NAME) X(u64, from, 4) X(bin, value, LIMIT_PARAMETERS) \
+    X(str, name, LIMIT_NAME) X(u64, from, 5) X(bin, value, LIMIT_PARAMETERS) \
     X(str, step, LIMIT_NAME) X(str, source, LIMIT_NAME)
 /* Of an attempt and, when counted, of its run. steps: a step_outcome each, in the order in which
    they ran. off: protections that were off. */
@@ -441,6 +463,25 @@
     X(str, cluster, LIMIT_NAME) X(str, broker, LIMIT_NAME) X(u64, epoch, ANY) X(u64, seq, ANY) \
     X(u64, number, ANY) X(hash, hash, 0) X(i64, at, 0) X(hash, previous, 0)
 
+/* Kind "secret": put to the servers of an address by a principal. version: counts up. remove: it is
+   dropped. value: a nonce and, by crypto_secretbox with a key of its own, the padded value. sealed:
+   a secret_box for each server that can open it. */
+#define D_SECRET(X) \
+    X(str, cluster, LIMIT_NAME) X(str, name, LIMIT_NAME) X(u64, version, ANY) \
+    X(str, address, LIMIT_ADDRESS) X(str, by, LIMIT_NAME) X(flag, remove, 0) \
+    X(i64, issued_at, 0) X(bin, value, LIMIT_SECRET_SEALED) X(bins, sealed, LIMIT_SERVERS)
+/* key: that of `value`, sealed to this server's seal key. */
+#define D_SECRET_BOX(X) X(str, server, LIMIT_NAME) X(hash, seal_key, 0) X(bin, key, 255)
+/* document: the BLAKE2b-256 of the signed secret. */
+#define D_SECRET_LISTED(X) X(str, name, LIMIT_NAME) X(hash, document, 0)
+/* What a server keeps of a secret. */
+#define D_SECRET_KEPT(X) X(bin, secret, LIMIT_SECRET) X(bin, certificate, LIMIT_CERTIFICATE)
+/* A parameter of a step whose value only the keeper reads. declared: the parameter. secret: a
+   secret without its boxes; key: from this server's. */
+#define D_SECRET_USE(X) \
+    X(bin, declared, LIMIT_MANIFEST) X(bin, secret, LIMIT_SECRET_SEALED * 2) X(bin, key, 255)
+#define D_SECRET_USES(X) X(bins, uses, LIMIT_VALUES)
+
 #define DOCUMENTS(M) \
     M(SIGNED, signed, 100) M(CERTIFICATE, certificate, 101) M(INVITATION, invitation, 102) \
     M(TOKEN, token, 103) M(REVOCATIONS, revocations, 104) M(CALL, call, 105) \
@@ -452,7 +493,9 @@
     M(CONTEXT, context, 122) M(EXECUTION, execution, 123) M(ROTATION, rotation, 125) \
     M(PROXY, proxy, 126) M(SUBSYSTEM, subsystem, 127) M(EXECUTIONS, executions, 128) \
     M(AUDIT, audit, 130) M(CHECKPOINT, checkpoint, 131) M(FINGERPRINT, fingerprint, 134) \
-    M(FINGERPRINTED, fingerprinted, 135)
+    M(FINGERPRINTED, fingerprinted, 135) M(SECRET, secret, 140) M(SECRET_BOX, secret_box, 141) \
+    M(SECRET_LISTED, secret_listed, 142) M(SECRET_KEPT, secret_kept, 143) \
+    M(SECRET_USE, secret_use, 144) M(SECRET_USES, secret_uses, 145)
 
 /* ======== The broker's journal. A record's number in the store (lsn) is its event's `seq`. */
 /* a run begins. certificate: the caller's, as it was */
@@ -519,6 +562,10 @@
     X(i64, at, 0) X(str, by, LIMIT_NAME) X(bin, deployment, LIMIT_CERTIFICATE) X(u64, size, ANY)
 #define R_ENROLLED(X) X(i64, at, 0) X(str, by, LIMIT_NAME) X(bin, certificate, LIMIT_CERTIFICATE)
 #define R_REVOKED(X) X(i64, at, 0) X(str, by, LIMIT_NAME) X(bin, list, LIMIT_FRAME)
+/* a secret was put or dropped. certificate: of who has signed it */
+#define R_SECRET(X) \
+    X(i64, at, 0) X(str, by, LIMIT_NAME) X(bin, secret, LIMIT_SECRET) \
+    X(bin, certificate, LIMIT_CERTIFICATE)
 /* a broker process began */
 #define R_EPOCH(X) X(i64, at, 0) X(u64, epoch, ANY) X(str, software, LIMIT_SHORT)
 
@@ -529,6 +576,7 @@
     M(PARENT_BEGUN, parent_begun, 210) M(PARENT_DRIVEN, parent_driven, 211) \
     M(PARENT_ENDED, parent_ended, 212) M(HELD, held, 213) M(DECLINED, declined, 214) \
     M(SERVER, server, 220) M(OPERATED, operated, 221) M(DEPLOYED, deployed, 222) \
-    M(ENROLLED, enrolled, 223) M(REVOKED, revoked, 224) M(EPOCH, epoch, 225)
+    M(ENROLLED, enrolled, 223) M(REVOKED, revoked, 224) M(EPOCH, epoch, 225) \
+    M(SECRET, secret, 228)
 
 #endif

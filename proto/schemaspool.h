@@ -87,7 +87,8 @@
 /* runner -> keeper: verified, run it. parameters: bound and typed; outputs, exit_codes: as in
    D_RUNNABLE; context: a context; fingerprint: hash of the one with which files are compared;
    job_hash: as in LAUNCHED: the runner is then told S_ENDED, too. form: "1": the worker reads
-   entries of the spool as 0.1 wrote them alone, without what was added; empty: it reads all */
+   entries of the spool as 0.1 wrote them alone, without what was added; empty: it reads all.
+   secrets: a secret_uses; their parameters are not in `parameters`, but in `sensitive` */
 #define S_LAUNCH(X) \
     X(id, run, 0) X(u64, attempt, LIMIT_ATTEMPTS) X(str, step, LIMIT_NAME) \
     X(u64, try_no, LIMIT_TRIES) X(hash, identity, 0) X(i64, expires, 0) X(u64, on_lost, 15) \
@@ -98,7 +99,7 @@
     X(str, entry, LIMIT_PATH) X(bins, outputs, LIMIT_VALUES) X(bins, exit_codes, 256) \
     X(map, parameters, LIMIT_PARAMETERS) X(strs, sensitive, LIMIT_VALUES) \
     X(added_bin, context, LIMIT_CONTEXT) X(added_bin, fingerprint, 32) X(added_bin, job_hash, 32) \
-    X(added_str, form, LIMIT_NAME)
+    X(added_str, form, LIMIT_NAME) X(added_bin, secrets, LIMIT_SECRET_USES)
 
 /* who runs something by hand -> the runner that serves them alone, first: a job of this server, or
    the one of the package that the hash names. as_of: empty: now. plan: run nothing, say

@@ -4,8 +4,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/mem.h"
+#include "common/name.h"
 #include "proto/packagejob.h"
 #include "runner/typed.h"
+#include "trust/secretdoc.h"
 
 enum { DATE_BYTES = 10 };
 
@@ -13,6 +16,7 @@ void bound_free(struct bound *b)
 {
     buf_free(&b->items);
     buf_free(&b->sensitive);
+    mem_free(&b->secrets);
     *b = (struct bound){0};
 }
 
@@ -74,6 +78,11 @@ static int find_value(const struct d_binding *b, const struct d_parameter *p,
         return 1;
     case BINDING_OUTPUT:
         return find_output(scope, b, ret) && ret->type != VALUE_NULL;
+    case BINDING_SECRET:
+        buf_clear(scratch);
+        secretdoc_add_use(scratch, b->source);
+        literal = buf_span(scratch);
+        return value_read(&literal, ret);
     }
     return error_set(err, -EINVAL, "parameter '" SPAN_FMT "' has an unknown kind of binding",
                      SPAN_ARG(b->name));
@@ -118,6 +127,40 @@ static bool find_binding(const struct d_step *step, struct span name, struct d_b
     return false;
 }
 
+/* Only a call or a job names a secret: what a child puts out names none. */
+static bool names_secret(const struct d_binding *b, const struct value *v, struct span *ret_name)
+{
+    if (b->from == BINDING_SECRET) {
+        *ret_name = b->source;
+        return true;
+    }
+    return b->from == BINDING_CALL && secretdoc_is_use(v, ret_name);
+}
+
+static int takes_secret(const struct d_parameter *p, struct span secret, struct error *err)
+{
+    if (!p->sensitive)
+        return error_set(err, -EINVAL,
+                         "parameter '" SPAN_FMT "' takes no secret, since it is not sensitive: its "
+                         "value would be on record",
+                         SPAN_ARG(p->name));
+    return name_check_name("the name of a secret", secret, err);
+}
+
+static int bind_secret(const struct d_parameter *p, struct span declared, struct span secret,
+                       bool of_call, struct bound *out, struct error *err)
+{
+    int rc = takes_secret(p, secret, err);
+    if (rc < 0)
+        return rc;
+    out->secrets = mem_realloc(out->secrets, out->n_secrets + 1, sizeof *out->secrets);
+    struct bound_secret *s = &out->secrets[out->n_secrets++];
+    *s = (struct bound_secret){.declared = declared, .of_call = of_call};
+    span_copy_str(secret, s->name, sizeof s->name);
+    add_sensitive(out, p->name);
+    return 0;
+}
+
 static int check_fits(const struct d_parameter *p, struct span encoded, struct error *err)
 {
     struct value v;
@@ -125,14 +168,21 @@ static int check_fits(const struct d_parameter *p, struct span encoded, struct e
 }
 
 static int bind_declared(const struct d_step *step, const struct d_parameter *p,
-                         const struct bind_scope *scope, struct bound *out, struct error *err)
+                         struct span declared, const struct bind_scope *scope, struct bound *out,
+                         struct error *err)
 {
     struct d_binding b = {0};
     struct value v;
+    struct span secret;
     struct buf scratch = {0}, made = {0};
     const bool is_bound = find_binding(step, p->name, &b);
     const bool unknown = is_bound && b.from == BINDING_OUTPUT && !scope->outputs;
     int rc = is_bound ? find_value(&b, p, scope, &scratch, &v, err) : 0;
+    if (rc == 1 && names_secret(&b, &v, &secret)) {
+        rc = bind_secret(p, declared, secret, b.from == BINDING_CALL, out, err);
+        buf_free(&scratch);
+        return rc;
+    }
     if (rc == 0 && !unknown)
         rc = find_fallback(p, scope, &scratch, &v);
     if (rc == 0 && p->required && !unknown)
@@ -163,7 +213,7 @@ static int bind_all_declared(const struct d_step *step, const struct d_runnable 
     int rc = 0;
     while (rc == 0 && wire_next(&it, &item))
         if ((rc = d_parameter_decode(item, &p, err)) == 0)
-            rc = bind_declared(step, &p, scope, out, err);
+            rc = bind_declared(step, &p, item, scope, out, err);
     it = wire_iter(&step->bindings);
     while (rc == 0 && wire_next(&it, &item))
         if ((rc = d_binding_decode(item, &b, err)) == 0 &&
@@ -177,7 +227,7 @@ static int bind_undeclared(const struct d_step *step, const struct bind_scope *s
                            struct bound *out, struct error *err)
 {
     struct wire_iter it = wire_iter(&step->bindings);
-    struct span item;
+    struct span item, secret;
     struct d_binding b;
     struct buf scratch = {0};
     int rc = 0;
@@ -190,7 +240,12 @@ static int bind_undeclared(const struct d_step *step, const struct bind_scope *s
             rc = error_set(err, -EINVAL, "parameter '" SPAN_FMT "' is bound twice",
                            SPAN_ARG(b.name));
         else if ((rc = find_value(&b, NULL, scope, &scratch, &v, err)) == 1 &&
-                 (rc = d_parameter_fits(NULL, b.name, &v, err)) == 0) {
+                 names_secret(&b, &v, &secret))
+            rc = error_set(err, -EINVAL,
+                           "parameter '" SPAN_FMT "' takes no secret: this step has no package "
+                           "that declares it as sensitive",
+                           SPAN_ARG(b.name));
+        else if (rc == 1 && (rc = d_parameter_fits(NULL, b.name, &v, err)) == 0) {
             value_add_str(&out->items, b.name);
             buf_add(&out->items, v.raw.p, v.raw.n);
             out->count++;
@@ -242,15 +297,21 @@ static int take_declared(const struct d_parameter *p, const struct bind_scope *s
                          struct bound *out, struct error *err)
 {
     struct value v;
+    struct span secret;
     struct buf scratch = {0}, made = {0};
     int rc = find_in_map(&scope->call->parameters, p->name, &v) && v.type != VALUE_NULL;
+    const bool is_use = rc == 1 && secretdoc_is_use(&v, &secret);
     if (rc == 0)
         rc = find_fallback(p, scope, &scratch, &v);
     if (rc == 0 && p->required)
         rc = error_set(err, -EINVAL,
                        "parameter '" SPAN_FMT "' (" SPAN_FMT ") is required and has no value",
                        SPAN_ARG(p->name), SPAN_ARG(p->type));
-    if (rc == 1 && (rc = typed_value("parameter", p, &v, &made, err)) == 0) {
+    if (is_use && (rc = takes_secret(p, secret, err)) == 0)
+        buf_add(&made, v.raw.p, v.raw.n); /* for the step's parameter to which it is bound */
+    else if (rc == 1)
+        rc = typed_value("parameter", p, &v, &made, err);
+    if (rc == 0 && made.n) {
         value_add_str(&out->items, p->name);
         buf_add(&out->items, made.p, made.n);
         out->count++;

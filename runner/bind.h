@@ -22,18 +22,28 @@ struct bind_scope {
     const struct wire_list *sensitive; /* names among them; NULL: none */
 };
 
+/* A parameter whose value is a secret: {secret: NAME} in the call, or in the job's step. */
+struct bound_secret {
+    struct span declared;      /* d_parameter; points into the package */
+    char name[LIMIT_NAME + 1]; /* of the secret */
+    bool of_call;              /* the call names it, not the job */
+};
+
 /* The result; free it with bound_free. */
 struct bound {
     struct buf items; /* pairs of a map */
     uint32_t count;
     struct buf sensitive; /* items of a list of names */
     uint32_t n_sensitive;
+    struct bound_secret *secrets; /* they are sensitive, and not in `items` */
+    unsigned n_secrets;
 };
 void bound_free(struct bound *b);
 
 /* `runnable` NULL: the step has no package, so nothing is declared and every binding is taken as it
  * is. -EINVAL, with the parameter's name: a required parameter is missing, the package does not
- * declare it, its value does not fit the declaration (typed.h), or its binding is malformed.
+ * declare it, its value does not fit the declaration (typed.h), it names a secret and is not
+ * sensitive, or its binding is malformed.
  * -EMSGSIZE: together they exceed LIMIT_PARAMETERS. */
 int bind_step(const struct d_step *step, const struct d_runnable *runnable,
               const struct bind_scope *scope, struct bound *ret, struct error *err);

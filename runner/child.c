@@ -1,16 +1,16 @@
 /* child.c - see child.h. */
-#include "runner/child.h"
+#include "runner/childinside.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
-#include "proto/protect.h"
 #include "runner/childfiles.h"
 #include "runner/context.h"
 #include "runner/credentialfiles.h"
@@ -23,67 +23,11 @@
 #include "runner/owntmp.h"
 #include "runner/planned.h"
 #include "runner/sandbox.h"
+#include "runner/secretopen.h"
 #include "runner/secrets.h"
 #include "runner/spawn.h"
-#include "runner/sqlerror.h"
 #include "runner/tree.h"
 #include "runner/workfolder.h"
-#include "trust/subsystem.h"
-
-enum phase {
-    PHASE_NONE,
-    PHASE_RUNS,
-    PHASE_ENDING, /* TERM was sent */
-    PHASE_KILLING,
-    PHASE_SAYING /* all is over, but the spool cannot take the outcome yet */
-};
-
-struct child {
-    const struct runner_paths *paths;
-    struct loop *loop;
-    struct report *report;
-    child_ended_fn *ended;
-    void *self;
-    unsigned slot;
-    bool shielded;
-    struct childfiles *files;
-    struct workfolder *work;
-    struct intact *intact;
-    struct sandbox *sandbox;
-    struct error trouble; /* why no further child may start here; code 0: it may */
-    char *credentials; /* the folder of what a proxy hands out; there only while a step has some */
-    int null;
-    struct output output;
-    struct execution_self own; /* what is the same for each step */
-    struct loop_timer timer;
-    struct buf entry; /* scratch for what is reported */
-
-    /* Of the step that runs */
-    enum phase phase;
-    struct buf bytes;
-    struct s_launch launch;
-    struct d_context context; /* what its proxy gives it; points into bytes */
-    struct privilege_user user;
-    bool switched; /* it becomes this user */
-    struct command command;
-    struct mask *secrets; /* values that leave this process masked; NULL: there are none */
-    struct execution_left left;
-    int64_t handed_at; /* wall */
-    pid_t pid;
-    bool launched; /* its S_LAUNCHED is in the spool, or will be before its S_ENDED */
-    bool exited;
-    int status;
-    struct rusage usage;
-    enum stop_cause stop;
-    int64_t started_at, ended_at; /* wall */
-    int64_t timeout_at, kill_at;  /* boot; INT64_MAX: never */
-    int64_t warn_at;              /* the same */
-    bool warned;
-    struct excess excess;
-    int64_t fence_term, fence_kill, fence_again; /* boot */
-    int64_t progress_at;
-    uint64_t percent;
-};
 
 static void on_timer(struct loop *l, struct loop_timer *t, void *arg);
 static void look(struct child *c, int64_t now);
@@ -157,150 +101,16 @@ const struct error *child_trouble(const struct child *c)
     return &c->trouble;
 }
 
-/* ---- Reports */
-
-static void say_output(void *self, unsigned stream, uint64_t offset, struct span data, uint64_t cut)
-{
-    struct child *c = self;
-    struct s_output o = {.run = c->launch.run,
-                         .attempt = c->launch.attempt,
-                         .step = c->launch.step,
-                         .try_no = c->launch.try_no,
-                         .stream = stream,
-                         .offset = offset,
-                         .at = clock_wall_ms(),
-                         .data = data,
-                         .cut = cut};
-    buf_clear(&c->entry);
-    s_output_encode(&o, &c->entry);
-    report_add_output(c->report, buf_span(&c->entry));
-}
-
-static int say_launched(struct child *c, struct error *err)
-{
-    struct s_launched l = {.run = c->launch.run,
-                           .attempt = c->launch.attempt,
-                           .step = c->launch.step,
-                           .try_no = c->launch.try_no,
-                           .at = c->started_at,
-                           .pid = (uint64_t)getpid(),
-                           .identity = c->launch.identity,
-                           .expires = c->launch.expires,
-                           .job_hash = c->launch.job_hash};
-    buf_clear(&c->entry);
-    s_launched_encode(&l, &c->entry);
-    report_form_of(c->report, &c->launch);
-    report_add(c->report, buf_span(&c->entry));
-    c->launched = true;
-    return report_flush(c->report, err);
-}
-
-static void say_progress(struct child *c)
-{
-    struct buf text = {0}, message = {0};
-    if (childfiles_progress(c->files, LIMIT_TEXT + 16, &text) &&
-        outputs_read_progress(buf_span(&text), &c->percent, &message)) {
-        mask_whole(c->secrets, buf_span(&message));
-        struct s_progress p = {.run = c->launch.run,
-                               .attempt = c->launch.attempt,
-                               .percent = c->percent,
-                               .text = buf_span(&message)};
-        buf_clear(&c->entry);
-        s_progress_encode(&p, &c->entry);
-        report_add_output(c->report, buf_span(&c->entry));
-    }
-    buf_free(&text);
-    buf_free(&message);
-}
-
-/* What a step is without for other reasons than its walls. */
-static uint64_t otherwise_off(const struct child *c)
-{
-    const bool may_be_altered = !hash_is_zero(&c->launch.package) && !c->launch.fingerprint.n;
-    return (c->switched ? 0 : PROTECT_USER) | (c->paths->memory_backed ? 0 : PROTECT_MEMORY_FILES) |
-           (may_be_altered ? PROTECT_PACKAGE_FILES : 0);
-}
-
-static const char *user_of(const struct child *c, char out[LIMIT_SHORT + 1])
-{
-    if (!c->context.user.n)
-        return c->paths->user;
-    span_copy_str(c->context.user, out, LIMIT_SHORT + 1);
-    return out;
-}
-
-static void add_execution(const struct child *c, struct buf *out)
-{
-    const struct execution x = {.own = &c->own,
-                                .launch = &c->launch,
-                                .context = &c->context,
-                                .command = &c->command,
-                                .folder = workfolder_path(c->work),
-                                .on = ~sandbox_off(c->sandbox),
-                                .usage = &c->usage,
-                                .left = &c->left,
-                                .handed_at = c->handed_at};
-    execution_encode(&x, out);
-}
-
-static struct span tail_of(const struct child *c)
-{
-    const struct span tail = output_tail(&c->output);
-    const int parameters = subsystem_parameters_parse(c->context.parameters);
-    const bool sql = parameters == SUBSYSTEM_SQL || parameters == SUBSYSTEM_SQLITE3 ||
-                     parameters == SUBSYSTEM_PSQL;
-    return sql ? sqlerror_tail(tail) : tail;
-}
-
-static void say_ended(struct child *c)
-{
-    struct buf outputs = {0}, result = {0}, message = {0}, items = {0}, execution = {0};
-    struct error trouble = {0};
-    char user[LIMIT_SHORT + 1];
-    const char *off[PROTECT_COUNT];
-    uint32_t n = 0;
-    struct ending e = {.launch = &c->launch,
-                       .status = c->status,
-                       .usage = c->usage,
-                       .stop = c->stop,
-                       .excess = c->excess,
-                       .warned = c->warned ? (int)c->context.warn_signal : 0,
-                       .started_at = c->started_at,
-                       .ended_at = c->ended_at,
-                       .out_bytes = c->output.stream[0].read,
-                       .err_bytes = c->output.stream[1].read,
-                       .cut_bytes = output_cut_bytes(&c->output),
-                       .tail = tail_of(c),
-                       .user = user_of(c, user),
-                       .argv = c->command.argv,
-                       .n_argv = c->command.n_argv,
-                       .off = off,
-                       .n_off = sandbox_list_off(c->sandbox, off)};
-    if (childfiles_read(c->files, CHILDFILE_OUTPUTS, LIMIT_OUTPUTS, &outputs, &trouble) < 0 ||
-        outputs_read(buf_span(&outputs), &c->launch.outputs, &items, &n, &trouble) < 0)
-        e.trouble = trouble.text;
-    if (childfiles_read_start(c->files, CHILDFILE_RESULT, LIMIT_TEXT, &result,
-                              e.trouble ? NULL : &trouble) == 0)
-        e.said = outputs_read_verdict(buf_span(&result), &e.verdict, &message);
-    else
-        e.trouble = trouble.text; /* an unreadable verdict may have been a bad one */
-    e.outputs = wire_list_from(&items, n);
-    mask_whole(c->secrets, buf_span(&message));
-    e.message = buf_span(&message);
-    add_execution(c, &execution);
-    e.execution = buf_span(&execution);
-    buf_clear(&c->entry);
-    ended_encode(&e, &c->entry);
-    report_form_of(c->report, &c->launch);
-    report_add(c->report, buf_span(&c->entry));
-    buf_free(&outputs);
-    buf_free(&result);
-    buf_free(&message);
-    buf_free(&items);
-    buf_free(&execution);
-}
-
 /* ---- The end */
+
+/* Sealed values are plain in this process only while the step runs. */
+static void forget_opened(struct child *c)
+{
+    if (c->opened.p)
+        explicit_bzero(c->opened.p, c->opened.cap);
+    buf_free(&c->opened);
+    c->launch.parameters = (struct wire_list){SPAN_NONE, 0};
+}
 
 static void over(struct child *c)
 {
@@ -312,6 +122,7 @@ static void over(struct child *c)
     c->phase = PHASE_NONE;
     command_free(&c->command);
     mask_free(&c->secrets);
+    forget_opened(c);
     c->ended(c->self, buf_span(&c->entry), c->launched);
 }
 
@@ -333,8 +144,8 @@ static void finish(struct child *c, int64_t now)
     output_end(&c->output, now);
     drop_credentials(c);
     c->excess = sandbox_end(c->sandbox, c->status, &c->usage);
-    say_progress(c);
-    say_ended(c);
+    child_say_progress(c);
+    child_say_ended(c);
     c->phase = PHASE_SAYING;
     if (report_flush(c->report, &err) == 0) {
         over(c);
@@ -449,7 +260,7 @@ static void look(struct child *c, int64_t now)
         kill_all(c, now);
     if (now >= c->progress_at) {
         c->progress_at = now + PROGRESS_MS;
-        say_progress(c);
+        child_say_progress(c);
     }
     output_flush(&c->output, now);
     if (report_waits(c->report) && report_flush(c->report, &err) < 0)
@@ -519,7 +330,7 @@ static int prepare_sandbox(struct child *c, struct error *err)
                                       .memory = memory,
                                       .credentials =
                                           c->context.credentials.count ? c->credentials : NULL,
-                                      .off = otherwise_off(c)};
+                                      .off = child_otherwise_off(c)};
     int rc = sandbox_begin(c->sandbox, &step, err);
     mem_free(&memory);
     return rc;
@@ -529,6 +340,7 @@ static int prepare_files(struct child *c, struct error *err)
 {
     struct buf json = {0};
     c->secrets = secrets_of(&c->launch, &c->context);
+    buf_grow(&json, c->launch.parameters.items.n * 2 + 64);
     command_parameters(&c->launch, &json);
     /* if it was removed, it is made and checked again */
     int rc = runner_paths_claim_memory(c->paths, err);
@@ -536,6 +348,7 @@ static int prepare_files(struct child *c, struct error *err)
         rc = childfiles_prepare(c->files, c->switched ? &c->user : NULL, buf_span(&json), err);
     if (rc == 0)
         rc = workfolder_give(c->work, c->switched ? &c->user : NULL, err);
+    explicit_bzero(json.p, json.cap);
     buf_free(&json);
     if (rc == 0 && c->context.credentials.count)
         rc = credentialfiles_put(c->paths, c->credentials, &c->context, c->secrets, err);
@@ -568,7 +381,8 @@ static int begin(struct child *c, struct error *err)
                       .user = c->switched ? &c->user : NULL,
                       .sandbox = c->sandbox,
                       .lower = c->shielded};
-    int rc = output_begin(&c->output, c->launch.output_cap, c->secrets, say_output, c, ends, err);
+    int rc =
+        output_begin(&c->output, c->launch.output_cap, c->secrets, child_say_output, c, ends, err);
     if (rc < 0)
         return rc;
     s.out = ends[0];
@@ -663,7 +477,7 @@ int child_plan(struct child *c, struct span launch, struct buf *out, enum refusa
                                     .usage = &used,
                                     .left = &none};
         const struct planned p = {.execution = &x,
-                                  .user = user_of(c, user),
+                                  .user = child_user(c, user),
                                   .off = off,
                                   .n_off = sandbox_list_off(c->sandbox, off)};
         planned_encode(&p, out);
@@ -695,7 +509,9 @@ void child_start(struct child *c, struct span launch, int64_t handed_at)
         not_started(c, REFUSAL_EXPIRED, &err);
     } else if (context_take(c->paths, &c->context, &c->user, &c->switched, &err) < 0)
         not_started(c, REFUSAL_NO_PROXY, &err);
-    else if (say_launched(c, &err) < 0 || prepare(c, &err) < 0)
+    else if (secretopen_all(c->paths->seal, &c->launch, &c->opened, &err) < 0)
+        not_started(c, REFUSAL_NO_SECRET, &err);
+    else if (child_say_launched(c, &err) < 0 || prepare(c, &err) < 0)
         not_started(c, REFUSAL_START_FAILED, &err);
     else if (check_intact(c, &err) < 0)
         not_started(c, REFUSAL_BAD_PACKAGE, &err);

@@ -149,6 +149,13 @@ static int as_ourselves(const struct policy *p, int rc, struct error *err)
     return rc < 0 ? rc : back;
 }
 
+int policy_read_of_worker(const struct policy *p, const char *path, size_t most, struct buf *out,
+                          struct error *err)
+{
+    int rc = as_worker(p, err);
+    return rc < 0 ? rc : as_ourselves(p, file_read(path, most, out, err), err);
+}
+
 static int load_self(struct policy *p, int64_t now, enum refusal *code, struct error *err)
 {
     struct buf bytes = {0};
@@ -157,9 +164,7 @@ static int load_self(struct policy *p, int64_t now, enum refusal *code, struct e
     char cluster[LIMIT_NAME + 1];
     *code = REFUSAL_UNKNOWN_PRINCIPAL;
     struct error why = {0};
-    int rc = as_worker(p, err);
-    if (rc == 0)
-        rc = as_ourselves(p, file_read(p->self_file.path, LIMIT_CERTIFICATE, &bytes, err), err);
+    int rc = policy_read_of_worker(p, p->self_file.path, LIMIT_CERTIFICATE, &bytes, err);
     if (rc == 0 && (rc = read_cluster(buf_span(&bytes), cluster, &why)) < 0)
         error_set(err, rc,
                   "'%s' is empty or damaged (%s): join the cluster again with a new token "

@@ -22,6 +22,9 @@ int policy_refresh(struct policy *p, int64_t now, enum refusal *ret_code, struct
 /* ---- After a refresh that succeeded */
 const struct trust_anchors *policy_anchors(const struct policy *p);
 const struct certificate *policy_self(const struct policy *p);
+/* Reads a file that the worker has written, with the worker's rights. As file_read. */
+int policy_read_of_worker(const struct policy *p, const char *path, size_t most, struct buf *out,
+                          struct error *err);
 bool policy_revoked(const struct policy *p, uint64_t serial);
 /* The builder in trust/signers who has this key; NULL: none, so what it has signed is refused. */
 const struct builder *policy_signer(const struct policy *p, const struct hash *signer_key);

@@ -155,6 +155,8 @@ static void find_paths(struct runner_paths *h, const struct paths *at)
     h->subsystems = mem_printf("%s/subsystems.d", at->config);
     h->jobfiles = mem_printf("%s/jobs", at->config);
     h->revocations = mem_printf("%s/revocations", state);
+    h->secrets = mem_printf("%s/secrets", state);
+    h->seal = mem_printf("%s/keys/seal.key", at->config);
     h->packages = mem_printf("%s/packages", state);
     h->jobs = mem_printf("%s/jobs", state);
     h->work = mem_printf("%s/work", state);
@@ -199,10 +201,11 @@ int runner_paths_open(struct runner_paths *ret, const struct runner_users *users
 
 void runner_paths_free(struct runner_paths *h)
 {
-    char **const all[] = {&h->trust,      &h->revocations, &h->packages, &h->jobs,     &h->spool,
-                          &h->work,       &h->run,         &h->memory,   &h->home,     &h->user,
-                          &h->own,        &h->keepers,     &h->bell,     &h->fence,    &h->proxies,
-                          &h->subsystems, &h->jobfiles,    &h->cgroup,   &h->principal};
+    char **const all[] = {&h->trust,      &h->revocations, &h->packages, &h->jobs,      &h->spool,
+                          &h->work,       &h->run,         &h->memory,   &h->home,      &h->user,
+                          &h->own,        &h->keepers,     &h->bell,     &h->fence,     &h->proxies,
+                          &h->subsystems, &h->jobfiles,    &h->cgroup,   &h->principal, &h->secrets,
+                          &h->seal};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         mem_free(all[i]);
 }

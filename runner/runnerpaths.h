@@ -35,6 +35,8 @@ struct runner_paths {
     char *trust;       /* etc/trust: administrators, certificate, signers */
     char *proxies;     /* etc/proxies.d */
     char *subsystems;  /* etc/subsystems.d */
+    char *secrets;     /* var/secrets: written by the worker, trusted for their signatures */
+    char *seal;        /* etc/keys/seal.key: only keepers read it */
     char *revocations; /* var/revocations: written by the worker, trusted for its signature */
     char *packages;    /* var/packages: <hash hex>/{runnable,files/} */
     char *jobs;        /* var/jobs: <hash hex>, each job version that this server accepts */

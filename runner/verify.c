@@ -1,5 +1,5 @@
-/* verify.c - see verify.h. */
-#include "runner/verify.h"
+/* verify.c - see verify.h: the checks, and what the verifier keeps. */
+#include "runner/inquiry.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,54 +14,12 @@
 #include "proto/packagejob.h"
 #include "runner/bind.h"
 #include "runner/context.h"
-#include "runner/exitcodes.h"
 #include "runner/installed.h"
 #include "runner/intact.h"
 #include "runner/proxies.h"
+#include "runner/secretuse.h"
 
-struct verifier {
-    const struct runner_paths *paths;
-    struct policy *policy;
-    struct proxies *proxies;
-    struct replay *replay;
-    bool doubt; /* the keepers' files have lost entries */
-    struct intact *intact;
-    struct attempts *attempts;
-    attempts_holds_fn *holds; /* NULL: nothing is held */
-    void *holds_self;
-    bool first_form;  /* see verifier_form */
-    struct hash ends; /* of the last verify_step; zero: it ends no try */
-    bool plan;        /* nothing is going to run */
-    char host[LIMIT_NAME + 1];
-    struct verified_roots roots;
-};
-
-/* One request on its way through the checks; each may rely on those above it. */
-struct inquiry {
-    struct verifier *v;
-    const struct s_step *request;
-    int64_t now;
-    int64_t begun; /* when the first step of this attempt was taken; 0: this is the first */
-    const struct certificate *caller; /* NULL: it runs by hand */
-    struct span principal;
-    struct d_call call;
-    struct steps_job job;
-    struct d_step step;
-    struct attempts_step turn;
-    bool has_turn; /* `turn` is known, and it is this try's */
-    bool early;
-    struct installed package;
-    struct hash fingerprint; /* of the package; zero: it has none */
-    bool has_package;
-    struct bound bound;
-    struct proxy_found proxy;
-    struct buf context;
-    struct seen_step seen;
-    enum seen_answer answer;
-    enum refusal code; /* the code of a refusal by the current check */
-};
-
-static bool is_package_job(struct span job)
+bool inquiry_is_package(struct span job)
 {
     size_t n = strlen(PACKAGEJOB_PREFIX);
     return job.n > n && memcmp(job.p, PACKAGEJOB_PREFIX, n) == 0;
@@ -76,7 +34,7 @@ static bool is_by_hand(const struct inquiry *q)
     return q->v->paths->principal != NULL;
 }
 
-static struct span server_of(const struct inquiry *q)
+struct span inquiry_server(const struct inquiry *q)
 {
     const struct verifier *v = q->v;
     return span_str(v->paths->undeployed ? v->host : policy_self(v->policy)->name);
@@ -289,7 +247,7 @@ static int check_package(struct inquiry *q, struct error *err)
 static int check_job_allowed(struct inquiry *q, struct error *err)
 {
     q->code = REFUSAL_WRONG_JOB;
-    if (is_package_job(q->job.head.name)) {
+    if (inquiry_is_package(q->job.head.name)) {
         struct buf made = {0};
         int rc = -EPERM;
         if (!q->has_package)
@@ -333,7 +291,7 @@ static int check_parameters(struct inquiry *q, struct error *err)
         attempts_outputs(q->v->attempts, &q->turn, &items, &count);
     const struct wire_list outputs = wire_list_from(&items, count);
     struct bind_scope scope = {.call = &q->call,
-                               .server = server_of(q),
+                               .server = inquiry_server(q),
                                .outputs = q->v->plan ? NULL : &outputs,
                                .given = &q->call.parameters};
     q->code = REFUSAL_BAD_PARAMETERS;
@@ -350,6 +308,14 @@ static int check_parameters(struct inquiry *q, struct error *err)
     bound_free(&call);
     buf_free(&items);
     return rc;
+}
+
+/* Each that the step names is sealed to this server by somebody with the right, and the caller may
+ * name those that the call names. */
+static int check_secrets(struct inquiry *q, struct error *err)
+{
+    return secretuse_make(q->v->secrets, &q->bound, q->caller, q->call.address, q->now, &q->secrets,
+                          &q->code, err);
 }
 
 /* Made here and not with the rest of the launch, since it may turn out to be too large. */
@@ -397,6 +363,7 @@ static const struct verify_check {
     {"package", check_package},         /* installed, unaltered, its signer trusted */
     {"job", check_job_allowed},         /* this server accepts the job */
     {"parameters", check_parameters},   /* complete, known, typed */
+    {"secrets", check_secrets},         /* put to this server, and the call may name them */
     {"context", check_context},         /* what it runs as and within can be said */
     {"new", check_new},                 /* it has not run before */
 };
@@ -404,81 +371,6 @@ static const struct verify_check {
 const char *verify_check_name(unsigned i)
 {
     return i < sizeof checks / sizeof *checks ? checks[i].name : NULL;
-}
-
-/* ---- */
-
-static uint64_t on_lost_of(const struct inquiry *q)
-{
-    if (q->call.on_lost == ON_LOST_RERUN || q->request->on_lost == ON_LOST_RERUN)
-        return ON_LOST_RERUN; /* to be safe: then the fence ends it in time */
-    return q->call.on_lost != ON_LOST_DEFAULT ? q->call.on_lost : q->request->on_lost;
-}
-
-/* The broker counts by the same minimum. */
-static uint64_t lost_after_of(const struct inquiry *q)
-{
-    uint64_t ms = q->call.lost_after_ms ? q->call.lost_after_ms : q->request->lost_after_ms;
-    return ms > LOST_AFTER_MIN_MS ? ms : LOST_AFTER_MIN_MS;
-}
-
-static struct wire_list exit_codes_of(const struct inquiry *q, struct buf *items)
-{
-    static const struct wire_list nothing;
-    const struct exitcodes from = {
-        .package = q->has_package ? &q->package.runnable.exit_codes : &nothing,
-        .subsystem = &q->proxy.subsystem.exit_codes,
-        /* the job of a package repeats what the package says */
-        .step = is_package_job(q->job.head.name) ? SPAN_NONE : q->step.success_codes};
-    return exitcodes_of(&from, items);
-}
-
-static struct span hash_span(const struct hash *h)
-{
-    return span_of(h->b, sizeof h->b);
-}
-
-static void make_launch(const struct inquiry *q, struct buf *out)
-{
-    struct buf codes = {0};
-    const struct s_step *r = q->request;
-    const struct d_runnable *p = &q->package.runnable;
-    struct s_launch l = {.run = r->run,
-                         .attempt = r->attempt,
-                         .step = r->step,
-                         .try_no = r->try_no,
-                         .identity = q->seen.identity,
-                         .expires = q->call.expires,
-                         .on_lost = on_lost_of(q),
-                         .lost_after_ms = lost_after_of(q),
-                         .deadline = r->deadline,
-                         .timeout_ms = proxies_least(q->step.timeout_ms, q->proxy.proxy.timeout_ms),
-                         .output_cap = proxies_least(q->step.output_cap, q->proxy.proxy.output_cap),
-                         .as_of = q->call.as_of,
-                         .server = server_of(q),
-                         .task = q->call.task,
-                         .job = q->call.job,
-                         .subsystem = q->step.subsystem,
-                         .text = q->has_package ? SPAN_NONE : q->step.run,
-                         .package = q->step.package,
-                         .package_name = q->step.package_name,
-                         .exit_codes = exit_codes_of(q, &codes),
-                         .job_hash = q->has_turn ? hash_span(&q->turn.job_hash) : SPAN_NONE,
-                         .parameters = wire_list_from(&q->bound.items, q->bound.count),
-                         .sensitive = wire_list_from(&q->bound.sensitive, q->bound.n_sensitive),
-                         .context = buf_span(&q->context),
-                         .form = span_str(q->v->first_form ? "1" : "")};
-    if (q->has_package) {
-        l.timeout_ms = proxies_least(l.timeout_ms, p->timeout_ms);
-        l.output_cap = proxies_least(l.output_cap, p->output_cap);
-        l.package_version = p->version;
-        l.entry = p->entry;
-        l.outputs = p->outputs;
-        if (!hash_is_zero(&q->fingerprint))
-            l.fingerprint = span_of(q->fingerprint.b, sizeof q->fingerprint.b);
-    }
-    s_launch_encode(&l, out);
-    buf_free(&codes);
 }
 
 /* The refusal of a try whose turn it was ends it. */
@@ -490,7 +382,7 @@ static void refuse(const struct inquiry *q)
 
 static void accept_step(const struct inquiry *q, struct buf *out)
 {
-    make_launch(q, out);
+    inquiry_launch(q, out);
     replay_accept(q->v->replay, &q->seen, q->now);
     if (q->has_turn)
         attempts_take(q->v->attempts, &q->turn);
@@ -524,6 +416,7 @@ enum verify_verdict verify_step(struct verifier *v, const struct s_step *request
     bound_free(&q.bound);
     steps_job_free(&q.job);
     buf_free(&q.context);
+    buf_free(&q.secrets);
     return verdict;
 }
 
@@ -541,6 +434,7 @@ int verifier_new(const struct runner_paths *paths, struct verifier **ret, struct
     v->policy = policy_new(paths);
     v->proxies = proxies_new(paths);
     v->intact = intact_new();
+    v->secrets = secretuse_new(paths, v->policy);
     v->attempts = attempts_new(paths->spool, is_held, v);
     if (gethostname(v->host, sizeof v->host - 1) < 0)
         snprintf(v->host, sizeof v->host, "here");
@@ -560,6 +454,7 @@ void verifier_free(struct verifier **v)
 {
     if (!*v)
         return;
+    secretuse_free(&(*v)->secrets);
     policy_free(&(*v)->policy);
     proxies_free(&(*v)->proxies);
     replay_close(&(*v)->replay);
@@ -575,7 +470,9 @@ int verifier_again(struct verifier *v, struct buf *launch, int64_t now, enum ref
     if (rc < 0)
         return rc;
     *ret_code = REFUSAL_NO_PROXY;
-    return proxies_again(v->proxies, v->policy, launch, now, err);
+    if ((rc = proxies_again(v->proxies, v->policy, launch, now, err)) < 0)
+        return rc;
+    return secretuse_again(v->secrets, launch, now, ret_code, err);
 }
 
 void verifier_ask_of_slots(struct verifier *v, attempts_holds_fn *holds, void *self)
@@ -656,7 +553,7 @@ void verifier_lost(struct verifier *v, const struct s_kept *kept, bool launched,
 
 struct span verifier_ends(const struct verifier *v)
 {
-    return hash_is_zero(&v->ends) ? SPAN_NONE : hash_span(&v->ends);
+    return hash_is_zero(&v->ends) ? SPAN_NONE : inquiry_hash(&v->ends);
 }
 
 void verifier_ended(struct verifier *v, const struct s_ended *e, bool launched)

@@ -26,8 +26,8 @@ void verifier_plan(struct verifier *v);
 struct proxies *verifier_proxies(struct verifier *v);
 /* What the worker reads that asks for steps from now on: S_LAUNCH says it to the keeper. */
 void verifier_form(struct verifier *v, bool first);
-/* A step that was allowed, and has waited since: may it still run under its proxy? Its S_LAUNCH
- * gets the context of now. Negative: refused. */
+/* A step that was allowed, and has waited since: may it still run under its proxy, and with its
+ * secrets? Its S_LAUNCH gets the context and the secrets of now. Negative: refused. */
 int verifier_again(struct verifier *v, struct buf *launch, int64_t now, enum refusal *ret_code,
                    struct error *err);
 

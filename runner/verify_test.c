@@ -703,9 +703,10 @@ static void what_was_accepted_and_reached_no_keeper_may_be_asked_for_again(void 
 static void the_checks_run_in_the_documented_order(void **state)
 {
     (void)state;
-    static const char *const order[] = {
-        "origin", "server", "certificate", "form", "call",       "address", "job hash", "step",
-        "turn",   "proxy",  "package",     "job",  "parameters", "context", "new",      NULL};
+    static const char *const order[] = {"origin",  "server",   "certificate", "form",    "call",
+                                        "address", "job hash", "step",        "turn",    "proxy",
+                                        "package", "job",      "parameters",  "secrets", "context",
+                                        "new",     NULL};
     for (unsigned i = 0; i < sizeof order / sizeof *order; i++)
         if (order[i])
             assert_string_equal(verify_check_name(i), order[i]);

@@ -113,7 +113,8 @@ ON = {"RESOLVE": "job@address",
       "RUN": "job@address of the run, unless it is one's own",
       "PARENT": "all, unless the parent is one's own", "OPERATE": "depends on the verb",
       "CERTIFICATE": "depends on whose it is",
-      "DEPLOY": "package@address", "SOMEWHERE": "anything", "EVERYTHING": "all"}
+      "DEPLOY": "package@address", "SECRET": "secret@address",
+      "SOMEWHERE": "anything", "EVERYTHING": "all"}
 GROUPS = {"CALLERS": ["ADM", "CLL"], "PEOPLE": ["ADM", "CLL", "MON"],
           "PEERS": ["ADM", "CLL", "MON", "SRV"],
           "ALL": ["ADM", "CLL", "MON", "SRV", "ONE"]}

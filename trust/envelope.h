@@ -27,6 +27,7 @@
 #define ENVELOPE_REVOCATIONS      "revocations"
 #define ENVELOPE_ROTATION         "rotation"
 #define ENVELOPE_ROTATION_REQUEST "rotation-request"
+#define ENVELOPE_SECRET           "secret"
 
 /* BLAKE2b-256 of the bytes. */
 void envelope_hash(struct span bytes, struct hash *ret);

@@ -2,10 +2,10 @@
  * *@all`. Pure.
  *
  * VERB is a word of the table below. PATTERN is a glob over the job's name (for deploy: the
- * package's) in which only `*` is special: it matches any characters, or none. ADDRESS is the name
- * of a server or pool, or `all` or `*`: every server. A grant on a pool covers the pool and its
- * servers, one on a server covers that server, and only `all` and `*` cover the address `all`.
- * Administrators may do everything. What no grant covers is denied. */
+ * package's, for secret: the secret's) in which only `*` is special: it matches any characters, or
+ * none. ADDRESS is the name of a server or pool, or `all` or `*`: every server. A grant on a pool
+ * covers the pool and its servers, one on a server covers that server, and only `all` and `*` cover
+ * the address `all`. Administrators may do everything. What no grant covers is denied. */
 #ifndef LB_TRUST_GRANTS_H
 #define LB_TRUST_GRANTS_H
 
@@ -21,6 +21,7 @@
     X(OPERATE, "operate", "cancel and release runs of others, drain and undrain servers") \
     X(DEPLOY, "deploy", "send packages to servers and take them away") \
     X(DEFINE, "define", "define jobs") \
+    X(SECRET, "secret", "put and drop secrets, and name them in calls") \
     X(ADMIN, "admin", "invite, enrol and revoke principals")
 #define X(n, w, t) VERB_##n,
 enum verb { VERBS(X) VERB_COUNT };

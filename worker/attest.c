@@ -100,6 +100,31 @@ static void add_facts(const struct worker *w, struct buf *items, uint32_t *count
         add_fact(items, count, "trouble", spool_trouble(w->spool));
 }
 
+/* Behind the needs that were probed: is each secret here that some job names? */
+static void add_secrets(const struct worker *w, struct buf *items, struct wire_list *needs)
+{
+    struct buf all = {0}, one = {0};
+    const struct wire_list secrets = jobs_secrets(w->jobs, &all);
+    struct wire_iter it = wire_iter(&secrets);
+    char trouble[LIMIT_SHORT * 2];
+    uint32_t n = needs->count;
+    struct span item;
+    while (n < LIMIT_NEEDS && wire_next(&it, &item)) {
+        const struct d_need d = {.need = item,
+                                 .holds =
+                                     secretstore_holds(w->secrets, item, trouble, sizeof trouble),
+                                 .trouble = span_str(trouble),
+                                 .probed_at = loop_now_wall(w->loop)};
+        buf_clear(&one);
+        d_need_encode(&d, &one);
+        wire_add_bin(items, buf_span(&one));
+        n++;
+    }
+    *needs = wire_list_from(items, n);
+    buf_free(&all);
+    buf_free(&one);
+}
+
 static void encode(struct worker *w, struct buf *out)
 {
     struct buf jobs = {0}, packages = {0}, needs = {0}, facts = {0};
@@ -107,6 +132,7 @@ static void encode(struct worker *w, struct buf *out)
     struct m_attest m = {.slots = w->options.slots, .needs = answers_needs(w->answers, &needs)};
     jobs_add_refusals(w->jobs, loop_now_wall(w->loop), &needs, &m.needs.count);
     m.needs = wire_list_from(&needs, m.needs.count);
+    add_secrets(w, &needs, &m.needs);
     add_jobs(w, &jobs, &n_jobs);
     add_packages(w, &packages, &n_packages);
     add_facts(w, &facts, &n_facts);

@@ -8,7 +8,7 @@
 
 /* ---- Packages that this server should have */
 
-static int desired_send(void *self, struct span message)
+static int send_to_broker(void *self, struct span message)
 {
     struct worker *w = self;
     return w->dialer ? dialer_send(w->dialer, message) : -ENOTCONN;
@@ -36,9 +36,22 @@ static void desired_changed(void *self)
 
 int worker_open_desired(struct worker *w, const char *incoming, struct error *err)
 {
-    const struct desired_calls calls = {w, desired_send, desired_install, desired_has,
+    const struct desired_calls calls = {w, send_to_broker, desired_install, desired_has,
                                         desired_changed};
     return desired_open(&w->desired, incoming, &calls, err);
+}
+
+/* ---- Secrets of this server */
+
+static void secrets_changed(void *self)
+{
+    attest_soon(self, ATTEST_MS);
+}
+
+int worker_open_secrets(struct worker *w, const char *folder, struct error *err)
+{
+    const struct secretstore_calls calls = {w, send_to_broker, secrets_changed};
+    return secretstore_open(&w->secrets, folder, &w->who.anchors, &w->who.me, &calls, err);
 }
 
 /* ---- The session */
@@ -81,6 +94,7 @@ static void session_up(void *self, const struct m_welcome *welcome)
     buf_free(&b);
     attest_soon(w, 0);
     desired_again(w->desired, loop_now(w->loop));
+    secretstore_again(w->secrets, loop_now(w->loop));
 }
 
 static void session_down(void *self, const char *reason)
@@ -124,6 +138,12 @@ static void take_revoked(struct worker *w, struct span list)
                  (unsigned long long)w->revoked.list.number, w->revoked.list.n);
 }
 
+static void take_error(struct worker *w, const struct m_error *m, int64_t now)
+{
+    if (!secretstore_error(w->secrets, m, now))
+        desired_error(w->desired, m, now);
+}
+
 #define TAKE(name, call) \
     { \
         struct m_##name m; \
@@ -147,7 +167,11 @@ static void session_message(void *self, uint64_t kind, struct span message)
     case KIND_M_CERTIFICATES:
         TAKE(certificates, desired_certificates(w->desired, &m, now))
     case KIND_M_ERROR:
-        TAKE(error, desired_error(w->desired, &m, now))
+        TAKE(error, take_error(w, &m, now))
+    case KIND_M_SECRETS:
+        TAKE(secrets, secretstore_set(w->secrets, &m, now))
+    case KIND_M_SECRET:
+        TAKE(secret, secretstore_take(w->secrets, &m, now, loop_now_wall(w->loop)))
     case KIND_M_LOG_ACK:
         TAKE(log_ack, logship_acked(w->logs, m.bytes))
     case KIND_M_REVOKED:

@@ -329,6 +329,34 @@ static void check_steps(struct check *c, const struct jobs *jobs)
     refusals_free(&refusals);
 }
 
+static int cannot_fetch(void *self, struct span message)
+{
+    (void)self, (void)message;
+    return -ENOTCONN;
+}
+
+/* As the worker has last fetched them. */
+static void check_secrets(struct check *c, const struct jobs *jobs)
+{
+    const struct secretstore_calls calls = {c, cannot_fetch, NULL};
+    struct secretstore *store = NULL;
+    struct buf items = {0};
+    const struct wire_list secrets = jobs_secrets(jobs, &items);
+    struct error err = {0};
+    struct span need;
+    char path[PATHS_MAX], trouble[ERROR_TEXT_MAX];
+    path_of(path, c->paths.state, "secrets");
+    if (secrets.count && c->known &&
+        secretstore_open(&store, path, &c->who.anchors, &c->who.me, &calls, &err) < 0)
+        say(c, false, "secrets", "%s", err.text);
+    for (struct wire_iter it = wire_iter(&secrets); store && wire_next(&it, &need);) {
+        const bool holds = secretstore_holds(store, need, trouble, sizeof trouble);
+        say(c, holds, "need", SPAN_FMT "%s%s", SPAN_ARG(need), holds ? "" : ": ", trouble);
+    }
+    secretstore_close(&store);
+    buf_free(&items);
+}
+
 /* Where root decides, the runner reads only a file that nobody else can have written; in user mode
  * the worker has asked that already. */
 static void check_job_file(struct check *c, const struct job_here *j)
@@ -417,6 +445,7 @@ static void check_jobs(struct check *c)
         check_each_job(c, jobs);
         check_steps(c, jobs);
         check_packages(c, jobs);
+        check_secrets(c, jobs);
     }
     jobs_close(&jobs);
 }

@@ -209,6 +209,7 @@ static int64_t earlier(int64_t a, int64_t b)
 static void set_deadline(struct worker *w, bool batching)
 {
     int64_t at = earlier(wcore_deadline(w->core), desired_deadline(w->desired));
+    at = earlier(at, secretstore_deadline(w->secrets));
     at = earlier(at, batching ? w->queued_since + BATCH_MS : 0);
     at = earlier(at, w->attest_at);
     at = earlier(at, w->reread_at);

@@ -13,6 +13,7 @@
 #include "common/mem.h"
 #include "package/jobfile.h"
 #include "proto/packagejob.h"
+#include "trust/secretdoc.h"
 #include "worker/older.h"
 
 struct jobs {
@@ -143,6 +144,17 @@ static void add_parameter(struct lists *l, const struct d_binding *b, const stru
     buf_free(&one);
 }
 
+/* A need like others: without it the server gets no call of this job. */
+static void add_secret(struct lists *l, struct span name)
+{
+    char *need = mem_printf(SECRETDOC_NEED SPAN_FMT, SPAN_ARG(name));
+    if (l->n_needs < LIMIT_NEEDS && !names_of_list(&l->needs, l->n_needs, span_str(need))) {
+        wire_add_str(&l->needs, span_str(need));
+        l->n_needs++;
+    }
+    mem_free(&need);
+}
+
 static void add_answer(struct lists *l, const struct d_step *s, const struct answers_said *said)
 {
     const struct wire_list needs =
@@ -176,8 +188,11 @@ static void add_step(const struct jobs *j, const struct d_step *s, struct lists 
         add_answer(l, s, answers_find(j->answers, s));
     for (struct wire_iter it = wire_iter(&s->bindings); wire_next(&it, &item);) {
         struct d_binding b;
-        if (d_binding_decode(item, &b, NULL) == 0)
-            add_parameter(l, &b, p ? &p->runnable : NULL);
+        if (d_binding_decode(item, &b, NULL) < 0)
+            continue;
+        add_parameter(l, &b, p ? &p->runnable : NULL);
+        if (b.from == BINDING_SECRET)
+            add_secret(l, b.source);
     }
 }
 

@@ -64,6 +64,9 @@ const struct installed_store *jobs_packages(const struct jobs *j);
 /* Adds a need that does not hold for each job that the runner would refuse; *count grows. Needs
  * beyond LIMIT_NEEDS are left out: they do not hold either. */
 void jobs_add_refusals(const struct jobs *j, int64_t now_wall, struct buf *items, uint32_t *count);
+/* The needs "secret:NAME" of all jobs, each once (trust/secretdoc.h); the list points into
+ * *items. */
+struct wire_list jobs_secrets(const struct jobs *j, struct buf *items);
 unsigned jobs_troubled(const struct jobs *j); /* files that do not compile */
 
 #endif

@@ -134,6 +134,8 @@ static int open_state(struct worker *w, struct error *err)
         rc = revoked_open(&w->revoked, path, &w->who.anchors, err);
     if (rc == 0 && (rc = state_path(w, path, "incoming", err)) == 0)
         rc = worker_open_desired(w, path, err);
+    if (rc == 0 && (rc = state_path(w, path, "secrets", err)) == 0)
+        rc = worker_open_secrets(w, path, err);
     if (rc == 0 && (rc = state_path(w, path, "jobs", err)) == 0 &&
         (rc = state_path(w, packages, "packages", err)) == 0 &&
         (rc = path_join(files, sizeof files, err, w->paths.config, "jobs", NULL)) == 0)
@@ -204,6 +206,7 @@ void worker_close(struct worker **pw)
     dialer_close(&w->dialer);
     runnerlink_close(&w->runner);
     desired_close(&w->desired);
+    secretstore_close(&w->secrets);
     jobs_close(&w->jobs);
     answers_free(&w->answers);
     logship_close(&w->logs);
@@ -456,6 +459,8 @@ static void turn_end(struct loop *l, void *arg)
         reread(w);
     if (now >= desired_deadline(w->desired))
         desired_tick(w->desired, now);
+    if (now >= secretstore_deadline(w->secrets))
+        secretstore_tick(w->secrets, now);
     if (w->dialer)
         keep_fence(w);
     else if (!wait_until_alone(w) && open_dialer(w, &err) < 0) {

@@ -19,6 +19,7 @@
 #include "worker/logship.h"
 #include "worker/revoked.h"
 #include "worker/runnerlink.h"
+#include "worker/secretstore.h"
 #include "worker/spool.h"
 
 enum {
@@ -67,6 +68,7 @@ struct worker {
     struct jobs *jobs;
     struct answers *answers;
     struct desired *desired;
+    struct secretstore *secrets;
     struct logship *logs;
     struct fence *fence;
     struct revoked revoked;
@@ -119,6 +121,7 @@ void worker_sign_results(struct worker *w);
 /* ---- brokerlink.c: the session with the broker */
 extern const struct dialer_calls worker_dialer_calls;
 int worker_open_desired(struct worker *w, const char *incoming, struct error *err);
+int worker_open_secrets(struct worker *w, const char *folder, struct error *err);
 
 /* ---- attest.c: tells the broker what can run here */
 void attest_soon(struct worker *w, int64_t ms); /* within this time */

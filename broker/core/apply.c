@@ -380,6 +380,7 @@ static int apply_kind(struct bcore *c, uint64_t lsn, uint64_t kind, struct span 
         CASE(SERVER, server, apply_server(c, &r))
         CASE(OPERATED, operated, apply_operated(c, &r, err))
         CASE(DEPLOYED, deployed, deploy_apply(c, &r, err))
+        CASE(SECRET, secret, vault_apply(c, &r, err))
         CASE(ENROLLED, enrolled, registry_apply_enrolled(c, lsn, &r, err))
         CASE(REVOKED, revoked, registry_apply_revoked(c, &r, err))
         CASE(EPOCH, epoch, (c->epoch = r.epoch > c->epoch ? r.epoch : c->epoch, 0))

@@ -1,9 +1,9 @@
 /* core.c - the core as a whole: creation, replay, steps, sessions, timers.
  *
  * Where to read next: apply.c changes the durable state. calls.c, cancel.c, results.c, servers.c,
- * strays.c, leases.c, parents.c, registry.c, deploy.c and operate.c decide, each for one kind of
- * message. queue.c and placement.c give runs to servers. follow.c tells callers. explain.c, view.c
- * and digest.c only look. */
+ * strays.c, leases.c, parents.c, registry.c, deploy.c, vault.c and operate.c decide, each for one
+ * kind of message. queue.c and placement.c give runs to servers. follow.c tells callers.
+ * explain.c, view.c and digest.c only look. */
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
@@ -283,8 +283,10 @@ static void welcome(struct bcore *c, struct peer_state *p, const struct m_hello 
          .next = buf_span(&c->next_certificate));
     if (m->revocations < c->revocations_number)
         registry_send_revoked(c, p->handle, 0);
-    if (p->server)
+    if (p->server) {
         deploy_send_desired(c, p->server, 0);
+        vault_send(c, p->server, 0);
+    }
 }
 
 static void peer_up(struct bcore *c)
@@ -360,9 +362,12 @@ static const struct handler {
     {KIND_M_PARENT_END, false, bcore_on_parent_end},
     {KIND_M_OPERATE, false, bcore_on_operate},
     {KIND_M_DEPLOY, false, bcore_on_deploy},
+    {KIND_M_SECRET_PUT, false, bcore_on_secret_put},
+    {KIND_M_SECRET_FOR, false, bcore_on_secret_for},
     {KIND_M_ENROL, false, on_enrol_message},
     {KIND_M_PUBLISH, false, on_publish},
     {KIND_M_REVOKE, false, bcore_on_revoke},
+    {KIND_M_SECRET_GET, true, bcore_on_secret_get},
     {KIND_M_ATTEST, true, bcore_on_attest},
     {KIND_M_HAVE, true, bcore_on_have},
     {KIND_M_HAVE_END, true, bcore_on_have_end},

@@ -183,8 +183,8 @@ void bcore_free(struct bcore **c); /* sets *c to NULL; freeing NULL is fine */
  *     the core learns how far back it remembers.
  *   - r_evidence and r_server.
  *   - All but the last of these: r_epoch; r_revoked; r_enrolled with the same name and serial;
- *     r_deployed with the same address and package name; r_operated with the same target (drain,
- *     undrain, forget).
+ *     r_deployed with the same address and package name; r_secret with the same name and address;
+ *     r_operated with the same target (drain, undrain, forget).
  * All other records of live runs and parents are needed. */
 int bcore_replay(struct bcore *c, uint64_t lsn, struct span record, struct error *err);
 

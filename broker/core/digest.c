@@ -143,6 +143,13 @@ void bcore_digest(const struct bcore *c, struct hash *ret)
         part_u64(&s, c->deployments[i].size);
         part_end(&s);
     }
+    for (unsigned i = 0; i < c->vault.n; i++) {
+        part_begin(&s, "secret");
+        part_bytes(&s, c->vault.v[i].bytes.p, c->vault.v[i].bytes.n);
+        part_text(&s, c->vault.v[i].certificate);
+        part_u64(&s, (uint64_t)c->vault.v[i].at);
+        part_end(&s);
+    }
     part_begin(&s, "rest");
     part_bytes(&s, c->revocations.p, c->revocations.n);
     part_u64(&s, c->epoch);

@@ -120,8 +120,8 @@ static int check_word(struct span key, struct span value, struct error *err)
     static const char *const events[] = {
         "result",        "evidence",     "called", "assigned", "started",  "returned",
         "declined",      "cancel",       "lost",   "held",     "released", "parent_begun",
-        "parent_driven", "parent_ended", "server", "operated", "deployed", "enrolled",
-        "revoked",       "broker",       NULL};
+        "parent_driven", "parent_ended", "server", "operated", "deployed", "secret",
+        "enrolled",      "revoked",      "broker", NULL};
     char word[LIMIT_NAME + 1], hint[SUGGEST_TEXT];
     struct id id;
     bool known = false;
@@ -142,7 +142,7 @@ static int check_word(struct span key, struct span value, struct error *err)
         err, -EINVAL,
         "unknown event '%s'%s (result, evidence, called, assigned, started, returned, cancel, "
         "lost, held, released, parent_begun, parent_driven, parent_ended, server, operated, "
-        "deployed, enrolled, revoked, broker)",
+        "deployed, secret, enrolled, revoked, broker)",
         word, suggest_hint(word, events, hint));
 }
 

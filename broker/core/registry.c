@@ -113,6 +113,7 @@ void registry_free(struct bcore *c)
         buf_free(&c->deployments[i].bytes);
     }
     mem_free(&c->deployments);
+    vault_free(c);
     buf_free(&c->revocations);
     mem_free(&c->revoked);
 }
@@ -125,7 +126,7 @@ static int judge_names(const struct bcore *c, const struct d_certificate *d, str
     if (now && !span_eq(d->role, span_of(now->role->s, now->role->n)))
         return error_set(err, -EEXIST, "'" SPAN_FMT "' is already a %s; choose another name",
                          SPAN_ARG(d->name), now->role->s);
-    const struct server *member = server ? pool_member(c, d->name) : NULL;
+    const struct server *member = server ? servers_pool_member(c, d->name) : NULL;
     if (member)
         return error_set(err, -EEXIST,
                          "'" SPAN_FMT "' is the name of a pool (of server %s); choose another name",

@@ -17,6 +17,12 @@
 #include "broker/core/inside.h"
 
 /* ---- Pools */
+struct pool { /* the servers whose certificates name it */
+    struct text *name;
+    struct server **v; /* by name */
+    unsigned n, cap;
+};
+
 static uint64_t pool_hash(const void *self, uintptr_t item)
 {
     (void)self;
@@ -195,7 +201,7 @@ struct server *const *servers_members(const struct bcore *c, const struct text *
     return c->servers + i;
 }
 
-const struct server *pool_member(const struct bcore *c, struct span pool)
+const struct server *servers_pool_member(const struct bcore *c, struct span pool)
 {
     const struct text *t = text_find(c, pool);
     const struct pool *p = t ? pool_find(c, t) : NULL;

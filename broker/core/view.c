@@ -270,6 +270,31 @@ bool view_deployment_after(const struct bcore *c, const char *address, const cha
     return false;
 }
 
+bool view_secret_after(const struct bcore *c, const char *name, const char *address,
+                       struct view_secret *ret)
+{
+    const struct vault_entry *e = vault_after(c, span_str(name), span_str(address));
+    if (e)
+        *ret = (struct view_secret){.name = e->name->s,
+                                    .address = e->address->s,
+                                    .by = e->by->s,
+                                    .version = e->version,
+                                    .at = e->at,
+                                    .secret = buf_span(&e->bytes)};
+    return e != NULL;
+}
+
+void view_each_in_address(const struct bcore *c, const char *address, view_take_server *take,
+                          void *self)
+{
+    const struct text *t = text_find(c, span_str(address));
+    unsigned n = 0;
+    struct server *const *v = t ? servers_members(c, t, &n) : NULL;
+    for (unsigned i = 0; i < n; i++)
+        if (server_in(v[i], t))
+            take(self, v[i]->name->s);
+}
+
 uint32_t view_desired(const struct bcore *c, const char *server, struct buf *items)
 {
     const struct server *s = find(c, server);

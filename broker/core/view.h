@@ -99,6 +99,10 @@ enum view_address {
 };
 enum view_address view_address(const struct bcore *c, const char *address);
 bool view_in_address(const struct bcore *c, const char *server, const char *address);
+/* All servers in an address, by name; of one that nothing names, none. */
+typedef void view_take_server(void *self, const char *server);
+void view_each_in_address(const struct bcore *c, const char *address, view_take_server *take,
+                          void *self);
 
 /* ---- Parents that have not ended */
 struct view_parent {
@@ -132,6 +136,16 @@ bool view_deployment_after(const struct bcore *c, const char *address, const cha
 /* Appends a server's whole desired state as in DESIRED: a d_deployed each, with wire_add_bin.
  * Returns how many. */
 uint32_t view_desired(const struct bcore *c, const char *server, struct buf *items);
+
+struct view_secret {
+    const char *name, *address, *by;
+    uint64_t version;
+    int64_t at;
+    struct span secret; /* d_signed */
+};
+/* Walks them by (name, address), from both "". */
+bool view_secret_after(const struct bcore *c, const char *name, const char *address,
+                       struct view_secret *ret);
 
 struct view_certificate {
     const char *name, *role;

@@ -9,6 +9,7 @@
 #include "trust/invitation.h"
 #include "trust/envelope.h"
 #include "trust/revocation.h"
+#include "trust/secretdoc.h"
 
 void enrol_take(struct shell *sh, struct shell_peer *p, struct span message)
 {
@@ -118,6 +119,26 @@ void enrol_deploy(struct depot *depot, struct shell_peer *p, struct span message
                                  .window_open = net_server_window_open(sh->net, p->handle)};
         turn_step(sh, &ev);
     }
+}
+
+void enrol_secret(struct shell *sh, struct shell_peer *p, struct span message)
+{
+    struct m_secret_put m;
+    struct d_secret d;
+    struct view_server server = {.n_pools = 0};
+    struct error err = {0};
+    struct d_signed s;
+    char address[LIMIT_ADDRESS + 1] = "";
+    enum refusal code;
+    shell_read(&m_secret_put_schema, message, &m);
+    if (secretdoc_read(m.secret, &s, &d, NULL) == 0)
+        span_copy_str(d.address, address, sizeof address);
+    view_server(sh->core, address, &server);
+    if (secretdoc_verify(m.secret, p->certificate, sh->cluster, server.pools, server.n_pools, &d,
+                         &code, &err) < 0)
+        shell_error(sh, p->handle, m.req, code, "%s", err.text);
+    else
+        turn_step_message(sh, p, message);
 }
 
 void enrol_certificates(struct shell *sh, struct shell_peer *p, struct span message)

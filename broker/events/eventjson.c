@@ -172,6 +172,20 @@ static void fill_certificate(json_t *o, struct span bytes)
     json_set_number(o, "serial", c.serial);
 }
 
+static void fill_secret(struct feed_event *e, json_t *o, struct span bytes)
+{
+    struct d_signed s;
+    struct d_secret d;
+    if (d_signed_decode(bytes, &s, NULL) < 0 || d_secret_decode(s.body, &d, NULL) < 0)
+        return;
+    json_set_text(o, "name", d.name);
+    json_set_number(o, "version", d.version);
+    json_set_text(o, "address", d.address);
+    span_copy_str(d.address, e->address, sizeof e->address);
+    if (d.remove)
+        json_set_flag(o, "remove", true);
+}
+
 static void fill_deployment(struct feed_event *e, json_t *o, struct span bytes)
 {
     struct d_signed s;
@@ -212,6 +226,13 @@ static void fill_other(struct feed_event *e, json_t *o, uint64_t kind, struct sp
         AS(deployed);
         e->word = "deployed";
         fill_deployment(e, o, m.deployment);
+        json_set_text(o, "by", m.by);
+        break;
+    }
+    case KIND_R_SECRET: {
+        AS(secret);
+        e->word = "secret";
+        fill_secret(e, o, m.secret);
         json_set_text(o, "by", m.by);
         break;
     }

@@ -168,7 +168,7 @@ static void serve(struct readers *rs, struct reader *r)
     TAILQ_REMOVE(&o->readers, r, turn);
     TAILQ_INSERT_TAIL(&o->readers, r, turn);
     make_idle(rs, r);
-    if (!net_server_window_open(rs->shell->net, r->peer)) {
+    if (!net_server_has_room(rs->shell->net, r->peer)) {
         r->blocked = true;
         return;
     }
@@ -352,15 +352,18 @@ void readers_committed(struct readers *rs, uint64_t lsn)
     each(rs, end_one, lsn);
 }
 
-static void open_window(struct readers *rs, struct reader *r, uint64_t peer)
+/* The room is the principal's, and one of its sessions is told for all: whoever waits looks
+ * again. */
+static void look_again(struct readers *rs, struct reader *r, uint64_t peer)
 {
-    if (r->peer == peer && r->blocked)
+    (void)peer;
+    if (r->blocked)
         make_ready(rs, r);
 }
 
 void readers_window(struct readers *rs, uint64_t peer)
 {
-    each(rs, open_window, peer);
+    each(rs, look_again, peer);
 }
 
 static void forget_peer(struct readers *rs, struct reader *r, uint64_t peer)
@@ -372,6 +375,7 @@ static void forget_peer(struct readers *rs, struct reader *r, uint64_t peer)
 void readers_gone(struct readers *rs, uint64_t peer)
 {
     each(rs, forget_peer, peer);
+    each(rs, look_again, peer);
 }
 
 /* ---- Start and end */

@@ -13,7 +13,7 @@ enum {
     QUERY_PAGE_BYTES = 512 << 10, /* of rows; a frame holds them with room to spare */
     QUERY_SCAN_MAX = 20000,       /* items looked at for one page */
     QUERY_FOUND_MAX = 10,         /* rows of `find`: enough to see that it is ambiguous */
-    QUERY_CURSOR_MAX = 95         /* bytes: a name and a number, or a word and an id */
+    QUERY_CURSOR_MAX = 131        /* bytes: two names, a name and a number, or a word and an id */
 };
 
 /* The text of a refusal. */
@@ -84,6 +84,7 @@ void query_evidence(struct query *q); /* evidence.c */
 void query_servers(struct query *q);  /* live.c */
 void query_packages(struct query *q);
 void query_certificates(struct query *q);
+void query_secrets(struct query *q); /* secrets.c */
 void query_whoami(struct query *q);
 void query_stats(struct query *q);
 void query_principals(struct query *q); /* principals.c */

@@ -60,6 +60,7 @@ static const struct query_listing {
     {"explain", BY_RUN, query_explain},
     {"packages", BY_NAME, query_packages},
     {"certificates", BY_NAME, query_certificates},
+    {"secrets", BY_NAME | BY_ADDRESS, query_secrets},
     {"audit", BY_PRINCIPAL | BY_ENTRY | BY_TIME, query_audit},
     {"trail", 0, query_trail},
     {"whoami", 0, query_whoami},

@@ -211,6 +211,24 @@ static enum rights_verdict judge_deploy(struct rights_judging *j, struct span me
     return grant_spans(j, d.name, d.address);
 }
 
+/* To whom a secret is to be sealed may be asked by who may put it. */
+static enum rights_verdict judge_secret(struct rights_judging *j, uint64_t kind,
+                                        struct span message)
+{
+    struct m_secret_put put;
+    struct m_secret_for to;
+    struct d_signed s;
+    struct d_secret d;
+    if (kind == KIND_M_SECRET_FOR)
+        return m_secret_for_decode(message, &to, j->err) < 0 ? malformed(j)
+                                                             : grant_spans(j, to.name, to.address);
+    if (m_secret_put_decode(message, &put, j->err) < 0 ||
+        d_signed_decode(put.secret, &s, j->err) < 0 || d_secret_decode(s.body, &d, j->err) < 0)
+        return malformed(j);
+    enum rights_verdict v = only_ones_own(j, d.by);
+    return v == RIGHTS_ALLOWED ? grant_spans(j, d.name, d.address) : v;
+}
+
 /* ---- Whose certificate may be read */
 
 /* May its holder release runs of others? They sign that, and callers verify it. */
@@ -295,6 +313,8 @@ static enum rights_verdict judge_target(struct rights_judging *j, enum rights_ta
         return judge_operate(j, message);
     case RIGHTS_DEPLOY:
         return judge_deploy(j, message);
+    case RIGHTS_SECRET:
+        return judge_secret(j, kind, message);
     case RIGHTS_CERTIFICATE:
         return judge_certificate(j, message);
     }

@@ -23,6 +23,7 @@ enum rights_target {
     RIGHTS_PARENT,     /* everything, unless the parent is the sender's own */
     RIGHTS_OPERATE,    /* depends on the operator's verb: a server, a run, or everything */
     RIGHTS_DEPLOY,     /* package@address */
+    RIGHTS_SECRET,     /* secret@address */
     RIGHTS_CERTIFICATE /* depends on whose certificate it is and who asks: see PROTOCOL.md */
 };
 

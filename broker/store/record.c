@@ -59,6 +59,19 @@ static void of_deployed(struct record *r, const struct r_deployed *m)
              SPAN_ARG(d.address), SPAN_ARG(m->by));
 }
 
+static void of_secret(struct record *r, const struct r_secret *m)
+{
+    struct d_signed envelope;
+    struct d_secret d;
+    if (d_signed_decode(m->secret, &envelope, NULL) < 0 ||
+        d_secret_decode(envelope.body, &d, NULL) < 0)
+        return;
+    entity(r, "secret", d.name, d.address);
+    snprintf(r->note, sizeof r->note, "%s " SPAN_FMT " version %llu at " SPAN_FMT " by " SPAN_FMT,
+             d.remove ? "drop" : "put", SPAN_ARG(d.name), (unsigned long long)d.version,
+             SPAN_ARG(d.address), SPAN_ARG(m->by));
+}
+
 static void of_enrolled(struct record *r, const struct r_enrolled *m)
 {
     struct d_signed envelope;
@@ -203,6 +216,12 @@ static int of_no_run(struct record *r, struct span body, struct error *err)
         AS(deployed);
         r->owner = m.by;
         of_deployed(r, &m);
+        break;
+    }
+    case KIND_R_SECRET: {
+        AS(secret);
+        r->owner = m.by;
+        of_secret(r, &m);
         break;
     }
     case KIND_R_ENROLLED: {

@@ -157,7 +157,7 @@ def check_calls(build, table, say):
 
 PURE_COMMON = {"error", "mem", "buf", "id", "heap", "name", "utf8", "jsontext", "suggest",
                "duration"}
-PURE_TRUST = {"budget", "grants", "call", "batch", "envelope", "names"}
+PURE_TRUST = {"budget", "grants", "call", "batch", "envelope", "names", "secretdocread"}
 
 
 def check_cores(build, say):

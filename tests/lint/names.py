@@ -38,13 +38,22 @@ class Prefixes:
             for word in set(re.findall(r"\b(\w+)\s*[(\[;=]", text)):
                 self.declares[word].append(path)
 
+    def tags_near(self, header):
+        """Of a header and those of its room that it includes: data may lie in one of them."""
+        room = os.path.dirname(header)
+        found = declared_tags(self.headers[header])
+        for other in re.findall(r'#include "([^"]+)"', tree.read(header)):
+            if os.path.dirname(other) == room and other in self.headers:
+                found |= declared_tags(self.headers[other])
+        return found
+
     def allowed(self, symbol, source):
         found = stems_of(source, self.stems)
         found |= {os.path.basename(os.path.dirname(source))} - {"core"}
         found |= self.of_room[os.path.dirname(source)] | self.of_room[source[:-2]]
         for header in self.declares[symbol]:
             found |= stems_of(header, self.stems)
-            for tag in declared_tags(self.headers[header]):
+            for tag in self.tags_near(header):
                 found |= {tag} | self.of_tag[tag]
         return found
 

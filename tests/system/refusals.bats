@@ -92,7 +92,8 @@ time.sleep(600)' "limits: {timeout: 1s}"
 }
 
 @test "an output that ends with a newline is printed as one line" {
-    new_package note shell 'printf "%s\n" "{\"note\": \"two\\nrows=0\\n\", \"rows\": 7}" >>"$LB_OUTPUTS"' \
+    new_package note shell \
+        'printf "%s\n" "{\"note\": \"two\\nrows=0\\n\", \"rows\": 7}" >>"$LB_OUTPUTS"' \
         "outputs: {note: {type: string}, rows: {type: int}}"
     deploy note etl2
     run lbsubmit --package note --server etl2

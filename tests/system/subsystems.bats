@@ -28,11 +28,17 @@ job_file() {
         sh -c "lbctl servers etl1 --json | jq -e '.jobs[] | select(.job == \"$job\")'"
 }
 
+# The worker asks its runner what has changed.
+asked_again() {
+    kill -HUP "$(cat "$demo/etl1.pid")"
+}
+
 # subsystem_file NAME TEXT
 subsystem_file() {
     as etl1 mkdir -p "$etc/subsystems.d"
     printf 'subsystem: %s\n%s\n' "$1" "$2" >"$demo/text"
     as etl1 cp "$demo/text" "$etc/subsystems.d/$1.yaml"
+    asked_again # the folder was not there when the worker started
 }
 
 # stand_in SUBSYSTEM NAME TEXT [LINE]: on this server it is a program that is made here
@@ -280,45 +286,49 @@ END
 
 @test "what a subsystem needs decides whether its jobs come here" {
     subsystem_file rare 'command: [/usr/bin/env]
+text: [/usr/bin/env, sh, -c]
 needs: [{path: /nowhere/rare}]'
-    new_package rarely rare x ''
-    deploy rarely etl1
-    await "etl1 says what it needs" sh -c "
-        kill -HUP $(cat "$demo/etl1.pid")
-        lbctl servers etl1 --json | jq -e '.needs[] | select(.need == \"path:/nowhere/rare\")'"
-    r=$(call package:rarely etl1)
+    job_file <<END
+  - {name: one, subsystem: rare, proxy: any, run: 'true'}
+END
+    await "etl1 says what it needs" sh -c "lbctl servers etl1 --json |
+        jq -e '.needs[] | select(.need | startswith(\"path:/nowhere/rare\"))'"
+    r=$(call "$job" etl1)
     await "it is parked" in_state "$r" parked
     run lbctl explain "$r"
     assert_has "path:/nowhere/rare"
-    lbctl cancel "$r" --reason test
-    run as etl1 lbworker check
-    assert_has "path:/nowhere/rare"
+    subsystem_file rare 'command: [/usr/bin/env]
+text: [/usr/bin/env, sh, -c]'
+    await "it has ended" ended "$r"
+    [ "$(status_of "$r")" = succeeded ]
 }
 
-@test "a file that is wrong is refused with its place, and says so in the list" {
+@test "a job whose subsystem is wrong is not run, and the place of each error is said" {
     subsystem_file bad 'command: [/usr/bin/env]
 parameters: psqll
 exit_codes: {400: failed}'
     job_file <<END
   - {name: one, subsystem: bad, proxy: any, run: x}
 END
-    run_job
-    field .status refused
-    assert_has "subsystems.d/bad.yaml:3:13: "
-    assert_has "not 'psqll' (did you mean 'psql'?)"
+    r=$(call "$job" etl1)
+    await "the reason is known" sh -c "lbctl explain $r | grep -q subsystems.d/bad.yaml"
+    run lbctl explain "$r" --json
     assert_has "subsystems.d/bad.yaml:4:14: an exit code is a number from 0 to 255"
+    lbctl cancel "$r" --reason test
     run as etl1 lbctl subsystem show bad
     [ "$status" -eq 1 ]
     assert_has "subsystems.d/bad.yaml:3:13: "
+    assert_has "not 'psqll' (did you mean 'psql'?)"
+    assert_has "subsystems.d/bad.yaml:4:14: an exit code is a number from 0 to 255"
     as etl1 lbctl subsystem list --json | python "$BATS_TEST_DIRNAME/schema.py" subsystem 6
     run as etl1 lbctl subsystem list
-    assert_has "sqlite3"
     assert_has "dtexec"
     run as etl1 lbctl subsystem shwo bad
     [ "$status" -eq 2 ]
     assert_has "did you mean 'show'?"
     as etl1 rm "$etc/subsystems.d/bad.yaml"
-    run_job
+    run as etl1 lbctl subsystem show bad
+    [ "$status" -eq 1 ]
     assert_has "this server has no subsystem 'bad' (subsystems.d/bad.yaml)"
 }
 
