@@ -30,8 +30,8 @@ static const char examples[] =
     "  lbctl drain etl2 --wait --timeout 2h && ssh etl2 reboot\n"
     "The server drains until lbctl undrain, also if the waiting ends early.\n"
     "\n"
-    "Exit codes of --wait: 0 nothing is there any more; 1 something still is, because the\n"
-    "time is over or the server was undrained; 130 interrupted (Ctrl-C).\n";
+    "Exit codes of --wait: 0 nothing is there any more; 1 something still is, because\n"
+    "the time is over or the server was undrained; 130 interrupted (Ctrl-C).\n";
 
 enum drain_end { DRAIN_GOES_ON, DRAIN_DONE, DRAIN_LATE, DRAIN_UNDONE, DRAIN_INTERRUPTED };
 

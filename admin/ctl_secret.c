@@ -27,7 +27,7 @@ static const struct option_row rows[] = {
     {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "list, show: one JSON object a line"},
 };
 
-static const char synopsis[] = "put NAME --to ADDRESS | drop NAME --to ADDRESS | list | show NAME";
+static const char synopsis[] = "put|drop NAME --to ADDRESS | list | show NAME";
 static const char examples[] =
     "  lbctl secret put warehouse --to etl < password     only from standard input\n"
     "  pass show warehouse | lbctl secret put warehouse --to etl\n"

@@ -25,9 +25,9 @@ static const char examples[] =
     "  lbctl subsystem list\n"
     "  lbctl subsystem show ssis\n"
     "  lbctl subsystem list --json | jq 'select(.usable | not)'\n"
-    "Run it on the server. A subsystem is built in, or a file of etc/subsystems.d, which may\n"
-    "also take the place of one that is built in. A proxy says which of them its steps may\n"
-    "use: lbctl proxy grant NAME --subsystem SUBSYSTEM.\n";
+    "Run it on the server. A subsystem is built in, or a file of etc/subsystems.d,\n"
+    "which may also take the place of one that is built in. A proxy says which of\n"
+    "them its steps may use: lbctl proxy grant NAME --subsystem SUBSYSTEM.\n";
 
 static const char *const verbs[] = {"list", "show", NULL};
 

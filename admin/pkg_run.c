@@ -24,11 +24,12 @@ static const char examples[] =
     "  lbpkg run extract -p table=orders\n"
     "  lbpkg run extract -p table=orders --dry-run\n"
     "\n"
-    "The same path as on a server: parameters, subsystem, limits, sandbox, work folder,\n"
-    "outputs, exit codes. The child runs as you, from a copy of the folder that nobody can\n"
-    "change, with the environment that children get. No server, broker or signature is needed;\n"
-    "the proxy is the built-in one, or proxies.d/default.yaml of your configuration if there is\n"
-    "one. Does not run as root.\n"
+    "The same path as on a server: parameters, subsystem, limits, sandbox, work\n"
+    "folder, outputs, exit codes. The child runs as you, from a copy of the folder\n"
+    "that nobody can change, with the environment that children get. No server,\n"
+    "broker or signature is needed; the proxy is the built-in one, or\n"
+    "proxies.d/default.yaml of your configuration if there is one. Does not run as\n"
+    "root.\n"
     "\n" HANDRUN_EXIT_CODES;
 
 /* ---- A signature that lbunpack accepts: nobody has to trust this key, for nothing of the home

@@ -35,8 +35,8 @@
             "output then goes to stderr" \
     }
 #define HANDRUN_EXIT_CODES \
-    "Exit codes: 0 succeeded; 1 it ran and failed; 2 wrong usage; 3 refused, so that nothing\n" \
-    "was begun, or not possible here; 130 cancelled with Ctrl-C.\n"
+    "Exit codes: 0 succeeded; 1 it ran and failed; 2 wrong usage; 3 refused, so that\n" \
+    "nothing was begun, or not possible here; 130 cancelled with Ctrl-C.\n"
 
 enum {
     HANDRUN_SUCCEEDED = 0,

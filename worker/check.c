@@ -27,11 +27,12 @@ static const struct option_row rows[] = {
 };
 
 static const char examples[] =
-    "Checks identity, keys, trusted signers, broker, runner, worker, and what the runner\n"
-    "would judge at each step: job files and whose they are, packages and whether they were\n"
-    "altered, subsystems, proxies, signers, needs. Says for each problem what to do about it.\n"
-    "With JOB, a job or package:NAME, only that job and what its steps use. Changes nothing,\n"
-    "so it is safe at any time, also while the worker runs.\n"
+    "Checks identity, keys, trusted signers, broker, runner, worker, and what the\n"
+    "runner would judge at each step: job files and whose they are, packages and\n"
+    "whether they were altered, subsystems, proxies, signers, needs. Says for each\n"
+    "problem what to do about it. With JOB, a job or package:NAME, only that job and\n"
+    "what its steps use. Changes nothing, so it is safe at any time, also while the\n"
+    "worker runs.\n"
     "\n"
     "Examples:\n"
     "  lbworker check\n"

@@ -57,19 +57,21 @@ static const struct lbparse_kind {
 static const char help[] =
     "usage: lbparse KIND NAME [PACKAGES] <FILE >DOCUMENT\n"
     "\n"
-    "Compiles a file of this server's administrator to the document that lbrunner reads. Before\n"
-    "it reads the file it drops every right that it does not need. lbrunner starts it.\n"
+    "Compiles a file of this server's administrator to the document that lbrunner\n"
+    "reads. Before it reads the file it drops every right that it does not need.\n"
+    "lbrunner starts it.\n"
     "\n"
-    "  KIND      proxy (proxies.d/NAME.yaml), subsystem (subsystems.d/NAME.yaml) or job\n"
-    "            (jobs/NAME.yaml)\n"
-    "  NAME      what messages call the file; what stands behind its last slash is NAME.yaml\n"
+    "  KIND      proxy (proxies.d/NAME.yaml), subsystem (subsystems.d/NAME.yaml) or\n"
+    "            job (jobs/NAME.yaml)\n"
+    "  NAME      what messages call the file; what stands behind its last slash is\n"
+    "            NAME.yaml\n"
     "  PACKAGES  of a job: the folder of installed packages\n"
     "\n"
     "Example:\n"
     "  lbparse proxy proxies.d/etl.yaml </etc/longboat/proxies.d/etl.yaml | wc -c\n"
     "\n"
-    "Exit codes: 0 compiled; 1 not possible here; 2 bad usage; 3 the file is wrong: all of its\n"
-    "errors are on stderr, each with line and column.\n";
+    "Exit codes: 0 compiled; 1 not possible here; 2 bad usage; 3 the file is wrong:\n"
+    "all of its errors are on stderr, each with line and column.\n";
 
 static int fail(const struct error *err, int code)
 {

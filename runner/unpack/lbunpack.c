@@ -20,11 +20,12 @@
 enum { EXIT_DONE, EXIT_TROUBLE, EXIT_ASKED_WRONGLY, EXIT_REFUSED };
 
 static const char help[] =
-    "usage: lbunpack ARCHIVE HASH TARGET_FOLDER SIGNERS_FILE [SIGNATURE_FILE [NAME VERSION]]\n"
+    "usage: lbunpack ARCHIVE HASH TARGET_FOLDER SIGNERS_FILE\n"
+    "                [SIGNATURE_FILE [NAME VERSION]]\n"
     "\n"
-    "Verifies a package and unpacks it to TARGET_FOLDER/<hash>, completely or not at all.\n"
-    "Before it reads the archive it drops every right that it does not need. lbrunner starts\n"
-    "it.\n"
+    "Verifies a package and unpacks it to TARGET_FOLDER/<hash>, completely or not at\n"
+    "all. Before it reads the archive it drops every right that it does not need.\n"
+    "lbrunner starts it.\n"
     "\n"
     "  ARCHIVE         the package, as lbpkg build makes it\n"
     "  HASH            the hash of the archive, blake2b:...\n"
@@ -37,9 +38,9 @@ static const char help[] =
     "  lbunpack extract-1.2.0.lbp blake2b:6f0c... /var/lib/longboat/packages \\\n"
     "      /etc/longboat/trust/signers\n"
     "\n"
-    "Exit codes: 0 installed; 1 not possible here (disk full, no permission); 2 bad usage; 3\n"
-    "refused: wrong hash, no trusted signature, or a malformed archive. One sentence on stderr\n"
-    "says why.\n";
+    "Exit codes: 0 installed; 1 not possible here (disk full, no permission); 2 bad\n"
+    "usage; 3 refused: wrong hash, no trusted signature, or a malformed archive. One\n"
+    "sentence on stderr says why.\n";
 
 static int fail(const struct error *err, int code)
 {

@@ -76,7 +76,7 @@ parent_run() {
         done
     done
     for c in lbbroker "lbbroker rotate" lbworker "lbworker join" "lbworker check" \
-        "lbworker rotate" lbsubmit lbmon; do
+        "lbworker rotate" "lbworker run-job" lbrunner lbunpack lbparse lbtmp lbsubmit lbmon; do
         wide=$($c --help | awk 'length > 80')
         [ -z "$wide" ] || {
             echo "$c --help: $wide"

@@ -189,7 +189,8 @@ done' 'parameters: {mark: {type: string, required: true}}'
 
 @test "what is too long for one answer is left out and named" {
     local r
-    new_package long shell 'true' 'parameters: {text: {type: string, required: true}}'
+    new_package long shell 'true' \
+        'parameters: {text: {type: string, required: true, from_file: true}}'
     deploy long etl
     # As JSON each of these characters takes six bytes.
     r=$(PYTHONPATH=$BATS_TEST_DIRNAME python -c '
