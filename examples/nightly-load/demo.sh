@@ -150,7 +150,16 @@ fi
 step "9. One child fails on purpose: its failure branch runs, the task that needed it is skipped"
 show lbsubmit "$here/with-a-failure.yaml" --set stage="$stage"
 
-step "10. What the monitor has seen"
+step "10. The same job by hand: on its server, on the same path, without the broker"
+(
+    export LONGBOAT_HOME="$demo/etl1"
+    # Where root has started the runner, a proxy says who may; nobody may by hand unless it does.
+    [ "$(id -u)" -ne 0 ] || show lbctl proxy grant default --principal local:root \
+        --reason "the demo tries a job by hand"
+    show lbworker run-job prepare-table -p table=scripts -p stage="$stage" 2>&1
+)
+
+step "11. What the monitor has seen"
 await "the monitor has the last result" \
     grep -q 'planets could not be prepared\|repair' "$demo/results"
 tail -n 12 "$demo/results"
