@@ -174,6 +174,8 @@ struct laws {
 
 struct fact *fact_find(const struct laws *l, struct id run);
 struct tried *tried_find(const struct laws *l, struct id run, uint64_t attempt);
+/* Has this server refused one of the run's first `attempts`? Then it gets no other. */
+bool tried_declined(const struct laws *l, struct id run, uint64_t attempts, struct span server);
 /* It is made, if there is none yet. */
 struct tried *tried_get(struct laws *l, struct id run, uint64_t attempt);
 /* it ends now */

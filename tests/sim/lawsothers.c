@@ -170,14 +170,15 @@ static void turn_taken(struct laws *l, const struct bcore *c, const struct view_
 }
 
 /* The first run of each other principal that waits where this one is handed over. */
-static unsigned others_waiting(const struct bcore *c, const struct view_run *served,
-                               struct view_run first[OTHERS_MAX])
+static unsigned others_waiting(const struct laws *l, const struct bcore *c,
+                               const struct view_run *served, struct view_run first[OTHERS_MAX])
 {
     struct view_run v;
     unsigned n = 0, i;
     for (struct id at = ID_ZERO; view_run_after(c, &at, &v); at = v.id) {
         if (v.state != RUN_WAITING || !of_one_class(&v, served) ||
-            !strcmp(v.principal, served->principal))
+            !strcmp(v.principal, served->principal) ||
+            tried_declined(l, v.id, v.attempt, span_str(served->server)))
             continue;
         for (i = 0; i < n && strcmp(first[i].principal, v.principal) != 0; i++)
             ;
@@ -193,7 +194,7 @@ static void judge_turn(struct laws *l, const struct bcore *c, struct id run)
     if (!view_run(c, &run, &served))
         return;
     turn_taken(l, c, &served);
-    unsigned n = others_waiting(c, &served, first);
+    unsigned n = others_waiting(l, c, &served, first);
     for (unsigned i = 0; i < n; i++) {
         struct wait_fact *x = wait_of(l, &first[i], served.principal);
         if (++x->starts > STARTS_MAX)

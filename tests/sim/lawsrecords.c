@@ -95,14 +95,21 @@ static void judge_place(struct laws *l, const struct fact *f, const struct r_ass
                   world_short_id(f->run), SPAN_ARG(r->server));
 }
 
+bool tried_declined(const struct laws *l, struct id run, uint64_t attempts, struct span server)
+{
+    for (uint64_t i = 1; i <= attempts; i++) {
+        const struct tried *a = tried_find(l, run, i);
+        if (a && a->declined && span_eq_str(server, a->server))
+            return true;
+    }
+    return false;
+}
+
 static void judge_declined(struct laws *l, const struct fact *f, const struct r_assigned *r)
 {
-    for (uint64_t i = 1; i < r->attempt; i++) {
-        const struct tried *a = tried_find(l, f->run, i);
-        if (a && a->declined && span_eq_str(r->server, a->server))
-            law_break(l, LAW_DECLINED_ONCE, "run %s goes back to %s, which has refused it",
-                      world_short_id(f->run), a->server);
-    }
+    if (tried_declined(l, f->run, r->attempt - 1, r->server))
+        law_break(l, LAW_DECLINED_ONCE, "run %s goes back to " SPAN_FMT ", which has refused it",
+                  world_short_id(f->run), SPAN_ARG(r->server));
 }
 
 static void saw_assigned(struct laws *l, struct fact *f, const struct r_assigned *r)
