@@ -331,8 +331,8 @@ int ctl_certificates(int argc, char **argv)
     if (argc > 1 && ctl_rotate_has(argv[1]))
         return ctl_rotate(argc, argv);
     int first, code = ctl_begin(rows, COUNT_OF(rows), argc, argv,
-                                "list | revoke|renew NAME | rotate|sign|take|trust", examples,
-                                1, 2, &v, &first);
+                                "list | revoke|renew NAME | rotate|sign|take|trust", examples, 1, 2,
+                                &v, &first);
     if (code >= 0)
         return code;
     const char *verb = argv[first], *name = first + 1 < argc ? argv[first + 1] : NULL;
@@ -342,8 +342,8 @@ int ctl_certificates(int argc, char **argv)
             term_utc();
         code = list(argv, opt_flag(&v, "json"));
     } else if (!(is_revoke || is_renew) || !name) {
-        error_set(&o.err, -EINVAL,
-                  "usage: %s list | revoke|renew NAME | rotate|sign|take|trust", argv[0]);
+        error_set(&o.err, -EINVAL, "usage: %s list | revoke|renew NAME | rotate|sign|take|trust",
+                  argv[0]);
         code = ctl_fail(argv, EXIT_ASKED_WRONGLY, &o.err);
     } else if (!name_is_good(span_str(name))) {
         error_set(&o.err, -EINVAL, "'%.60s' is not a name; lbctl certificates list shows all",

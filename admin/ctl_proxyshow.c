@@ -63,14 +63,10 @@ static void add_limits(json_t *o, const struct d_proxy *p)
     const struct {
         const char *key;
         uint64_t v;
-    } rows[] = {{"timeout_ms", p->timeout_ms},
-                {"memory_bytes", p->memory},
-                {"cpu_milli", p->cpu},
-                {"processes", p->processes},
-                {"open_files", p->files},
-                {"file_size_bytes", p->file_size},
-                {"output_bytes", p->output_cap},
-                {"warn_ms", p->warn_ms},
+    } rows[] = {{"timeout_ms", p->timeout_ms},   {"memory_bytes", p->memory},
+                {"cpu_milli", p->cpu},           {"processes", p->processes},
+                {"open_files", p->files},        {"file_size_bytes", p->file_size},
+                {"output_bytes", p->output_cap}, {"warn_ms", p->warn_ms},
                 {"warn_signal", p->warn_signal}};
     for (size_t i = 0; i < COUNT_OF(rows); i++)
         if (rows[i].v)

@@ -23,7 +23,7 @@ enum {
     RUNNER_PROTOCOL = 2, /* worker and runner */
     RUNNER_PROTOCOL_MIN = 1,
     RUNNER_PROTOCOL_ADDED = 2, /* since then a worker reads entries with what was added */
-    KEEPER_PROTOCOL = 2, /* runner and keepers */
+    KEEPER_PROTOCOL = 2,       /* runner and keepers */
     KEEPER_PROTOCOL_MIN = 1
 };
 

@@ -70,12 +70,12 @@ enum {
     LIMIT_SIGNATURE = 1024,     /* a minisign signature file */
 
     /* Lists */
-    LIMIT_JOBS = 2000,     /* job versions one server attests, also its packages */
-    LIMIT_NEEDS = 200,     /* conditions one server probes */
-    LIMIT_ROWS = 500,      /* rows in one page of a query */
-    LIMIT_EVENTS = 500,    /* events in one message */
-    LIMIT_SLOTS = 4096,    /* children at a time on one server */
-    LIMIT_PREFETCH = 64,   /* attempts that wait at a server beyond its slots */
+    LIMIT_JOBS = 2000,   /* job versions one server attests, also its packages */
+    LIMIT_NEEDS = 200,   /* conditions one server probes */
+    LIMIT_ROWS = 500,    /* rows in one page of a query */
+    LIMIT_EVENTS = 500,  /* events in one message */
+    LIMIT_SLOTS = 4096,  /* children at a time on one server */
+    LIMIT_PREFETCH = 64, /* attempts that wait at a server beyond its slots */
     /* attempts for each slot that wait for their next try and take none; more of them count as if
        they ran, so that no server can gather runs by saying that they wait */
     LIMIT_WAITS = 16,

@@ -192,7 +192,7 @@ END
     as etl1 lbctl proxy revoke "$proxy" --subsystem shell
     said=$(as etl1 lbctl proxy test "$proxy" --principal administrator --subsystem shell --json |
         jq -r .text)
-    refused "$said"
+    unoffered "$said"
     run as etl1 lbctl proxy test "$proxy" --principal administrator --package step
     [ "$status" -eq 1 ]
     assert_has "has no access to subsystem 'shell'"
