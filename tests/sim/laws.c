@@ -60,6 +60,7 @@ void laws_free(struct laws **pl)
     if (!l)
         return;
     lawsothers_free(l);
+    lawswaits_free(l);
     HASH_ITER (hh, l->facts, f, next_f) {
         HASH_DEL(l->facts, f);
         buf_free(&f->outcome);

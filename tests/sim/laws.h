@@ -48,6 +48,8 @@
     X(SPOOL_IS_STATE, 5, "replaying the spool gives the worker's state") \
     X(SLOTS, 8, \
       "a server runs at most as many steps as it has slots, and its queue stays in its limit") \
+    X(WAIT_FREES_SLOT, 8, \
+      "a server says which steps wait long for their next try, and others get their slots") \
     X(CONCURRENCY, 8, "a server never holds more attempts of a job than the job's concurrency") \
     X(STOPPED_IN_TIME, 8, \
       "a child that is told to stop ends within the time that it has to clean up") \
@@ -163,6 +165,10 @@ void laws_told(struct laws *l, const char *caller, struct span message);
 
 /* From then on the server's worker, runner and keepers hear each other; INT64_MAX: they don't. */
 void laws_reached(struct laws *l, const char *server, int64_t since);
+/* From then on the worker has a session, and its wall clock does not step; INT64_MAX: it has no
+ * session. */
+void laws_steady(struct laws *l, const char *server, int64_t since);
+void laws_worker_says(struct laws *l, struct span message); /* to the broker */
 /* the worker has read STOP */
 void laws_stop_heard(struct laws *l, struct id run, uint64_t attempt);
 void laws_launched(struct laws *l, const char *server, struct id spool, const struct s_step *step);

@@ -1,7 +1,7 @@
 /* laws_test.c - a story that breaks no law, and for each law that the witness judges a violation
  * that it must see. (The cluster itself judges RUN_ENDS, CALLER_HEARS, SPOOL_EMPTIES,
  * NO_CHILD_LEFT and STEPS_WITHIN_TIME; lawsclients_test.c has the laws about parents and
- * monitors, lawsothers_test.c those about principals.) */
+ * monitors, lawsothers_test.c those about principals, lawswaits_test.c the one about waits.) */
 #include "tests/sim/lawstesting.h"
 #include "trust/envelope.h"
 

@@ -51,6 +51,8 @@ static struct d_step judge_try(struct laws *l, const struct tried *a, const stru
                   " begins; its job says %" PRIu64,
                   world_short_id(step->run), step->try_no, SPAN_ARG(step->step), step->attempt,
                   s.attempts);
+    if (before)
+        lawswaits_launched(l, a, before, &s);
     return s;
 }
 
@@ -86,6 +88,7 @@ static struct child_fact *over(struct laws *l, struct id run, uint64_t attempt, 
     struct child_fact *c = child_find(a, step, try_no);
     if (c && c->live) {
         c->live = false;
+        c->over_at = l->w->now;
         a->live--;
         l->children--;
     }

@@ -36,6 +36,7 @@ struct fact {
 struct child_fact {
     char step[LIMIT_NAME + 1];
     uint64_t try_no;
+    int64_t over_at; /* true time */
     bool live, vanished, always;
     enum package_outcome package;
 };
@@ -55,6 +56,7 @@ struct tried {
     bool assigned, returned, declined, is_finished, started;
     uint64_t lost_after_ms;
     int64_t stop_heard;                   /* 0: not */
+    int64_t waits_said;                   /* that it waits for its next try; 0: not yet */
     uint64_t evidence_in;                 /* the broker's process that recorded it */
     struct buf finished, finished_before; /* before: a power cut took that entry */
     struct child_fact *children;
@@ -130,9 +132,10 @@ struct member_fact {
 
 struct server_fact {
     char name[LIMIT_NAME + 1];
-    struct id spool;        /* zero: covers all, for `reached` */
-    int64_t heard, reached; /* true time; see laws_heard, laws_reached */
-    struct id boot;         /* since the last power cut; zero: there was none */
+    struct id spool; /* zero: covers all, for `reached`, `steady` and `rests` */
+    /* true times; see laws_heard, laws_reached, laws_steady; rests: it may get no run before */
+    int64_t heard, reached, steady, rests;
+    struct id boot; /* since the last power cut; zero: there was none */
     bool rebooted;
 };
 
@@ -169,6 +172,8 @@ struct laws {
     unsigned n_credits;
     struct wait_fact *waits;
     unsigned n_waits;
+    struct tried_key *lenders; /* wait for their next try, as the broker was told */
+    unsigned n_lenders;
     uint64_t room_runs, room_memory; /* see laws_room */
 };
 
@@ -178,7 +183,10 @@ struct tried *tried_find(const struct laws *l, struct id run, uint64_t attempt);
 bool tried_declined(const struct laws *l, struct id run, uint64_t attempts, struct span server);
 /* It is made, if there is none yet. */
 struct tried *tried_get(struct laws *l, struct id run, uint64_t attempt);
-/* it ends now */
+/* Of this server; spool zero: see server_fact. Valid until the next call. */
+struct server_fact *lawstime_server(struct laws *l, struct span name, struct id spool);
+/* Since when its worker has had session, runner and an even wall clock; INT64_MAX: it has not. */
+int64_t lawstime_undisturbed(struct laws *l, const struct tried *a);
 /* Was its server ever started anew? Then nobody can tell whether a step that waited there began. */
 bool lawstime_was_rebooted(struct laws *l, const struct tried *a);
 /* Was its server's power cut since the attempt was handed over? */
@@ -199,6 +207,14 @@ void lawsparents_free(struct laws *l);
 /* ---- lawsothers.c */
 void lawsothers_begin(struct laws *l); /* a new broker */
 void lawsothers_free(struct laws *l);
+
+/* ---- lawswaits.c */
+/* The step is tried again. before: its last try */
+void lawswaits_launched(struct laws *l, const struct tried *a, const struct child_fact *before,
+                        const struct d_step *s);
+void lawswaits_stepped(struct laws *l, const struct laws_turn *t);
+void lawswaits_begin(struct laws *l); /* a new broker */
+void lawswaits_free(struct laws *l);
 
 /* ---- lawsseeing.c */
 void lawsseeing_durable(struct laws *l, const struct journal_record *j);

@@ -234,6 +234,7 @@ void laws_stepped(struct laws *l, const struct laws_turn *t)
     struct m_error m;
     uint64_t kind = 0;
     size_t size;
+    lawswaits_stepped(l, t);
     if (t->sender)
         wire_peek(t->message, &kind, &size, NULL);
     for (unsigned i = 0; i < t->out->n_records; i++) {

@@ -12,14 +12,14 @@ enum {
     STOP_MAX_US = MS(KILL_GRACE_MS) + SECS(3), /* from STOP heard to the end of the tree */
 };
 
-static struct server_fact *server_fact(struct laws *l, struct span name, struct id spool)
+struct server_fact *lawstime_server(struct laws *l, struct span name, struct id spool)
 {
     for (unsigned i = 0; i < l->n_servers; i++)
         if (span_eq_str(name, l->servers[i].name) && id_eq(l->servers[i].spool, spool))
             return &l->servers[i];
     l->servers = mem_realloc(l->servers, l->n_servers + 1, sizeof *l->servers);
     struct server_fact *s = &l->servers[l->n_servers++];
-    *s = (struct server_fact){.spool = spool, .reached = INT64_MAX};
+    *s = (struct server_fact){.spool = spool, .reached = INT64_MAX, .steady = INT64_MAX};
     span_copy_str(name, s->name, sizeof s->name);
     return s;
 }
@@ -33,17 +33,17 @@ void laws_listens(struct laws *l, int64_t since)
 
 void laws_heard(struct laws *l, const char *server, struct id incarnation)
 {
-    server_fact(l, span_str(server), incarnation)->heard = l->w->now;
+    lawstime_server(l, span_str(server), incarnation)->heard = l->w->now;
 }
 
 void laws_rebooted(struct laws *l, const char *server, struct id spool)
 {
-    server_fact(l, span_str(server), spool)->rebooted = true;
+    lawstime_server(l, span_str(server), spool)->rebooted = true;
 }
 
 bool lawstime_was_rebooted(struct laws *l, const struct tried *a)
 {
-    return server_fact(l, span_str(a->server), a->spool)->rebooted;
+    return lawstime_server(l, span_str(a->server), a->spool)->rebooted;
 }
 
 void laws_let_in(struct laws *l, const char *server, int64_t heard_us)
@@ -58,12 +58,12 @@ void laws_let_in(struct laws *l, const char *server, int64_t heard_us)
 void laws_power_cut(struct laws *l, const char *server, struct id spool, struct id boot)
 {
     laws_rebooted(l, server, spool);
-    server_fact(l, span_str(server), spool)->boot = boot;
+    lawstime_server(l, span_str(server), spool)->boot = boot;
 }
 
 bool lawstime_was_cut(struct laws *l, const struct tried *a)
 {
-    const struct id boot = server_fact(l, span_str(a->server), a->spool)->boot;
+    const struct id boot = lawstime_server(l, span_str(a->server), a->spool)->boot;
     return !id_is_zero(boot) && !id_eq(boot, a->boot);
 }
 
@@ -86,7 +86,7 @@ void laws_decides(struct laws *l, struct span record)
     const struct tried *a = tried_find(l, r.run, r.attempt);
     if (!a || !a->assigned || says_fenced(a) || lawstime_was_cut(l, a))
         return;
-    const struct server_fact *s = server_fact(l, span_str(a->server), a->incarnation);
+    const struct server_fact *s = lawstime_server(l, span_str(a->server), a->incarnation);
     int64_t since = s->heard > l->listens ? s->heard : l->listens;
     if (l->w->now - since < MS((int64_t)a->lost_after_ms))
         law_break(l, LAW_LOST_AS_ASKED,
@@ -99,7 +99,18 @@ void laws_decides(struct laws *l, struct span record)
 /* ---- Stopped */
 void laws_reached(struct laws *l, const char *server, int64_t since)
 {
-    server_fact(l, span_str(server), ID_ZERO)->reached = since;
+    lawstime_server(l, span_str(server), ID_ZERO)->reached = since;
+}
+
+void laws_steady(struct laws *l, const char *server, int64_t since)
+{
+    lawstime_server(l, span_str(server), ID_ZERO)->steady = since;
+}
+
+int64_t lawstime_undisturbed(struct laws *l, const struct tried *a)
+{
+    const struct server_fact *s = lawstime_server(l, span_str(a->server), ID_ZERO);
+    return s->reached > s->steady ? s->reached : s->steady;
 }
 
 void laws_stop_heard(struct laws *l, struct id run, uint64_t attempt)
@@ -111,7 +122,7 @@ void laws_stop_heard(struct laws *l, struct id run, uint64_t attempt)
 
 void lawstime_judge_stopped(struct laws *l, const struct tried *a, const struct child_fact *c)
 {
-    int64_t reached = server_fact(l, span_str(a->server), ID_ZERO)->reached;
+    int64_t reached = lawstime_server(l, span_str(a->server), ID_ZERO)->reached;
     int64_t since = a->stop_heard > reached ? a->stop_heard : reached;
     if (a->stop_heard && !c->always && since < l->w->now - STOP_MAX_US)
         law_break(l, LAW_STOPPED_IN_TIME,

@@ -272,6 +272,7 @@ void laws_broker_begins(struct laws *l, const struct bcore *c)
     laws_forget_views(l);
     lawsparents_begin(l, c);
     lawsothers_begin(l);
+    lawswaits_begin(l);
     lawsseeing_begin(l);
     for (const struct fact *f = l->facts; f; f = f->hh.next) {
         if (f->accepted && !f->ended && !view_run(c, &f->run, &r))

@@ -79,6 +79,8 @@ void workernode_reboot(struct workernode *s, bool new_spool, int64_t for_us)
 void workernode_wall_step(struct workernode *s, int64_t ms)
 {
     world_clock_step(s->w, &s->process, ms);
+    if (peerline_is_up(s->line))
+        laws_steady(s->laws, s->name, s->w->now);
 }
 
 /* ---- Its jobs, and a rival under its name */

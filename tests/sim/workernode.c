@@ -35,6 +35,12 @@ static void to_spool(struct workernode *s, struct span entry)
     s->spool.read_to[SPOOL_WORKER] = s->spool.file[SPOOL_WORKER].n;
 }
 
+static void to_broker(struct workernode *s, struct span message)
+{
+    laws_worker_says(s->laws, message);
+    peerline_send(s->line, message);
+}
+
 /* How many effects of this kind are carried out before the process dies. */
 static unsigned survive(struct workernode *s, enum wcore_effect_kind kind, bool *dead)
 {
@@ -69,7 +75,7 @@ static bool let_go(struct workernode *s)
             else if (e->kind == WCORE_FX_RUNNER)
                 keepers_say(s->keepers, e->body);
             else
-                peerline_send(s->line, e->body);
+                to_broker(s, e->body);
             if (e->kind == WCORE_FX_RUNNER || e->kind == WCORE_FX_SEND)
                 trace_message(s, e->kind == WCORE_FX_SEND ? "broker" : "runner", e->body);
         }
@@ -211,6 +217,7 @@ static void session_up(void *self, struct span welcome)
     if (m_welcome_decode(welcome, &m, NULL) == 0)
         s->epoch = m.epoch;
     TRACE(s->w, s->name, "session is open");
+    laws_steady(s->laws, s->name, s->w->now);
     feed(s, (struct wcore_event){.kind = WCORE_SESSION_UP, .message = welcome});
     if (!s->core)
         return;
@@ -235,6 +242,7 @@ static void session_message(void *self, uint64_t kind, struct span message)
 static void session_down(void *self)
 {
     struct workernode *s = self;
+    laws_steady(s->laws, s->name, INT64_MAX);
     feed(s, (struct wcore_event){.kind = WCORE_SESSION_DOWN});
     turn_end(s);
 }
@@ -361,6 +369,7 @@ void workernode_die(struct workernode *s, bool whole)
         judge_spool(s);
     TRACE(s->w, s->name, "the worker dies");
     laws_reached(s->laws, s->name, INT64_MAX);
+    laws_steady(s->laws, s->name, INT64_MAX);
     s->die_in_step = false;
     process_die(&s->process);
     peerline_down(s->line);

@@ -92,6 +92,7 @@ struct clock_sim {
     X(RETURNED, "attempt returned") \
     X(DECLINED, "run sent on after a refusal") \
     X(RECALL, "attempt recalled") \
+    X(SLOT_LENT, "slot free while a step waits") \
     X(LOST, "attempt lost") \
     X(WINDOW_FULL, "window full") \
     X(REFUSED, "session refused") \
