@@ -5,6 +5,7 @@ load helpers
 
 setup_file() {
     new_demo
+    [ "$(id -u)" -ne 0 ] || chown root:root "$demo" # as whatever is above a server's home
     mkdir "$demo/commands"
     for name in ssh session sudo install make git apt-get useradd sleep loginctl systemctl; do
         ln -s "$BATS_TEST_DIRNAME/pages/machine" "$demo/commands/$name"
@@ -51,6 +52,7 @@ block() {
         wait
         return
         ;;
+    root) [ -n "$LB_USER" ] || return 0 ;; # what only root can do
     until)
         await "line $line, on $host, prints what the page says" \
             printed "$host" "$file" "$prints" "$got" || {
@@ -101,6 +103,20 @@ page() { # page NAME: all its blocks
     page install
 }
 
+@test "install.md: the server with users of its own runs a job as its proxy's user" {
+    [ -n "$LB_USER" ] || skip "needs root"
+    export LONGBOAT_HOME=$demo/desk/home/longboat
+    PATH=$(within_reach "$LB_BIN" "$demo/bin"):$PATH
+    grep -q 'separated mode' "$demo/etl3-lbrunner.log"
+    run lbctl show "$(last_run greet)" --json
+    field .status succeeded
+    field .server etl3
+    field '.job_outcome.steps[0].user' "$child_user"
+    field '.job_outcome.steps[0].off | index("user")' null
+    [ "$(stat -c %u "/proc/$(cat "$demo/etl3-lbworker-separated.pid")")" -eq "$server_user" ]
+    [ "$(stat -c %u "/proc/$(runner_pid etl3/srv/longboat/server)")" -eq 0 ]
+}
+
 @test "install.md: the packages that it names have every library of the programs" {
     local name
     for name in $(readelf -d "$demo"/wh0/usr/local/bin/* |
@@ -122,6 +138,7 @@ page() { # page NAME: all its blocks
     ln -s "$top" "$demo/here/longboat"
     echo "$top" >"$demo/here/folder"
     give_servers -hR "$demo/here"
+    give_servers "$demo" # the ids of what they start are noted there
     in_home "$demo/here" test -x "$LB_BIN/lbctl" ||
         skip "the user of the tutorial cannot reach the programs"
     page tutorial

@@ -6,9 +6,10 @@ usage: blocks.py PAGE.md FOLDER      writes FOLDER/NN.HOST.WORD, a block of comm
        blocks.py --compare SAID GOT  exit 1 unless GOT has the lines of SAID, in order
 
 In a page a comment before a fence says what it is: `<!-- run: HOST -->`; `run: HOST until`, which
-is repeated until it prints what the page says; `run: HOST background`, which goes on until a
-comment `<!-- end: HOST -->`; `<!-- prints -->`, what the block before it prints. There `...` stands
-for anything, on a line of its own for any lines, and blanks are as many as there happen to be.
+is repeated until it prints what the page says; `run: HOST root`, which is left out where the tests
+are not root's; `run: HOST background`, which goes on until a comment `<!-- end: HOST -->`;
+`<!-- prints -->`, what the block before it prints. There `...` stands for anything, on a line of
+its own for any lines, and blanks are as many as there happen to be.
 """
 import os
 import re
