@@ -403,7 +403,7 @@ static void a_rerun_child_ends_before_the_fence_and_others_do_not(void **state)
                 NULL, 0);
     struct id fenced = world_ask(w, &c), free_run = world_ask_script(w, "exec sleep 1000");
     struct testworld_wanted want = world_outcome(w, fenced);
-    assert_true(clock_boot_ms() >= fence - 600); /* how soon we hear of it is the machine's affair */
+    assert_true(clock_boot_ms() >= fence - 600); /* how soon we hear of it: the machine's affair */
     assert_true(want.outcome.cancelled);
     assert_true(memmem(want.outcome.message.p, want.outcome.message.n, "counts as lost", 14) !=
                 NULL);
