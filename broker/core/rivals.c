@@ -5,8 +5,9 @@
  * a copy from a worker that was started again on the same spool (worker/home.h). The second comes
  * in once the first has been silent for a lease. That the first is then dead is not known, so what
  * the second does not list is not taken for returned: only lost_after ends it. After its own start
- * the broker has heard nobody yet; for the length of a lease, the home that has attempts is taken
- * for the one that is live. */
+ * the broker has heard nobody yet; for the length of a lease, the home that has attempts, or of
+ * which the last session is on record, is taken for the one that is live. That record is not waited
+ * for, so where a crash has taken it, whoever comes first is the first. */
 #include "broker/core/inside.h"
 
 bool rival_is_another(const struct server *s, const struct m_hello *m)
@@ -15,8 +16,11 @@ bool rival_is_another(const struct server *s, const struct m_hello *m)
            (s->process && m->process.n && !id_eq(s->incarnation, m->incarnation));
 }
 
-static bool another_has_attempts(const struct server *s, const struct m_hello *m)
+/* By what is on record: another home has attempts, or was the last one that came. */
+static bool another_was_here(const struct server *s, const struct m_hello *m)
 {
+    if (!id_is_zero(s->last_spool) && !id_eq(s->last_spool, m->spool))
+        return true;
     for (const struct attempt *a = s->attempts; a; a = a->next)
         if (!id_eq(a->spool, m->spool) ||
             (m->process.n && !id_is_zero(a->incarnation) && !id_eq(a->incarnation, m->incarnation)))
@@ -32,7 +36,7 @@ static int64_t wait_of(const struct bcore *c, const struct server *s, const stru
     if (s->leased && rival_is_another(s, m))
         left = s->heard + lease - c->now;
     else if (!s->leased && c->begun_at + lease > c->now && id_is_zero(s->spool) &&
-             another_has_attempts(s, m))
+             another_was_here(s, m))
         left = c->begun_at + lease - c->now;
     else
         return 0;
@@ -73,8 +77,8 @@ bool rival_refused(struct bcore *c, struct server *s, const struct m_hello *m)
         return false;
     if (!s->leased) { /* it may well be the only one */
         out_refuse(c, c->ev->peer, REFUSAL_NAME_TAKEN, (uint64_t)wait,
-                   "server '%s' has runs at another spool than yours, or from before a boot: this "
-                   "broker has just started and waits for the worker of that one first",
+                   "server '%s' was last at another spool than yours, or has runs from before a "
+                   "boot: this broker has just started and waits for the worker of that one first",
                    s->name->s);
         return true;
     }

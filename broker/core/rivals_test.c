@@ -152,6 +152,21 @@ static void after_a_start_of_the_broker_another_spool_waits_for_the_one_that_has
     assert_welcome(w, world_worker_hello(w, "wh1", 2)); /* the first is gone */
 }
 
+static void after_a_start_of_the_broker_another_home_waits_for_the_one_on_record(void **state)
+{
+    struct core_world *w = *state;
+    struct m_refused r;
+    world_worker_up(w, "wh1", 1); /* it has nothing to do */
+    world_restart(w);
+    SENT(w, world_worker_hello(w, "wh1", 2), REFUSED, refused, &r);
+    assert_int_equal(r.code, REFUSAL_NAME_TAKEN);
+    assert_true(r.retry_ms > 0 && r.retry_ms <= LEASE_MS);
+    assert_welcome(w, world_worker_hello(w, "wh1", 1));
+    world_restart(w);
+    world_pass(w, LEASE_MS + 1);
+    assert_welcome(w, world_worker_hello(w, "wh1", 2));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +177,7 @@ int main(void)
         in_world(what_a_copy_does_not_list_is_not_returned_but_lost_after_its_time),
         in_world(the_first_goes_on_when_it_is_back_after_a_copy),
         in_world(after_a_start_of_the_broker_another_spool_waits_for_the_one_that_has_runs),
+        in_world(after_a_start_of_the_broker_another_home_waits_for_the_one_on_record),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,6 +48,8 @@ bool lawstime_was_rebooted(struct laws *l, const struct tried *a)
 
 void laws_let_in(struct laws *l, const char *server, int64_t heard_us)
 {
+    if (l->w->now - l->listens < (int64_t)LEASE_MS * 1000)
+        return; /* it has started, and who was there is perhaps not on record (rivals.c) */
     /* clocks may differ by a hundredth */
     if (heard_us < (int64_t)LEASE_MS * 1000 / 100 * 98)
         law_break(l, LAW_FIRST_STAYS,
