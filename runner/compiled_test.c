@@ -12,15 +12,20 @@ static struct error err;
 
 enum { LATER_MS = 1000 /* by then a file that was just written has settled */ };
 
-/* A parser that notes each start in `started` and prints what it reads. */
-static struct compiled *with_parser(void **state, const char *does)
+/* A parser that notes each start in `started` and does this. */
+static const char *write_parser(void **state, const char *does)
 {
     char text[1500];
     snprintf(text, sizeof text, "#!/bin/sh\necho \"$1 $2\" >>'%s'\n%s\n",
              testing_path(state, "started"), does);
     const char *program = testing_path(state, "parser");
     assert_int_equal(file_write_atomic(program, span_str(text), 0755, &err), 0);
-    return compiled_new(program, NULL, geteuid());
+    return program;
+}
+
+static struct compiled *with_parser(void **state, const char *does)
+{
+    return compiled_new(write_parser(state, does), NULL, geteuid());
 }
 
 static unsigned starts(void **state)
@@ -125,7 +130,7 @@ static void a_parser_that_hangs_is_killed_and_left_alone_for_a_while(void **stat
     assert_contains(err.text, "lbparse did not finish f in time and was killed");
     assert_int_equal(compiled_get(c, "proxy", path, "f", now + 5000, &doc, &err), -ETIMEDOUT);
     assert_int_equal(starts(state), 1);
-    with_parser(state, "cat"); /* it has been mended */
+    write_parser(state, "cat"); /* it has been mended */
     assert_int_equal(compiled_get(c, "proxy", path, "f", now + COMPILED_AGAIN_MS + 1, &doc, &err),
                      0);
     compiled_free(&c);
