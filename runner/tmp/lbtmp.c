@@ -9,6 +9,7 @@
  * may not do that before execve: they share memory that no process of the step's user may read. */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
@@ -42,6 +43,19 @@ static const char help[] =
     "  --probe   only tells whether this is possible, and why not\n"
     "\n"
     "Exit codes: those of PROGRAM; 126 it was not executed; 2 bad usage.\n";
+
+/* Steps are never root's, and what the kernel allows root is another matter. The process stays one
+ * that may open its own files below /proc. */
+static int become_nobody(struct error *err)
+{
+    enum { NOBODY = 65534 };
+    if (geteuid() != 0)
+        return 0;
+    return setgroups(0, NULL) == 0 && setresgid(NOBODY, NOBODY, NOBODY) == 0 &&
+                   setresuid(NOBODY, NOBODY, NOBODY) == 0 && prctl(PR_SET_DUMPABLE, 1) == 0
+               ? 0
+               : error_errno(err, errno, "cannot try it as an ordinary user");
+}
 
 static int write_file(const char *path, const char *text, struct error *err)
 {
@@ -140,7 +154,7 @@ int main(int argc, char **argv)
         return term_put(stdout, span_str(help)) && fflush(stdout) == 0 ? 0 : EXIT_CANNOT;
     }
     if (argc == 2 && strcmp(argv[1], "--probe") == 0)
-        return own_namespaces(&err) == 0 ? 0 : cannot(&err);
+        return become_nobody(&err) == 0 && own_namespaces(&err) == 0 ? 0 : cannot(&err);
     if (argc < 4) {
         term_say(stderr, "lbtmp: see lbtmp --help\n");
         return EXIT_ASKED_WRONGLY;

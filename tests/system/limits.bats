@@ -84,3 +84,12 @@ for call in (libc.ptrace, libc.unshare):
     grep -q "protection .*seccomp: possible" <<<"$output"
     grep -q "protection .*private_tmp: off: the server's own folder .* is below it" <<<"$output"
 }
+
+@test "whether a step can have a /tmp of its own is tried as an ordinary user" {
+    local lbtmp
+    lbtmp=$(command -v lbtmp)
+    [ "$(id -u)" -eq 0 ] || skip "only root gives up capabilities"
+    setpriv --reuid=65534 --regid=65534 --clear-groups "$lbtmp" --probe ||
+        skip "this system gives its users no namespaces"
+    setpriv --bounding-set=-all,+setuid,+setgid "$lbtmp" --probe
+}
