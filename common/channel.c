@@ -24,6 +24,7 @@ struct channel {
     pid_t pid;
     struct buf in; /* bytes read; those before in_at are consumed */
     size_t in_at;
+    bool drained;   /* the last read got less than it asked for */
     struct buf out; /* bytes to write; those before out_at are written */
     size_t out_at;
 };
@@ -286,6 +287,7 @@ int channel_receive(struct channel *c, struct span *ret, struct error *err)
         drop_front(&c->in, &c->in_at);
         size_t ask = want > have + READ_AT_ONCE ? want - have : READ_AT_ONCE;
         ssize_t n = recv(c->fd, buf_grow(&c->in, ask), ask, MSG_DONTWAIT);
+        c->drained = n > 0 && (size_t)n < ask;
         if (n > 0)
             c->in.n += (size_t)n;
         else if (n < 0 && errno == EAGAIN)
@@ -297,4 +299,10 @@ int channel_receive(struct channel *c, struct span *ret, struct error *err)
             return error_set(err, have ? -EPROTO : -ECONNRESET, "process %d has gone%s",
                              (int)c->pid, have ? " in the middle of a message" : "");
     }
+}
+
+bool channel_is_drained(const struct channel *c)
+{
+    const size_t want = head_length(c);
+    return c->drained && (!want || c->in.n - c->in_at < want);
 }

@@ -6,11 +6,11 @@
  * shows as a full queue (CHANNEL_QUEUE_MAX). The kernel says who the peer was when it connected
  * (SO_PEERCRED).
  *
- *     for (;;) {                                  when channel_fd is readable
+ *     do {                                        when channel_fd is readable
  *         int rc = channel_receive(c, &message, &err);
  *         if (rc <= 0) break;                     0: nothing more now; < 0: it is over, close it
  *         take(message);                          lent until the next call on this channel
- *     } */
+ *     } while (!channel_is_drained(c));           spares the read that finds nothing */
 #ifndef LB_COMMON_CHANNEL_H
 #define LB_COMMON_CHANNEL_H
 
@@ -65,5 +65,9 @@ size_t channel_waiting(const struct channel *c); /* bytes that are queued */
  * -ECONNRESET: the peer has gone; -EPROTO: it went in the middle of a message; -EMSGSIZE: it
  * announced one that is too large. After an error, only channel_close may be called. */
 int channel_receive(struct channel *c, struct span *ret, struct error *err);
+/* True if the last read took all that the socket had then, and no whole message of it is left. What
+ * has come since, and the end of the peer, shows as channel_fd being readable: whoever waits for
+ * that need not try another read. Ask only after a channel_receive that returned 1. */
+bool channel_is_drained(const struct channel *c);
 
 #endif

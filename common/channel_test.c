@@ -50,6 +50,43 @@ static void messages_arrive_whole_and_in_order(void **state)
     pair_end(&p);
 }
 
+/* It says so once the last message has been taken, and not while there may be more. */
+static void a_channel_knows_when_it_has_read_all(void **state)
+{
+    (void)state;
+    static uint8_t large[64 << 10];
+    struct channel_pair p;
+    struct error err = {0};
+    struct span m;
+    pair_open(&p);
+    assert_int_equal(channel_send(p.a, span_str("one"), &err), 0);
+    assert_int_equal(channel_send(p.a, span_str("two"), &err), 0);
+    assert_int_equal(channel_receive(p.b, &m, &err), 1);
+    assert_false(channel_is_drained(p.b)); /* "two" has been read, and not been taken */
+    assert_int_equal(channel_receive(p.b, &m, &err), 1);
+    assert_true(channel_is_drained(p.b));
+
+    /* a part of the next message is no whole one, and what comes later is not lost */
+    assert_int_equal(channel_send(p.a, span_str("three"), &err), 0);
+    assert_int_equal(write(p.raw, "\x04\0\0", 3), 3);
+    assert_int_equal(channel_receive(p.b, &m, &err), 1);
+    assert_true(channel_is_drained(p.b));
+    assert_int_equal(write(p.raw, "\0four", 5), 5);
+    assert_int_equal(channel_receive(p.b, &m, &err), 1);
+    assert_true(span_eq_str(m, "four"));
+
+    /* a read that got all it asked for may have left something */
+    assert_int_equal(channel_queue(p.a, span_of(large, (64 << 10) - 4), &err), 0);
+    assert_int_equal(channel_queue(p.a, span_str("five"), &err), 0);
+    assert_int_equal(channel_flush(p.a, &err), 0);
+    assert_int_equal(channel_receive(p.b, &m, &err), 1);
+    assert_false(channel_is_drained(p.b));
+    assert_int_equal(channel_receive(p.b, &m, &err), 1);
+    assert_true(span_eq_str(m, "five"));
+    assert_true(channel_is_drained(p.b));
+    pair_end(&p);
+}
+
 static void a_message_received_byte_by_byte_is_one_message(void **state)
 {
     (void)state;
@@ -228,6 +265,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_arrive_whole_and_in_order),
+        cmocka_unit_test(a_channel_knows_when_it_has_read_all),
         cmocka_unit_test(a_message_received_byte_by_byte_is_one_message),
         cmocka_unit_test(a_large_message_waits_for_a_slow_reader),
         cmocka_unit_test(a_message_beyond_the_limit_is_refused_on_both_sides),

@@ -271,7 +271,7 @@ static void on_runner(struct loop *l, int fd, uint32_t events, void *arg)
             take_message(k, message);
         else if (rc < 0)
             drop_runner(k);
-        else
+        if (rc == 0 || (k->runner && channel_is_drained(k->runner)))
             return;
     }
 }

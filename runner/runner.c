@@ -390,7 +390,7 @@ static void on_worker(struct loop *l, int fd, uint32_t events, void *arg)
             take_message(r, message);
         else if (rc < 0)
             drop_worker(r);
-        else
+        if (rc == 0 || (r->worker && channel_is_drained(r->worker)))
             break;
     }
     launch_accepted(r);

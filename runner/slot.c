@@ -283,7 +283,7 @@ static void on_keeper(struct loop *l, int fd, uint32_t events, void *arg)
             take_message(t, message);
         else if (rc < 0)
             slot_lost(t);
-        else
+        if (rc == 0 || (t->channel && channel_is_drained(t->channel)))
             break;
     }
     t->events->turn(t->events->self);

@@ -165,6 +165,8 @@ static void on_readable(struct runnerlink *l)
             l->calls.message(l->calls.self, kind, message);
         else if (!take_attach(l, message))
             return;
+        if (l->channel && channel_is_drained(l->channel))
+            return;
     }
 }
 
