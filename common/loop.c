@@ -12,10 +12,11 @@
 #include "common/mem.h"
 
 /* the kernel keeps more for the next turn, so that timers and turn_end get their share */
-enum { EVENTS_A_TURN = 256 };
+enum { EVENTS_A_TURN = 256, SIGNALS_AT_ONCE = 8 };
 
 struct loop_slot {
     uint32_t generation; /* of the registration; travels through the kernel with each event */
+    uint32_t events;     /* that the kernel was told last */
     bool used;
     loop_fd_fn *fn;
     void *arg;
@@ -159,6 +160,7 @@ int loop_add(struct loop *l, int fd, uint32_t events, loop_fd_fn *fn, void *arg,
     if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &e) < 0)
         return error_errno(err, errno, "cannot wait for descriptor %d", fd);
     s->used = true;
+    s->events = events;
     s->fn = fn;
     s->arg = arg;
     return 0;
@@ -168,9 +170,14 @@ int loop_mod(struct loop *l, int fd, uint32_t events, struct error *err)
 {
     if (!is_used(l, fd))
         return error_set(err, -ENOENT, "descriptor %d is not in the loop", fd);
+    /* Most changes change nothing: who writes to a channel sets this after each write. To set an
+     * edge-triggered one again is a wish of its own. */
+    if (events == l->slot[fd].events && !(events & (EPOLLET | EPOLLONESHOT)))
+        return 0;
     struct epoll_event e = tagged(l, fd, events);
     if (epoll_ctl(l->epoll, EPOLL_CTL_MOD, fd, &e) < 0)
         return error_errno(err, errno, "cannot change the events of descriptor %d", fd);
+    l->slot[fd].events = events;
     return 0;
 }
 
@@ -242,13 +249,14 @@ static void fire_timers(struct loop *l)
     }
 }
 
+/* A timer that is armed for an earlier time stays: it costs one idle turn, after which the right
+ * time is armed, and most deadlines are moved away again and again before they come. */
 static int arm(struct loop *l, int64_t at, struct error *err)
 {
-    if (at == l->armed)
+    if (at >= l->armed)
         return 0;
-    struct itimerspec when = {0}; /* zero disarms */
-    if (at != INT64_MAX)
-        when.it_value = (struct timespec){.tv_sec = at / 1000, .tv_nsec = at % 1000 * 1000000};
+    const struct itimerspec when = {
+        .it_value = {.tv_sec = at / 1000, .tv_nsec = at % 1000 * 1000000}};
     if (timerfd_settime(l->timer, TFD_TIMER_ABSTIME, &when, NULL) < 0)
         return error_errno(err, errno, "cannot set the timer of the event loop");
     l->armed = at;
@@ -294,9 +302,13 @@ static void on_signal_fd(struct loop *l, int fd, uint32_t events, void *arg)
 {
     (void)events;
     (void)arg;
-    struct signalfd_siginfo info;
-    while (read(fd, &info, sizeof info) == sizeof info)
-        l->signal_fn(l, &info, l->signal_arg);
+    struct signalfd_siginfo info[SIGNALS_AT_ONCE];
+    ssize_t n;
+    do {
+        n = read(fd, info, sizeof info);
+        for (ssize_t at = 0; at < n / (ssize_t)sizeof *info; at++)
+            l->signal_fn(l, &info[at], l->signal_arg);
+    } while (n == sizeof info); /* fewer than asked for: no more are there */
 }
 
 static sigset_t our_signals(void)

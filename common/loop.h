@@ -28,7 +28,8 @@ void loop_destroy(struct loop **l);
 /* Runs turns until loop_stop; returns its exit code. -errno: waiting itself failed. */
 int loop_run(struct loop *l, struct error *err);
 /* One turn that sleeps until something happens or `until_boot_ms` has come (0: does not sleep;
- * INT64_MAX: no limit). For tests, and for waiting within a program. */
+ * INT64_MAX: no limit); it may also end at a deadline that has since been put off. For tests, and
+ * for waiting within a program. */
 int loop_turn(struct loop *l, int64_t until_boot_ms, struct error *err);
 /* Ends loop_run after this turn. The first exit code counts. */
 void loop_stop(struct loop *l, int exit_code);

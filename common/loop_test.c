@@ -72,6 +72,7 @@ static void a_descriptor_with_data_is_delivered(void **state)
     turn(l, INT64_MAX);
     turn(l, INT64_MAX);
     assert_string_equal(trace, "xy");
+    assert_int_equal(loop_mod(l, p.in, EPOLLIN, NULL), 0); /* no change */
     assert_int_equal(loop_mod(l, p.in, 0, NULL), 0);
     assert_int_equal(write(p.out, "z", 1), 1);
     turn(l, 0);
@@ -195,6 +196,30 @@ static void timers_fire_in_order_and_not_early(void **state)
     assert_string_equal(trace, "abc");
     assert_false(loop_timer_is_set(&a));
     assert_true(clock_boot_ms() >= now + 30);
+    loop_destroy(&l);
+}
+
+/* The kernel's timer is left alone when a deadline moves away, and set when one comes closer. */
+static void a_timer_that_is_moved_fires_at_its_new_time(void **state)
+{
+    (void)state;
+    struct loop *l = fresh();
+    struct pipes p = a_pipe();
+    struct loop_timer a = {0}, b = {0};
+    assert_int_equal(loop_add(l, p.in, EPOLLIN, take_byte, NULL, NULL), 0);
+    int64_t now = clock_boot_ms();
+    loop_timer_set(l, &a, "a", now + 10000, note_timer, "a");
+    assert_int_equal(write(p.out, "1", 1), 1);
+    turn(l, INT64_MAX);
+    loop_timer_set(l, &a, "a", now + 20, note_timer, "a");
+    assert_int_equal(write(p.out, "2", 1), 1);
+    turn(l, INT64_MAX);
+    loop_timer_set(l, &a, "a", now + 40, note_timer, "a");
+    loop_timer_set(l, &b, "b", now + 30, note_timer, "b");
+    while (loop_timer_is_set(&a))
+        turn(l, INT64_MAX);
+    assert_string_equal(trace, "12ba");
+    close_pipe(p);
     loop_destroy(&l);
 }
 
@@ -418,6 +443,7 @@ int main(void)
         cmocka_unit_test(an_event_for_a_deleted_descriptor_is_not_delivered),
         cmocka_unit_test(an_old_event_for_a_reused_descriptor_is_not_delivered),
         cmocka_unit_test(timers_fire_in_order_and_not_early),
+        cmocka_unit_test(a_timer_that_is_moved_fires_at_its_new_time),
         cmocka_unit_test(the_longest_turn_is_counted_without_its_sleep),
         cmocka_unit_test(a_timer_that_sets_itself_does_not_starve_others),
         cmocka_unit_test(a_timer_stopped_earlier_in_the_turn_does_not_fire),
