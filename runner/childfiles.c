@@ -8,9 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/file.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "runner/emptied.h"
 
 struct childfiles_file {
     const char *name, *variable;
@@ -26,6 +28,7 @@ struct childfiles {
     bool separated;
     struct privilege_user owner; /* separated: of the folder */
     struct childfiles_file file[CHILDFILE_COUNT];
+    struct emptied empty; /* but for our files */
     struct timespec progress_at; /* its mtime when it was last read */
     off_t progress_size;
 };
@@ -43,7 +46,8 @@ static int make(struct childfiles *f, struct childfiles_file *k, struct error *e
         if (!S_ISDIR(st.st_mode) && unlinkat(f->dir, k->name, 0) < 0)
             return error_errno(err, errno, "cannot remove '%s'", k->path);
     }
-    k->fd = openat(f->dir, k->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    k->fd = openat(f->dir, k->name, O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                   0600);
     if (k->fd < 0 || fchmod(k->fd, k->mode) < 0 || fstat(k->fd, &k->st) < 0)
         return error_errno(err, errno, "cannot make '%s'", k->path);
     return 0;
@@ -203,13 +207,19 @@ static int empty(struct childfiles *f, struct error *err)
 {
     if (ftruncate(f->file[CHILDFILE_PARAMETERS].fd, 0) < 0)
         return error_errno(err, errno, "cannot empty '%s'", f->file[CHILDFILE_PARAMETERS].path);
+    struct stat st;
+    if (fstat(f->dir, &st) < 0)
+        return error_errno(err, errno, "cannot examine the folder '%s'", f->folder);
+    if (emptied_still(&f->empty, &st))
+        return 0;
     int rc = begin_as_owner(f, err);
     if (rc == 0 && has_more(f)) {
         if (fchmod(f->dir, 0700) < 0)
             rc = error_errno(err, errno, "cannot open the folder '%s'", f->folder);
         if (rc == 0)
             rc = file_empty_folder(f->dir, f->folder, err);
-    }
+    } else if (rc == 0)
+        emptied_seen(&f->empty, &st, clock_boot_ms());
     return end_as_owner(f, rc, err);
 }
 
@@ -245,8 +255,6 @@ static int prepare(struct childfiles *f, struct childfiles_file *k, struct span 
     if (rc == 0 && st.st_size > 0 && ftruncate(k->fd, 0) < 0)
         rc = error_errno(err, errno, "cannot empty '%s'", k->path);
     if (rc == 0 && content.n) {
-        if (lseek(k->fd, 0, SEEK_SET) < 0)
-            return error_errno(err, errno, "cannot write '%s'", k->path);
         int put = file_write_all(k->fd, content.p, content.n);
         if (put < 0)
             rc = error_errno(err, -put, "cannot write '%s'", k->path);

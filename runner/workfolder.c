@@ -9,9 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/file.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "runner/emptied.h"
 
 struct workfolder {
     char *base; /* of the slot */
@@ -19,6 +21,7 @@ struct workfolder {
     int fd;     /* of that; -1: none could be had */
     bool separated;
     struct privilege_user owner; /* separated: of the folder */
+    struct emptied empty;
 };
 
 static int open_it(struct workfolder *w, struct error *err)
@@ -117,15 +120,18 @@ static bool is_in_place(const struct workfolder *w, struct stat *ret)
            kept.st_ino == ret->st_ino && kept.st_dev == ret->st_dev;
 }
 
-/* Most children leave nothing; then this costs a few system calls and no disk access. */
+/* Most children leave nothing; then this costs two system calls and no disk access. */
 int workfolder_clean(struct workfolder *w, struct error *err)
 {
     struct stat st;
-    const bool in_place = is_in_place(w, &st);
-    if (in_place && w->separated && clean_as_owner(w, NULL) == 0)
+    const bool in_place = is_in_place(w, &st), closed = in_place && (st.st_mode & 07777) == 0700;
+    if (closed && emptied_still(&w->empty, &st))
         return 0;
-    if (in_place && !w->separated && (st.st_mode & 07777) == 0700 && is_empty(w->fd))
+    if ((in_place && w->separated && clean_as_owner(w, NULL) == 0) ||
+        (closed && !w->separated && is_empty(w->fd))) {
+        emptied_seen(&w->empty, &st, clock_boot_ms());
         return 0;
+    }
     if (w->path && take(w, NULL) == 0)
         return 0;
     return choose(w, err);
