@@ -15,7 +15,7 @@
 #include "common/hashbang.h"
 #include "runner/inchild.h"
 
-enum { STACK = 256 << 10 /* of the child until execve */ };
+enum { STACK = 256 << 10 /* of the child until execve */, SIGNALS = 32 /* of the first kind */ };
 
 #define STAGES(X) \
     X(NONE, "") \
@@ -35,17 +35,35 @@ static const char *const stage_text[] = {STAGES(X)};
 struct birth {
     const struct spawn *s;
     pid_t parent;
-    const sigset_t *mask;
+    const sigset_t *mask, *ours;
     volatile enum stage stage; /* how far the child is */
     volatile int failed;       /* errno there; 0: it has executed */
 };
 
-IN_CHILD static void child_signals(void)
+/* The signals that we, or who has started us, handle or ignore. Nobody here changes that once
+ * children start. */
+static const sigset_t *signals_of_ours(void)
+{
+    static sigset_t ours;
+    static bool known;
+    struct sigaction is;
+    if (known)
+        return &ours;
+    sigemptyset(&ours);
+    for (int sig = 1; sig < SIGNALS; sig++)
+        if (sigaction(sig, NULL, &is) == 0 && is.sa_handler != SIG_DFL)
+            sigaddset(&ours, sig);
+    known = true;
+    return &ours;
+}
+
+IN_CHILD static void child_signals(const sigset_t *ours)
 {
     struct sigaction fresh = {.sa_handler = SIG_DFL};
     /* execve resets handlers, but an ignored signal stays ignored */
-    for (int sig = 1; sig < 32; sig++)
-        sigaction(sig, &fresh, NULL);
+    for (int sig = 1; sig < SIGNALS; sig++)
+        if (sigismember(ours, sig))
+            sigaction(sig, &fresh, NULL);
 }
 
 IN_CHILD static void child_oom_score(void)
@@ -91,7 +109,7 @@ IN_CHILD static int child_main(void *arg)
 {
     struct birth *b = arg;
     const struct spawn *s = b->s;
-    child_signals();
+    child_signals(b->ours);
     setsid();
     if (s->lower)
         child_oom_score();
@@ -167,7 +185,7 @@ int spawn_child(const struct spawn *s, pid_t *ret_pid, struct error *err)
         stack = p;
     }
     sigemptyset(&none);
-    struct birth b = {.s = s, .parent = getpid(), .mask = &none};
+    struct birth b = {.s = s, .parent = getpid(), .mask = &none, .ours = signals_of_ours()};
     sigfillset(&all); /* no handler of ours may run in the child */
     sigprocmask(SIG_SETMASK, &all, &old);
     pid_t pid = clone(child_main, (char *)stack + STACK, CLONE_VM | CLONE_VFORK | SIGCHLD, &b);

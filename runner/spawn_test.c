@@ -1,0 +1,63 @@
+/* What a child inherits of our signals: nothing. */
+#include "common/testing.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "runner/spawn.h"
+
+/* Exit status of a child that runs this. */
+static int status_of(const char *script)
+{
+    char *argv[] = {"/bin/sh", "-c", (char *)script, NULL}, *envp[] = {NULL};
+    struct command c = {.argv = argv, .n_argv = 3, .envp = envp};
+    struct error err = {0};
+    pid_t pid;
+    int status, null = open("/dev/null", O_RDWR | O_CLOEXEC),
+                folder = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const struct spawn s = {
+        .command = &c, .folder = folder, .null = null, .out = null, .err = null};
+    if (spawn_child(&s, &pid, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    close(null);
+    close(folder);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void on_signal(int sig)
+{
+    (void)sig;
+}
+
+/* SIGPIPE is what the loop ignores, SIGHUP what nohup does; the first and the last there are. */
+static void no_signal_stays_ignored_or_blocked(void **state)
+{
+    (void)state;
+    const struct sigaction ignored = {.sa_handler = SIG_IGN}, handled = {.sa_handler = on_signal};
+    sigset_t blocked;
+    assert_int_equal(sigaction(SIGHUP, &ignored, NULL), 0);
+    assert_int_equal(sigaction(SIGPIPE, &ignored, NULL), 0);
+    assert_int_equal(sigaction(SIGSYS, &ignored, NULL), 0);
+    assert_int_equal(sigaction(SIGUSR1, &handled, NULL), 0);
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGTERM);
+    assert_int_equal(sigprocmask(SIG_BLOCK, &blocked, NULL), 0);
+    for (int i = 0; i < 2; i++) /* it knows them by now, the second time */
+        assert_int_equal(status_of("while read -r name value; do case $name in\n"
+                                   "SigBlk: | SigIgn:)\n"
+                                   "    [ \"$value\" = 0000000000000000 ] || exit 3 ;;\n"
+                                   "esac; done </proc/self/status"),
+                         0);
+    assert_int_equal(status_of("kill -PIPE $$; exit 4"), -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_signal_stays_ignored_or_blocked),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
