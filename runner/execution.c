@@ -28,16 +28,16 @@ void execution_look_left(struct execution_left *ret)
     ret->count = n < 0 ? 0 : n;
 }
 
-/* A name that others chose, as one line of text. */
-static void add_text(struct buf *items, struct span s)
+/* A name that others chose, as one line of text. `clean` is for the work. */
+static void add_text(struct buf *items, struct span s, struct buf *clean)
 {
-    struct buf clean = {0};
-    outputs_clean_text(s, LIMIT_SHORT, &clean);
-    wire_add_str(items, buf_span(&clean));
-    buf_free(&clean);
+    buf_clear(clean);
+    outputs_clean_text(s, LIMIT_SHORT, clean);
+    wire_add_str(items, buf_span(clean));
 }
 
-static uint32_t add_environment(const struct command *c, struct buf *items, uint64_t *ret_unnamed)
+static uint32_t add_environment(const struct command *c, struct buf *items, uint64_t *ret_unnamed,
+                                struct buf *clean)
 {
     uint32_t n = 0;
     for (size_t i = 0; i < c->n_envp; i++) {
@@ -46,7 +46,7 @@ static uint32_t add_environment(const struct command *c, struct buf *items, uint
             ++*ret_unnamed;
             continue;
         }
-        add_text(items, name);
+        add_text(items, name, clean);
         n++;
     }
     return n;
@@ -86,11 +86,11 @@ static uint32_t add_protections(uint64_t on, struct buf *items)
     return n;
 }
 
-static uint32_t add_left(const struct execution_left *left, struct buf *items)
+static uint32_t add_left(const struct execution_left *left, struct buf *items, struct buf *clean)
 {
     int n = left->count < EXECUTION_LEFT_MAX ? left->count : EXECUTION_LEFT_MAX;
     for (int i = 0; i < n; i++)
-        add_text(items, span_str(left->names[i]));
+        add_text(items, span_str(left->names[i]), clean);
     return (uint32_t)n;
 }
 
@@ -98,7 +98,8 @@ void execution_encode(const struct execution *x, struct buf *out)
 {
     const struct s_launch *l = x->launch;
     const struct d_context *c = x->context;
-    struct buf groups = {0}, names = {0}, on = {0}, left = {0}, folder = {0}, host = {0};
+    struct buf groups = {0}, names = {0}, on = {0}, left = {0}, folder = {0}, host = {0},
+               clean = {0};
     struct d_execution e = {.step = l->step,
                             .try_no = l->try_no,
                             .proxy = c->proxy,
@@ -122,14 +123,14 @@ void execution_encode(const struct execution *x, struct buf *out)
     e.host = buf_span(&host);
     uint32_t n = add_groups(x, &groups);
     e.groups = wire_list_from(&groups, n);
-    n = add_environment(x->command, &names, &e.unnamed);
+    n = add_environment(x->command, &names, &e.unnamed, &clean);
     e.environment = wire_list_from(&names, n);
     n = add_protections(x->on, &on);
     e.on = wire_list_from(&on, n);
-    n = add_left(x->left, &left);
+    n = add_left(x->left, &left, &clean);
     e.left_names = wire_list_from(&left, n);
     d_execution_encode(&e, out);
-    struct buf *const all[] = {&groups, &names, &on, &left, &folder, &host};
+    struct buf *const all[] = {&groups, &names, &on, &left, &folder, &host, &clean};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         buf_free(all[i]);
 }
