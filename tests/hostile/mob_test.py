@@ -1,6 +1,6 @@
 """mob_test.py - what counts as a fault of an attack: its own mistakes, and nothing that a broker
-does to it that is away, refuses or dies. Every attack is made against nobody, and against somebody who
-hangs up."""
+does to it that is away, refuses or dies. Every attack is made against nobody, and against somebody
+who hangs up."""
 import concurrent.futures
 import errno
 import socket

@@ -19,7 +19,8 @@
 # that is the broker's doing: hence a second table.
 # By default the attackers run only when nothing else wants a processor (mob.py): their processors
 # are not the broker's, except here. What the broker does for them runs as always, beside the
-# victim, the servers and the jobs; so a row says what the broker and one machine for all of them cost.
+# victim, the servers and the jobs; so a row says what the broker and one machine for all of them
+# cost.
 # The cluster's folder is kept, and named, when something is wrong or LB_KEEP is set.
 # Exit: 0 all is well; 1 something is wrong; 2 usage error.
 set -euo pipefail
