@@ -28,7 +28,7 @@ struct childfiles {
     bool separated;
     struct privilege_user owner; /* separated: of the folder */
     struct childfiles_file file[CHILDFILE_COUNT];
-    struct emptied empty; /* but for our files */
+    struct emptied empty;        /* but for our files */
     struct timespec progress_at; /* its mtime when it was last read */
     off_t progress_size;
 };
