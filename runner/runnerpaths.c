@@ -52,6 +52,8 @@ static bool is_ours(const struct runner_paths *h, const char *path)
 int runner_paths_claim_memory(const struct runner_paths *h, struct error *err)
 {
     const char *path = h->memory;
+    if (is_ours(h, path)) /* as at every step but the first */
+        return 0;
     if (mkdir(path, 0700) == 0 && chmod(path, memory_mode(h)) == 0)
         return 0;
     if (errno != EEXIST)
