@@ -19,10 +19,26 @@ static struct span trim(struct span s)
     return s;
 }
 
+/* Bytes at the head of s that are visible ASCII characters. */
+static size_t visible(struct span s)
+{
+    size_t n = 0;
+    while (n < s.n && s.p[n] > ' ' && s.p[n] < 0x7f)
+        n++;
+    return n;
+}
+
 void outputs_clean_text(struct span s, size_t most, struct buf *out)
 {
     const size_t from = out->n;
     while (s.n) {
+        const size_t room = most - (out->n - from), seen = visible(s),
+                     plain = seen < room ? seen : room;
+        if (plain) { /* nearly all text is; the rest goes character by character */
+            buf_add(out, s.p, plain);
+            s = span_of(s.p + plain, s.n - plain);
+            continue;
+        }
         uint32_t point;
         uint8_t bytes[4];
         bool whole;

@@ -133,6 +133,16 @@ static void text_for_people_is_one_line_of_utf8(void **state)
     buf_clear(&m);
     outputs_clean_text(span_str("abc\xc3\xa9"), 4, &m);
     assert_string_equal(buf_str(&m), "abc");
+    buf_clear(&m);
+    buf_add(&m, "x=", 2); /* what is there already neither counts nor goes */
+    outputs_clean_text(span_str("  PATH  of\tall \x7f"), 100, &m);
+    assert_string_equal(buf_str(&m), "x=PATH  of all");
+    buf_clear(&m);
+    outputs_clean_text(span_str("abc def"), 3, &m);
+    assert_string_equal(buf_str(&m), "abc");
+    buf_clear(&m);
+    outputs_clean_text(span_str("abcdef"), 0, &m);
+    assert_int_equal(m.n, 0);
     buf_free(&m);
 }
 
