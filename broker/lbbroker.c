@@ -165,6 +165,7 @@ static int run(const struct broker_options *o)
             log_info("broker '%s' of cluster '%s' listens on %s", o->name, o->cluster,
                      broker_endpoint(b, i));
         sd_notify(0, "READY=1");
+        loop_count_cpu(loop);
         rc = loop_run(loop, &err);
         sd_notify(0, "STOPPING=1");
     }

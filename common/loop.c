@@ -37,6 +37,7 @@ struct loop {
     uint64_t timers_set; /* the tie: order of setting */
     int64_t deadline, armed, now, now_wall;
     int64_t longest_us, longest_cpu_us;
+    bool counts_cpu;
     int64_t cpu_us; /* of the thread, as of the end of the last turn; it sleeps without any */
     struct hook *hook;
     size_t hooks;
@@ -110,6 +111,11 @@ int64_t loop_now_wall(const struct loop *l)
 int64_t loop_longest_us(const struct loop *l)
 {
     return l->longest_us;
+}
+
+void loop_count_cpu(struct loop *l)
+{
+    l->counts_cpu = true;
 }
 
 int64_t loop_longest_cpu_us(const struct loop *l)
@@ -371,9 +377,11 @@ static void run_turn_end(struct loop *l)
 
 static void note_length(struct loop *l, int64_t us)
 {
-    int64_t cpu_us = clock_thread_us(), used = cpu_us - l->cpu_us;
     if (us > l->longest_us)
         l->longest_us = us;
+    if (!l->counts_cpu)
+        return;
+    const int64_t cpu_us = clock_thread_us(), used = cpu_us - l->cpu_us;
     if (l->cpu_us && used > l->longest_cpu_us)
         l->longest_cpu_us = used;
     l->cpu_us = cpu_us;

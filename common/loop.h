@@ -44,9 +44,11 @@ int64_t loop_now(const struct loop *l);      /* boot time in ms, as of this turn
 int64_t loop_now_wall(const struct loop *l); /* wall time in ms, as of this turn */
 
 /* The longest turn since loop_new, without its sleep, in microseconds: so long did everybody wait
- * for one turn, or it for the processor or the disk. And the most processor time that one used, the
- * first one's left out: that is what the work itself takes, however busy the machine is. */
+ * for one turn, or it for the processor or the disk. */
 int64_t loop_longest_us(const struct loop *l);
+/* The most processor time that a turn has used since loop_count_cpu, the first one's left out: that
+ * is what the work itself takes, however busy the machine is. It costs a system call each turn. */
+void loop_count_cpu(struct loop *l);
 int64_t loop_longest_cpu_us(const struct loop *l);
 
 /* Descriptors. `events` are EPOLLIN, EPOLLOUT, ...; level-triggered unless EPOLLET is among

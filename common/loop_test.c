@@ -244,6 +244,12 @@ static void the_longest_turn_is_counted_without_its_sleep(void **state)
     loop_timer_set(l, &t, "sleep", clock_boot_ms() + 5, note_timer, "x");
     turn(l, INT64_MAX);
     assert_true(loop_longest_us(l) >= longest);
+    assert_int_equal(loop_longest_cpu_us(l), 0); /* nobody has asked for it */
+    loop_count_cpu(l);
+    turn(l, 0);
+    loop_timer_set(l, &t, "sleep", clock_boot_ms() + 5, note_timer, "x");
+    turn(l, INT64_MAX);
+    assert_true(loop_longest_cpu_us(l) > 0);
     assert_true(loop_longest_cpu_us(l) < loop_longest_us(l));
     loop_destroy(&l);
 }
