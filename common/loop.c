@@ -196,6 +196,12 @@ void loop_del(struct loop *l, int fd)
     epoll_ctl(l->epoll, EPOLL_CTL_DEL, fd, NULL);
 }
 
+void loop_closed(struct loop *l, int fd)
+{
+    if (is_used(l, fd))
+        l->slot[fd].used = false;
+}
+
 static void deliver(struct loop *l, const struct epoll_event *e)
 {
     int fd = (int)(uint32_t)e->data.u64;

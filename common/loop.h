@@ -59,6 +59,9 @@ int loop_add(struct loop *l, int fd, uint32_t events, loop_fd_fn *fn, void *arg,
 int loop_mod(struct loop *l, int fd, uint32_t events, struct error *err); /* -ENOENT: not there */
 /* A descriptor that is not in the loop is ignored. */
 void loop_del(struct loop *l, int fd);
+/* Instead of loop_del, right after the close of the only copy of a descriptor: the kernel has
+ * dropped it already. */
+void loop_closed(struct loop *l, int fd);
 
 /* Wakes the loop at that boot time without a callback, for turn_end. There is one deadline:
  * setting it replaces it, INT64_MAX removes it, and it is removed when it has passed. */

@@ -223,6 +223,27 @@ static void a_timer_that_is_moved_fires_at_its_new_time(void **state)
     loop_destroy(&l);
 }
 
+static void a_descriptor_that_was_closed_makes_room_for_another(void **state)
+{
+    (void)state;
+    struct loop *l = fresh();
+    struct pipes a = a_pipe(), b;
+    assert_int_equal(loop_add(l, a.in, EPOLLIN, take_byte, NULL, NULL), 0);
+    close(a.out);
+    close(a.in);
+    loop_closed(l, a.in);
+    turn(l, 0); /* its end is not delivered */
+    assert_string_equal(trace, "");
+    b = a_pipe();
+    assert_int_equal(b.in, a.in); /* the same number */
+    assert_int_equal(loop_add(l, b.in, EPOLLIN, take_byte, NULL, NULL), 0);
+    assert_int_equal(write(b.out, "b", 1), 1);
+    turn(l, INT64_MAX);
+    assert_string_equal(trace, "b");
+    close_pipe(b);
+    loop_destroy(&l);
+}
+
 static void hold_the_loop(struct loop *l, struct loop_timer *timer, void *arg)
 {
     int64_t until = clock_boot_us() + 5000;
@@ -450,6 +471,7 @@ int main(void)
         cmocka_unit_test(an_old_event_for_a_reused_descriptor_is_not_delivered),
         cmocka_unit_test(timers_fire_in_order_and_not_early),
         cmocka_unit_test(a_timer_that_is_moved_fires_at_its_new_time),
+        cmocka_unit_test(a_descriptor_that_was_closed_makes_room_for_another),
         cmocka_unit_test(the_longest_turn_is_counted_without_its_sleep),
         cmocka_unit_test(a_timer_that_sets_itself_does_not_starve_others),
         cmocka_unit_test(a_timer_stopped_earlier_in_the_turn_does_not_fire),

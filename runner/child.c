@@ -138,10 +138,10 @@ static void drop_credentials(struct child *c)
 static void finish(struct child *c, int64_t now)
 {
     struct error err = {0};
-    for (int i = 0; i < 2; i++)
-        if (c->output.stream[i].fd >= 0)
-            loop_del(c->loop, c->output.stream[i].fd);
+    const int watched[2] = {c->output.stream[0].fd, c->output.stream[1].fd};
     output_end(&c->output, now);
+    for (int i = 0; i < 2; i++)
+        loop_closed(c->loop, watched[i]);
     drop_credentials(c);
     c->excess = sandbox_end(c->sandbox, c->status, &c->usage);
     child_say_progress(c);
@@ -294,7 +294,7 @@ static void on_output(struct loop *l, int fd, uint32_t events, void *arg)
     struct child *c = arg;
     unsigned stream = fd == c->output.stream[0].fd ? 1 : 2;
     if (output_read(&c->output, stream, loop_now(l)))
-        loop_del(l, fd); /* nothing more will come; output_end closes the descriptor */
+        loop_closed(l, fd);
     if (report_waits(c->report))
         look(c, loop_now(l));
     else if (output_due(&c->output) < c->timer.node.key)

@@ -135,10 +135,18 @@ static ssize_t read_once(struct output *o, unsigned i, int64_t now)
     return n > 0 ? n : n < 0 && errno == EAGAIN ? 0 : -1;
 }
 
+static void close_pipe(struct output_stream *s)
+{
+    close(s->fd);
+    s->fd = -1;
+}
+
 bool output_read(struct output *o, unsigned stream, int64_t now)
 {
     for (int reads = 0; reads < READS_AT_ONCE; reads++) {
         ssize_t n = read_once(o, stream - 1, now);
+        if (n < 0)
+            close_pipe(&o->stream[stream - 1]);
         if (n <= 0)
             return n < 0;
     }
@@ -161,24 +169,28 @@ void output_flush(struct output *o, int64_t now)
             let_decided_go(o, i);
 }
 
+static void read_rest(struct output *o, unsigned i, int64_t now)
+{
+    struct output_stream *s = &o->stream[i];
+    int there = 0;
+    if (ioctl(s->fd, FIONREAD, &there) < 0)
+        there = 0;
+    for (uint64_t until = s->read + (uint64_t)there; s->read < until;)
+        if (read_once(o, i, now) <= 0)
+            break;
+    close_pipe(s);
+}
+
 void output_end(struct output *o, int64_t now)
 {
     for (unsigned i = 0; i < 2; i++) {
         struct output_stream *s = &o->stream[i];
-        int there = 0;
-        if (s->fd < 0)
-            continue;
-        if (ioctl(s->fd, FIONREAD, &there) < 0)
-            there = 0;
-        for (uint64_t until = s->read + (uint64_t)there; s->read < until;)
-            if (read_once(o, i, now) <= 0)
-                break;
+        if (s->fd >= 0)
+            read_rest(o, i, now);
         if (s->n)
             let_go(o, i, s->n);
         if (s->dropped)
             emit_cut(o, i);
-        close(s->fd);
-        s->fd = -1;
     }
 }
 

@@ -56,7 +56,8 @@ struct output {
  * 0: the default. secrets: lent until output_end; NULL: there are none. */
 int output_begin(struct output *o, uint64_t cap, const struct mask *secrets, output_fn *emit,
                  void *self, int ret_write[2], struct error *err);
-/* Stream 1 or 2 is readable. True: its other end is closed, so stop watching it. */
+/* Stream 1 or 2 is readable. True: its other end is closed, and so is now this one, whose `fd` is
+ * -1: nothing more will come. */
 bool output_read(struct output *o, unsigned stream, int64_t now);
 /* When output_flush is due: boot ms; INT64_MAX: nothing is held. */
 int64_t output_due(const struct output *o);

@@ -113,6 +113,28 @@ static void the_end_drains_the_pipe_without_waiting_for_more(void **state)
     heard_free(&h);
 }
 
+static void a_stream_that_has_ended_is_closed_at_once_and_loses_nothing(void **state)
+{
+    (void)state;
+    struct output_heard h;
+    int ends[2];
+    begin(&h, 4, ends);
+    assert_int_equal(write(ends[0], "ends", 4), 4);
+    assert_int_equal(write(ends[1], "later", 5), 5);
+    assert_false(output_read(&o, 1, 1000));
+    close(ends[0]);
+    assert_true(output_read(&o, 1, 1000));
+    assert_int_equal(o.stream[0].fd, -1);
+    assert_int_equal(h.entries, 0);
+    output_end(&o, 1000); /* the writing end of the other stays open */
+    assert_true(span_eq_str(buf_span(&h.text[0]), "ends"));
+    assert_int_equal(h.cut[0], 0);
+    assert_int_equal(h.cut[1], 5);
+    assert_int_equal(o.stream[1].fd, -1);
+    close(ends[1]);
+    heard_free(&h);
+}
+
 static void large_output_is_split_into_entries_of_at_most_one_chunk(void **state)
 {
     (void)state;
@@ -260,6 +282,7 @@ int main(void)
         cmocka_unit_test(small_outputs_are_gathered_into_one_entry),
         cmocka_unit_test(output_beyond_the_cap_is_counted_and_the_cut_is_marked),
         cmocka_unit_test(the_end_drains_the_pipe_without_waiting_for_more),
+        cmocka_unit_test(a_stream_that_has_ended_is_closed_at_once_and_loses_nothing),
         cmocka_unit_test(large_output_is_split_into_entries_of_at_most_one_chunk),
         cmocka_unit_test(the_tail_is_the_end_of_standard_error),
         cmocka_unit_test(lines_of_both_streams_keep_the_order_in_which_they_were_read),
