@@ -118,9 +118,8 @@ static void a_stream_that_has_ended_is_closed_at_once_and_loses_nothing(void **s
     (void)state;
     struct output_heard h;
     int ends[2];
-    begin(&h, 4, ends);
+    begin(&h, 0, ends);
     assert_int_equal(write(ends[0], "ends", 4), 4);
-    assert_int_equal(write(ends[1], "later", 5), 5);
     assert_false(output_read(&o, 1, 1000));
     close(ends[0]);
     assert_true(output_read(&o, 1, 1000));
@@ -128,8 +127,6 @@ static void a_stream_that_has_ended_is_closed_at_once_and_loses_nothing(void **s
     assert_int_equal(h.entries, 0);
     output_end(&o, 1000); /* the writing end of the other stays open */
     assert_true(span_eq_str(buf_span(&h.text[0]), "ends"));
-    assert_int_equal(h.cut[0], 0);
-    assert_int_equal(h.cut[1], 5);
     assert_int_equal(o.stream[1].fd, -1);
     close(ends[1]);
     heard_free(&h);
