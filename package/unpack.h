@@ -13,7 +13,8 @@
  *
  * The archive's hash and signature are verified before a byte of it is parsed, and again over
  * the bytes that were unpacked, so changing the archive meanwhile gains nothing. It must hold
- * exactly what its manifest lists, in that order. The work is done in `.unpack-<hash>` in the
+ * exactly what its manifest lists, in that order: one tar, compressed once with zstd, and nothing
+ * after its end. The work is done in `.unpack-<hash>` in the
  * store, synced and renamed: a crash leaves all or nothing, and the next call removes the
  * remains. One unpacker works on a store at a time; a second one waits. */
 #ifndef LB_PACKAGE_UNPACK_H

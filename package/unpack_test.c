@@ -1,13 +1,10 @@
 /* unpack_test.c - what the unpacker does with good archives, and with everything that can be wrong
- * around them. Hostile archives are in unpack_hostile_test.c. */
+ * around them. Hostile archives are in unpack_hostile_test.c, kills in unpack_kill_test.c. */
 #include "package/fixture.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
 
 #include "common/id.h"
 
@@ -251,66 +248,6 @@ static void a_truncated_archive_is_refused_even_if_it_is_signed(void **state)
     buf_free(&good);
 }
 
-/* Runs an installation in a child that is killed at its nth system call. True: it ran to its
- * end. */
-static bool install_killed_at(void **state, unsigned nth)
-{
-    pid_t pid = fork();
-    if (pid == 0) {
-        ptrace(PTRACE_TRACEME, 0, 0, 0);
-        raise(SIGSTOP);
-        _exit(fixture_install(state, testing_path(state, "p.lbp"), NULL) == 0 ? 0 : 1);
-    }
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFSTOPPED(status));
-    for (unsigned i = 0; i < nth; i++) {
-        assert_int_equal(ptrace(PTRACE_SYSCALL, pid, 0, 0), 0);
-        assert_int_equal(waitpid(pid, &status, 0), pid);
-        if (WIFEXITED(status)) {
-            assert_int_equal(WEXITSTATUS(status), 0);
-            return true;
-        }
-        assert_true(WIFSTOPPED(status));
-    }
-    kill(pid, SIGKILL);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return false;
-}
-
-static void a_kill_leaves_all_or_nothing_and_the_next_call_cleans_up(void **state)
-{
-    struct error err = {0};
-    struct hash hash;
-    unsigned hidden, leftovers = 0, kills = 0;
-    made(state, &hash);
-    bool lived = false;
-    for (unsigned nth = 0; !lived; nth += 5, kills++) {
-        lived = install_killed_at(state, nth);
-        if (stored(state, &hidden)) { /* what is stored is whole */
-            static const char *const names[] = {"runnable",
-                                                "signature",
-                                                "manifest.json",
-                                                "files/package.yaml",
-                                                "files/data/größe.txt",
-                                                "files/bin/data/empty"};
-            for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-                char *path = package_path(state, &hash, names[i]);
-                assert_int_equal(access(path, R_OK), 0);
-                mem_free(&path);
-            }
-        }
-        leftovers += hidden;
-        if (nth % 25 == 0) {
-            must(fixture_install(state, testing_path(state, "p.lbp"), &err));
-            assert_int_equal(stored(state, &hidden), 1);
-            assert_int_equal(hidden, 0);
-        }
-        must(file_remove_tree(testing_path(state, "store"), &err));
-    }
-    assert_true(kills > 20 && leftovers > 5);
-}
-
 static void trouble_on_the_server_is_distinguished_from_a_bad_package(void **state)
 {
     struct error err = {0};
@@ -334,7 +271,6 @@ int main(void)
         in_folder(a_package_that_was_deployed_under_another_name_is_refused),
         in_folder(a_changed_byte_anywhere_is_refused),
         in_folder(a_truncated_archive_is_refused_even_if_it_is_signed),
-        in_folder(a_kill_leaves_all_or_nothing_and_the_next_call_cleans_up),
         in_folder(trouble_on_the_server_is_distinguished_from_a_bad_package),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
