@@ -4,7 +4,7 @@
  * The store is a folder with one folder a package, named by the hash of its archive (64 digits),
  * all of it read-only:
  *     manifest.json   as in the archive
- *     signature       the minisign signature file
+ *     signature       the minisign signature file; of an unsigned package none
  *     runnable        the d_runnable for the runner
  *     files/          the package's own files
  *     fingerprint     how all of this was left (trust/fingerprint.h)
@@ -26,10 +26,11 @@
 #define UNPACK_RUNNABLE  "runnable"
 
 struct unpack {
-    const char *archive, *signature, *signers; /* files */
-    const char *store;                         /* folder; created if missing */
-    struct hash hash;                          /* what the archive must be */
-    const char *name, *version;                /* its required name and version; both NULL: any */
+    /* files; that of the signature need not exist if the signers file takes the package unsigned */
+    const char *archive, *signature, *signers;
+    const char *store;          /* folder; created if missing */
+    struct hash hash;           /* what the archive must be */
+    const char *name, *version; /* its required name and version; both NULL: any */
 };
 
 /* Installs the package. If it is already installed, that is success and makes it the last

@@ -248,6 +248,60 @@ static void a_truncated_archive_is_refused_even_if_it_is_signed(void **state)
     buf_free(&good);
 }
 
+/* Puts words behind the one key in signers. */
+static void limit_signer(void **state, const char *words)
+{
+    struct error err = {0};
+    struct buf text = {0};
+    must(file_read(testing_path(state, "signers"), 1000, &text, &err));
+    buf_add_str(&text, words);
+    must(file_write_atomic(testing_path(state, "signers"), buf_span(&text), 0644, &err));
+    buf_free(&text);
+}
+
+static void a_builder_installs_only_what_the_server_lets_them_sign(void **state)
+{
+    static const char *const words[][2] = {{" packages=load,report", "allows only these packages"},
+                                           {" until=2020-01-01", "is over"},
+                                           {" revoked", "which is revoked"},
+                                           {" packages=", "signers:1: "}};
+    struct error err = {0};
+    struct hash hash;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        made(state, &hash);
+        limit_signer(state, words[i][0]);
+        assert_true(fixture_install(state, testing_path(state, "p.lbp"), &err) < 0);
+        if (!strstr(err.text, words[i][1]))
+            fail_msg("%s: %s", words[i][0], err.text);
+        assert_int_equal(stored(state, NULL), 0);
+        must(file_remove_tree(testing_path(state, "p"), &err));
+    }
+    made(state, &hash);
+    limit_signer(state, " packages=load,extr* until=2999-12-31");
+    must(fixture_install(state, testing_path(state, "p.lbp"), &err));
+}
+
+static void an_unsigned_package_is_installed_only_where_its_name_is_allowed(void **state)
+{
+    struct error err = {0};
+    struct hash hash;
+    struct buf bytes = {0};
+    struct d_runnable r;
+    made(state, &hash);
+    unlink(testing_path(state, "p.lbp.minisig"));
+    refused(state, "an unsigned package cannot be installed");
+    limit_signer(state, "\nunsigned packages=load");
+    refused(state, "is signed by no one, whom trust/signers allows only these packages: load");
+    limit_signer(state, ",extract");
+    must(fixture_install(state, testing_path(state, "p.lbp"), &err));
+    char *path = package_path(state, &hash, "runnable");
+    must(file_read(path, 1 << 20, &bytes, &err));
+    must(d_runnable_decode(buf_span(&bytes), &r, &err));
+    assert_true(hash_is_zero(&r.signer_key));
+    buf_free(&bytes);
+    mem_free(&path);
+}
+
 static void trouble_on_the_server_is_distinguished_from_a_bad_package(void **state)
 {
     struct error err = {0};
@@ -271,6 +325,8 @@ int main(void)
         in_folder(a_package_that_was_deployed_under_another_name_is_refused),
         in_folder(a_changed_byte_anywhere_is_refused),
         in_folder(a_truncated_archive_is_refused_even_if_it_is_signed),
+        in_folder(a_builder_installs_only_what_the_server_lets_them_sign),
+        in_folder(an_unsigned_package_is_installed_only_where_its_name_is_allowed),
         in_folder(trouble_on_the_server_is_distinguished_from_a_bad_package),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
