@@ -75,6 +75,8 @@ static void trouble(json_t *row, struct buf *out)
         buf_printf(out, "it refuses %s: %s; ", ctl_text(item, "job"), ctl_text(item, "trouble"));
     if (*ctl_text(row, "slots_with_trouble"))
         buf_printf(out, "%s; ", ctl_text(row, "slots_with_trouble"));
+    if (*ctl_text(row, "unsigned"))
+        buf_printf(out, "it takes unsigned packages: %s; ", ctl_text(row, "unsigned"));
     const char *wrong = ctl_text(row, "jobs_with_trouble");
     if (*wrong && strcmp(wrong, "0") != 0)
         buf_printf(out, "%s job file%s wrong (lbworker check, there, says why); ", wrong,

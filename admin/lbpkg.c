@@ -12,6 +12,7 @@ static const struct verb_command verbs[] = {
     {"verify", "check the signature of a package file", pkg_verify},
     {"show", "what a package file contains", pkg_show},
     {"deploy", "bring a package to servers, through the broker", pkg_deploy},
+    {"export", "take an installed package back, as the file that it was", pkg_export},
     {"list", "the packages in the depot, and which server has which", pkg_list},
 };
 

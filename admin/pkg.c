@@ -50,7 +50,7 @@ char *pkg_config_path(char **argv, const char *below)
     return path;
 }
 
-static int load(char **argv, const char *path, struct minisign_public **ret, size_t *ret_n)
+static int load(char **argv, const char *path, struct builder **ret, size_t *ret_n)
 {
     struct error err = {0};
     int rc = signature_load_signers(path, ret, ret_n, &err);
@@ -61,7 +61,7 @@ static int load(char **argv, const char *path, struct minisign_public **ret, siz
     return rc < 0 ? pkg_fail(argv, pkg_code(rc), &err) : 0;
 }
 
-int pkg_trusted(char **argv, const char *key, const char *signers, struct minisign_public **ret,
+int pkg_trusted(char **argv, const char *key, const char *signers, struct builder **ret,
                 size_t *ret_n)
 {
     static const char *const places[] = {"trust/signers", "keys/builder.pub"};

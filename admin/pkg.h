@@ -7,6 +7,7 @@
 #include "admin/verb.h"
 #include "common/options.h"
 #include "package/archive.h"
+#include "trust/builders.h"
 
 int pkg_new(int argc, char **argv);
 int pkg_lint(int argc, char **argv);
@@ -16,6 +17,7 @@ int pkg_sign(int argc, char **argv);
 int pkg_verify(int argc, char **argv);
 int pkg_show(int argc, char **argv);
 int pkg_run(int argc, char **argv);
+int pkg_export(int argc, char **argv);
 
 /* verb_begin, and the crypto library is ready. */
 int pkg_begin(const struct option_row *rows, size_t n, int argc, char **argv, const char *synopsis,
@@ -31,7 +33,7 @@ char *pkg_config_path(char **argv, const char *below);
 
 /* The keys that may have signed: of --key FILE, else --signers FILE, else etc/trust/signers, else
  * etc/keys/builder.pub. *ret is yours to free. 0, or the exit code. */
-int pkg_trusted(char **argv, const char *key, const char *signers, struct minisign_public **ret,
+int pkg_trusted(char **argv, const char *key, const char *signers, struct builder **ret,
                 size_t *ret_n);
 
 /* Writes to stdout; on failure says why. A pipe whose reader has gone away is not a failure. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "admin/pkg.h"
+#include "common/clock.h"
 #include "common/file.h"
 #include "common/mem.h"
 #include "package/signature.h"
@@ -18,8 +19,8 @@ static const char examples[] =
     "  lbpkg verify extract-1.2.0.lbp                   exit code 0: good; 3: refused\n"
     "  lbpkg verify extract-1.2.0.lbp --key builder.pub   as minisign -V does\n";
 
-static int verify(const char *archive, const struct minisign_public *keys, size_t n,
-                  struct buf *out, struct error *err)
+static int verify(const char *archive, const struct builder *keys, size_t n, struct buf *out,
+                  struct error *err)
 {
     struct manifest m = {0};
     struct hash hash;
@@ -34,12 +35,13 @@ static int verify(const char *archive, const struct minisign_public *keys, size_
         rc = error_set(err, -EBADMSG, "'%s' is not signed: there is no '%s'", archive, path);
     if (rc == 0)
         rc = archive_manifest(archive, &m, NULL, err);
-    if (rc == 0 && (rc = signature_verify(buf_span(&signature), keys, n, &hash, digest, m.name,
-                                          m.version, &signer, err)) < 0)
+    if (rc == 0 && (rc = signature_verify(buf_span(&signature), keys, n, clock_wall_ms(), &hash,
+                                          digest, m.name, m.version, &signer, err)) < 0)
         error_prefix(err, "%s", archive);
     if (rc == 0)
         buf_printf(out, "%s %s %s signed by %s\n", m.name, m.version,
-                   package_hash_format(&hash, text), minisign_number(keys[signer].number, number));
+                   package_hash_format(&hash, text),
+                   minisign_number(keys[signer].key.number, number));
     mem_free(&path);
     buf_free(&signature);
     manifest_free(&m);
@@ -51,7 +53,7 @@ int pkg_verify(int argc, char **argv)
     struct option_values v = {0};
     struct error err = {0};
     struct buf out = {0};
-    struct minisign_public *keys = NULL;
+    struct builder *keys = NULL;
     size_t n = 0;
     int first, rc = pkg_begin(rows, COUNT_OF(rows), argc, argv,
                               "FILE [--key FILE | --signers FILE]", examples, 1, 1, &v, &first);

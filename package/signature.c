@@ -5,9 +5,6 @@
 #include <string.h>
 
 #include "common/file.h"
-#include "common/mem.h"
-
-enum { SIGNERS_FILE_MAX = 1 << 20, SIGNERS_MAX = 1000 };
 
 void signature_comment(const char *name, const char *version, const struct hash *hash,
                        struct buf *out)
@@ -57,8 +54,22 @@ int signature_names(struct span file, const struct hash *hash, const char *name,
     return rc < 0 ? rc : check_comment(sig.comment, hash, name, version, err);
 }
 
-int signature_verify(struct span file, const struct minisign_public *keys, size_t n_keys,
-                     const struct hash *hash, const uint8_t digest[MINISIGN_DIGEST],
+/* The comment, which the key has signed as well, and what the server lets this key sign. */
+static int judge(const struct minisign_signature *sig, const struct builder *builders, size_t n,
+                 size_t i, int64_t now, const struct hash *hash, const char *name,
+                 const char *version, struct error *err)
+{
+    const struct builder *by;
+    struct error why = {0};
+    int rc = check_comment(sig->comment, hash, name, version, err);
+    if (rc == 0 && name &&
+        builders_judge(builders, n, &builders[i].key.key, span_str(name), now, &by, &why) < 0)
+        rc = error_set(err, -EBADMSG, "%s", why.text);
+    return rc;
+}
+
+int signature_verify(struct span file, const struct builder *builders, size_t n_builders,
+                     int64_t now, const struct hash *hash, const uint8_t digest[MINISIGN_DIGEST],
                      const char *name, const char *version, size_t *ret_signer, struct error *err)
 {
     struct minisign_signature sig;
@@ -66,12 +77,14 @@ int signature_verify(struct span file, const struct minisign_public *keys, size_
     int rc = parse(file, &sig, err);
     if (rc < 0)
         return rc;
-    for (size_t i = 0; i < n_keys; i++) {
-        if (memcmp(keys[i].number, sig.number, sizeof sig.number) != 0)
+    for (size_t i = 0; i < n_builders; i++) {
+        const struct minisign_public *key = &builders[i].key;
+        if (builders[i].is_unsigned || memcmp(key->number, sig.number, sizeof sig.number) != 0)
             continue;
-        if ((rc = minisign_verify(&sig, &keys[i], digest, err)) < 0)
+        if ((rc = minisign_verify(&sig, key, digest, err)) < 0)
             return rc;
-        if ((rc = check_comment(sig.comment, hash, name, version, err)) == 0)
+        rc = judge(&sig, builders, n_builders, i, now, hash, name, version, err);
+        if (rc == 0)
             *ret_signer = i;
         return rc;
     }
@@ -79,41 +92,15 @@ int signature_verify(struct span file, const struct minisign_public *keys, size_
                      minisign_number(sig.number, number));
 }
 
-int signature_load_signers(const char *path, struct minisign_public **ret, size_t *ret_n,
-                           struct error *err)
+int signature_load_signers(const char *path, struct builder **ret, size_t *ret_n, struct error *err)
 {
     struct buf text = {0};
-    struct minisign_public *keys = NULL;
-    size_t n = 0;
-    unsigned number = 0;
-    int rc = file_read(path, SIGNERS_FILE_MAX, &text, err);
-    struct span rest = buf_span(&text);
-    while (rc == 0 && rest.n) {
-        const uint8_t *end = memchr(rest.p, '\n', rest.n);
-        struct span line = span_of(rest.p, end ? (size_t)(end - rest.p) : rest.n);
-        rest = span_of(rest.p + line.n + (end != NULL), rest.n - line.n - (end != NULL));
-        number++;
-        while (line.n && strchr(" \t\r", line.p[line.n - 1]))
-            line.n--;
-        if (!line.n || line.p[0] == '#' ||
-            (line.n > 18 && memcmp(line.p, "untrusted comment:", 18) == 0))
-            continue;
-        if (n == SIGNERS_MAX) {
-            rc = error_set(err, -EINVAL, "%s:%u: more than %d keys", path, number, SIGNERS_MAX);
-            break;
-        }
-        keys = mem_realloc(keys, n + 1, sizeof *keys);
-        if ((rc = minisign_public_parse(line, &keys[n], err)) < 0)
-            error_prefix(err, "%s:%u", path, number);
-        else
-            n++;
-    }
+    unsigned line;
+    int rc = file_read(path, BUILDERS_BYTES, &text, err);
+    if (rc == 0 && (rc = builders_check(buf_span(&text), &line, err)) < 0)
+        error_prefix(err, "%s:%u", path, line);
+    if (rc == 0)
+        builders_parse(buf_span(&text), ret, ret_n);
     buf_free(&text);
-    if (rc < 0) {
-        mem_free(&keys);
-        return rc;
-    }
-    *ret = keys;
-    *ret_n = n;
-    return 0;
+    return rc;
 }

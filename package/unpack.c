@@ -26,8 +26,9 @@ struct unpack_job {
     int archive, store;
     uint64_t size;
     struct buf signature;
-    struct minisign_public *keys;
-    size_t n_keys, signer;
+    struct builder *builders;
+    size_t n_builders, signer;
+    bool is_signed;
     char name[NAME_TEXT];
     char *temp;    /* path of the folder that is being made */
     bool replaces; /* one that was altered */
@@ -36,6 +37,14 @@ struct unpack_job {
 static int place(struct unpack_job *j, struct error *err)
 {
     return error_prefix(err, "%s", j->u->archive);
+}
+
+static bool takes_unsigned(const struct unpack_job *j)
+{
+    for (size_t i = 0; i < j->n_builders; i++)
+        if (j->builders[i].is_unsigned)
+            return true;
+    return false;
 }
 
 static int open_inputs(struct unpack_job *j, struct error *err)
@@ -52,18 +61,37 @@ static int open_inputs(struct unpack_job *j, struct error *err)
         return error_set(err, -EBADMSG, "'%s' has more than %d GiB", u->archive,
                          UNPACK_ARCHIVE_MAX_GIB);
     int rc = file_read(u->signature, LIMIT_SIGNATURE, &j->signature, err);
-    if (rc == -ENOENT)
+    j->is_signed = rc == 0;
+    if (rc < 0 && rc != -ENOENT)
+        return rc;
+    rc = signature_load_signers(u->signers, &j->builders, &j->n_builders, err);
+    if (rc < 0 && rc != -ENOENT)
+        return rc;
+    if (!j->is_signed && !takes_unsigned(j))
         return error_set(err, -EBADMSG,
                          "'%s' does not exist: an unsigned package cannot be installed",
                          u->signature);
-    if (rc < 0)
-        return rc;
-    rc = signature_load_signers(u->signers, &j->keys, &j->n_keys, err);
-    if (rc == -ENOENT || (rc == 0 && j->n_keys == 0))
+    if (j->n_builders == 0)
         return error_set(err, -EBADMSG,
                          "this server trusts no builder: put a builder's public key into '%s'",
                          u->signers);
-    return rc;
+    return 0;
+}
+
+/* A package without a signature: does the server take those of its name? */
+static int judge_unsigned(const struct unpack_job *j, const struct manifest *m, struct error *err)
+{
+    const struct builder *by;
+    struct error why = {0};
+    const char *name = m ? m->name : j->u->name;
+    if (m && j->u->name &&
+        (strcmp(m->name, j->u->name) != 0 || strcmp(m->version, j->u->version) != 0))
+        return error_set(err, -EBADMSG, "the package is %s %s, not %s %s", m->name, m->version,
+                         j->u->name, j->u->version);
+    if (name && builders_judge(j->builders, j->n_builders, &(struct hash){{0}}, span_str(name),
+                               clock_wall_ms(), &by, &why) < 0)
+        return error_set(err, -EBADMSG, "%s", why.text);
+    return 0;
 }
 
 static int judge(struct unpack_job *j, const struct hash *hash,
@@ -73,11 +101,13 @@ static int judge(struct unpack_job *j, const struct hash *hash,
     if (!hash_eq(hash, &j->u->hash))
         return error_set(err, -EBADMSG, "the archive has the hash %s, not %s",
                          package_hash_format(hash, have), package_hash_format(&j->u->hash, want));
+    if (!j->is_signed)
+        return judge_unsigned(j, m, err);
     /* The signature's comment names the package: before the archive is read, it is compared with
      * what was deployed; afterwards, with the manifest. */
-    return signature_verify(buf_span(&j->signature), j->keys, j->n_keys, hash, digest,
-                            m ? m->name : j->u->name, m ? m->version : j->u->version, &j->signer,
-                            err);
+    return signature_verify(buf_span(&j->signature), j->builders, j->n_builders, clock_wall_ms(),
+                            hash, digest, m ? m->name : j->u->name, m ? m->version : j->u->version,
+                            &j->signer, err);
 }
 
 static int read_digests(struct unpack_job *j, struct error *err)
@@ -192,10 +222,12 @@ static int fill(struct unpack_job *j, int folder, struct error *err)
     if (rc == 0)
         rc = judge(j, &hash, digest, &m, err);
     if (rc == 0) {
-        manifest_to_runnable(&m, &hash, &j->keys[j->signer].key, &runnable);
+        const struct hash nobody = {{0}};
+        manifest_to_runnable(&m, &hash, j->is_signed ? &j->builders[j->signer].key.key : &nobody,
+                             &runnable);
         rc = unpack_put_file(folder, UNPACK_RUNNABLE, buf_span(&runnable), err);
     }
-    if (rc == 0)
+    if (rc == 0 && j->is_signed)
         rc = unpack_put_file(folder, UNPACK_SIGNATURE, buf_span(&j->signature), err);
     buf_free(&runnable);
     manifest_free(&m);
@@ -296,7 +328,7 @@ int unpack_install(const struct unpack *u, struct error *err)
     if (j.store >= 0)
         close(j.store);
     buf_free(&j.signature);
-    mem_free(&j.keys);
+    mem_free(&j.builders);
     mem_free(&j.temp);
     return rc;
 }

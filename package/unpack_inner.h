@@ -10,8 +10,9 @@
 
 enum {
     UNPACK_BLOCK = 128 << 10,
-    UNPACK_RATIO_MAX = 200,       /* bytes unpacked for one in the archive ... */
-    UNPACK_RATIO_FREE = 64 << 20, /* ... above these */
+    UNPACK_RATIO_MAX = 200,        /* bytes unpacked for one in the archive ... */
+    UNPACK_RATIO_FREE = 64 << 20,  /* ... above these */
+    UNPACK_PADDING_MAX = 64 << 10, /* zeros after the end of the tar; tar itself makes 10 KiB */
     UNPACK_ARCHIVE_MAX_GIB = 8
 };
 

@@ -57,6 +57,8 @@ int unpack_source_end(struct unpack_source *s, struct hash *ret_hash,
 static int refuse(struct archive *a, struct error *err)
 {
     const char *why = archive_error_string(a);
+    if (err && err->code < 0)
+        return err->code; /* the stream below has said why */
     return error_set(err, -EBADMSG, "the archive is damaged: %.300s",
                      why ? why : "libarchive gives no reason");
 }
@@ -283,34 +285,119 @@ static int take_all(struct archive *a, int folder, uint64_t archive_size, const 
     return rc == 1 ? 0 : rc;
 }
 
-int unpack_read(struct unpack_source *s, int folder, uint64_t archive_size, struct manifest *ret,
-                struct error *err)
+/* ---- The stream between zstd and tar */
+
+/* What zstd unpacks, counted. One reader would do both, but it would take zstd in zstd in zstd, and
+ * say nothing of what follows the end of the tar. */
+struct unpack_stream {
+    struct archive *packed;
+    uint64_t size, most; /* bytes so far, and how many there may be */
+    uint64_t used;       /* up to the last that is not zero */
+    struct error *err;
+};
+
+static la_ssize_t stream_read(struct archive *tar, void *self, const void **ret)
 {
-    struct buf json = {0};
-    struct manifest m = {0};
+    struct unpack_stream *x = self;
+    size_t n = 0;
+    la_int64_t offset;
+    int rc = archive_read_data_block(x->packed, ret, &n, &offset);
+    if (rc == ARCHIVE_EOF)
+        return 0;
+    if (rc != ARCHIVE_OK) {
+        refuse(x->packed, x->err);
+    } else if ((x->size += n) > x->most) {
+        error_set(x->err, -EBADMSG, "the archive unpacks to more than %llu bytes",
+                  (unsigned long long)x->most);
+    } else {
+        for (size_t at = n; at > 0; at--)
+            if (((const uint8_t *)*ret)[at - 1]) {
+                x->used = x->size - n + at;
+                break;
+            }
+        return (la_ssize_t)n;
+    }
+    archive_set_error(tar, EBADMSG, "%s", x->err->text);
+    return -1;
+}
+
+/* One layer of zstd, and nothing else around the tar. */
+static int open_packed(struct unpack_stream *x, struct unpack_source *s, struct error *err)
+{
+    struct archive_entry *e;
+    archive_read_support_filter_zstd(x->packed);
+    archive_read_support_format_raw(x->packed);
+    if (archive_read_open(x->packed, s, NULL, source_read, NULL) != ARCHIVE_OK ||
+        archive_read_next_header(x->packed, &e) != ARCHIVE_OK)
+        return refuse(x->packed, err);
+    if (archive_filter_count(x->packed) != 2 ||
+        archive_filter_code(x->packed, 0) != ARCHIVE_FILTER_ZSTD)
+        return error_set(err, -EBADMSG, "the archive is not one tar compressed once with zstd");
+    return 0;
+}
+
+/* What is left after the tar's end is the padding of its last record. */
+static int check_end(struct archive *tar, struct unpack_stream *x, struct error *err)
+{
+    const void *block;
+    la_ssize_t n;
+    uint64_t end = (uint64_t)archive_filter_bytes(tar, 0);
+    while ((n = stream_read(x->packed, x, &block)) > 0)
+        if (x->size > end + UNPACK_PADDING_MAX)
+            break;
+    if (n < 0)
+        return err->code;
+    if (x->used > end || x->size > end + UNPACK_PADDING_MAX)
+        return error_set(err, -EBADMSG, "the archive has data after its end");
+    return 0;
+}
+
+static int read_tar(struct unpack_stream *x, int folder, uint64_t archive_size, struct buf *json,
+                    struct manifest *m, struct error *err)
+{
     struct archive *a = archive_read_new();
     if (!a)
         mem_die();
     int rc = 0;
-    archive_read_support_filter_zstd(a);
     archive_read_support_format_tar(a);
-    if (archive_read_open(a, s, NULL, source_read, NULL) != ARCHIVE_OK)
+    if (archive_read_open(a, x, NULL, stream_read, NULL) != ARCHIVE_OK)
         rc = refuse(a, err);
     if (rc == 0)
-        rc = take_manifest(a, &json, err);
-    if (rc == 0 && manifest_from_json(buf_span(&json), &m, err) < 0)
-        rc = err ? (err->code = -EBADMSG) : -EBADMSG;
+        rc = take_manifest(a, json, err);
+    if (rc == 0 && manifest_from_json(buf_span(json), m, err) < 0)
+        rc = err->code = -EBADMSG;
     if (rc == 0)
-        rc = take_all(a, folder, archive_size, &m, err);
+        rc = take_all(a, folder, archive_size, m, err);
     if (rc == 0)
-        rc = unpack_put_file(folder, PACKAGE_MANIFEST, buf_span(&json), err);
-    if (rc < 0 && s->failed)
-        rc = error_errno(err, s->failed, "cannot read the archive");
+        rc = check_end(a, x, err);
+    if (rc == 0)
+        rc = unpack_put_file(folder, PACKAGE_MANIFEST, buf_span(json), err);
     archive_read_free(a);
+    return rc;
+}
+
+int unpack_read(struct unpack_source *s, int folder, uint64_t archive_size, struct manifest *ret,
+                struct error *ret_err)
+{
+    struct error err = {0};
+    struct buf json = {0};
+    struct manifest m = {0};
+    struct unpack_stream x = {.packed = archive_read_new(), .err = &err};
+    if (!x.packed)
+        mem_die();
+    x.most = UNPACK_RATIO_FREE + UNPACK_RATIO_MAX * archive_size + UNPACK_PADDING_MAX;
+    int rc = open_packed(&x, s, &err);
+    if (rc == 0)
+        rc = read_tar(&x, folder, archive_size, &json, &m, &err);
+    if (rc < 0 && s->failed)
+        rc = error_errno(&err, s->failed, "cannot read the archive");
+    archive_read_free(x.packed);
     buf_free(&json);
-    if (rc < 0)
+    if (rc < 0) {
         manifest_free(&m);
-    else
+        if (ret_err)
+            *ret_err = err;
+    } else
         *ret = m;
     return rc;
 }

@@ -1,13 +1,10 @@
 /* unpack_test.c - what the unpacker does with good archives, and with everything that can be wrong
- * around them. Hostile archives are in unpack_hostile_test.c. */
+ * around them. Hostile archives are in unpack_hostile_test.c, kills in unpack_kill_test.c. */
 #include "package/fixture.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
 
 #include "common/id.h"
 
@@ -251,64 +248,58 @@ static void a_truncated_archive_is_refused_even_if_it_is_signed(void **state)
     buf_free(&good);
 }
 
-/* Runs an installation in a child that is killed at its nth system call. True: it ran to its
- * end. */
-static bool install_killed_at(void **state, unsigned nth)
+/* Puts words behind the one key in signers. */
+static void limit_signer(void **state, const char *words)
 {
-    pid_t pid = fork();
-    if (pid == 0) {
-        ptrace(PTRACE_TRACEME, 0, 0, 0);
-        raise(SIGSTOP);
-        _exit(fixture_install(state, testing_path(state, "p.lbp"), NULL) == 0 ? 0 : 1);
-    }
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFSTOPPED(status));
-    for (unsigned i = 0; i < nth; i++) {
-        assert_int_equal(ptrace(PTRACE_SYSCALL, pid, 0, 0), 0);
-        assert_int_equal(waitpid(pid, &status, 0), pid);
-        if (WIFEXITED(status)) {
-            assert_int_equal(WEXITSTATUS(status), 0);
-            return true;
-        }
-        assert_true(WIFSTOPPED(status));
-    }
-    kill(pid, SIGKILL);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return false;
+    struct error err = {0};
+    struct buf text = {0};
+    must(file_read(testing_path(state, "signers"), 1000, &text, &err));
+    buf_add_str(&text, words);
+    must(file_write_atomic(testing_path(state, "signers"), buf_span(&text), 0644, &err));
+    buf_free(&text);
 }
 
-static void a_kill_leaves_all_or_nothing_and_the_next_call_cleans_up(void **state)
+static void a_builder_installs_only_what_the_server_lets_them_sign(void **state)
+{
+    static const char *const words[][2] = {{" packages=load,report", "allows only these packages"},
+                                           {" until=2020-01-01", "is over"},
+                                           {" revoked", "which is revoked"},
+                                           {" packages=", "signers:1: "}};
+    struct error err = {0};
+    struct hash hash;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        made(state, &hash);
+        limit_signer(state, words[i][0]);
+        assert_true(fixture_install(state, testing_path(state, "p.lbp"), &err) < 0);
+        if (!strstr(err.text, words[i][1]))
+            fail_msg("%s: %s", words[i][0], err.text);
+        assert_int_equal(stored(state, NULL), 0);
+        must(file_remove_tree(testing_path(state, "p"), &err));
+    }
+    made(state, &hash);
+    limit_signer(state, " packages=load,extr* until=2999-12-31");
+    must(fixture_install(state, testing_path(state, "p.lbp"), &err));
+}
+
+static void an_unsigned_package_is_installed_only_where_its_name_is_allowed(void **state)
 {
     struct error err = {0};
     struct hash hash;
-    unsigned hidden, leftovers = 0, kills = 0;
+    struct buf bytes = {0};
+    struct d_runnable r;
     made(state, &hash);
-    bool lived = false;
-    for (unsigned nth = 0; !lived; nth += 5, kills++) {
-        lived = install_killed_at(state, nth);
-        if (stored(state, &hidden)) { /* what is stored is whole */
-            static const char *const names[] = {"runnable",
-                                                "signature",
-                                                "manifest.json",
-                                                "files/package.yaml",
-                                                "files/data/größe.txt",
-                                                "files/bin/data/empty"};
-            for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-                char *path = package_path(state, &hash, names[i]);
-                assert_int_equal(access(path, R_OK), 0);
-                mem_free(&path);
-            }
-        }
-        leftovers += hidden;
-        if (nth % 25 == 0) {
-            must(fixture_install(state, testing_path(state, "p.lbp"), &err));
-            assert_int_equal(stored(state, &hidden), 1);
-            assert_int_equal(hidden, 0);
-        }
-        must(file_remove_tree(testing_path(state, "store"), &err));
-    }
-    assert_true(kills > 20 && leftovers > 5);
+    unlink(testing_path(state, "p.lbp.minisig"));
+    refused(state, "an unsigned package cannot be installed");
+    limit_signer(state, "\nunsigned packages=load");
+    refused(state, "is signed by no one, whom trust/signers allows only these packages: load");
+    limit_signer(state, ",extract");
+    must(fixture_install(state, testing_path(state, "p.lbp"), &err));
+    char *path = package_path(state, &hash, "runnable");
+    must(file_read(path, 1 << 20, &bytes, &err));
+    must(d_runnable_decode(buf_span(&bytes), &r, &err));
+    assert_true(hash_is_zero(&r.signer_key));
+    buf_free(&bytes);
+    mem_free(&path);
 }
 
 static void trouble_on_the_server_is_distinguished_from_a_bad_package(void **state)
@@ -334,7 +325,8 @@ int main(void)
         in_folder(a_package_that_was_deployed_under_another_name_is_refused),
         in_folder(a_changed_byte_anywhere_is_refused),
         in_folder(a_truncated_archive_is_refused_even_if_it_is_signed),
-        in_folder(a_kill_leaves_all_or_nothing_and_the_next_call_cleans_up),
+        in_folder(a_builder_installs_only_what_the_server_lets_them_sign),
+        in_folder(an_unsigned_package_is_installed_only_where_its_name_is_allowed),
         in_folder(trouble_on_the_server_is_distinguished_from_a_bad_package),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -300,9 +300,13 @@ bool policy_revoked(const struct policy *p, uint64_t serial)
     return revocations_contain(&p->revocations, serial);
 }
 
-const struct builder *policy_signer(const struct policy *p, const struct hash *signer_key)
+int policy_judge_signer(const struct policy *p, const struct hash *signer_key, struct span name,
+                        int64_t now, const struct builder **ret, struct error *err)
 {
-    return builders_find(p->signers, p->n_signers, signer_key);
+    *ret = NULL;
+    if (p->paths->undeployed) /* the files of the person whose user the child is */
+        return 0;
+    return builders_judge(p->signers, p->n_signers, signer_key, name, now, ret, err);
 }
 
 bool policy_is_addressed(const struct policy *p, struct span address)

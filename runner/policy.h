@@ -26,8 +26,10 @@ const struct certificate *policy_self(const struct policy *p);
 int policy_read_of_worker(const struct policy *p, const char *path, size_t most, struct buf *out,
                           struct error *err);
 bool policy_revoked(const struct policy *p, uint64_t serial);
-/* The builder in trust/signers who has this key; NULL: none, so what it has signed is refused. */
-const struct builder *policy_signer(const struct policy *p, const struct hash *signer_key);
+/* May packages of this name run that `signer_key` has signed, by trust/signers? *ret: the builder;
+ * NULL where the package needs none (undeployed, by hand). -EPERM: no; *err says why. */
+int policy_judge_signer(const struct policy *p, const struct hash *signer_key, struct span name,
+                        int64_t now, const struct builder **ret, struct error *err);
 /* True if `address` names this server, a pool that it is in, or all servers. */
 bool policy_is_addressed(const struct policy *p, struct span address);
 

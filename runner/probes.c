@@ -165,19 +165,16 @@ static void add_needs(struct probes_question *q, const struct wire_list *needs)
 }
 
 static int judge_package(struct probes *p, const struct hash *package,
-                         const struct proxy_found *found, struct installed *i,
+                         const struct proxy_found *found, struct installed *i, int64_t now,
                          enum refusal *ret_code, struct error *err)
 {
     *ret_code = REFUSAL_BAD_PACKAGE;
     int rc = installed_load(p->paths, package, i, err);
-    if (rc < 0 || p->paths->undeployed)
-        return rc;
-    const struct builder *signer = policy_signer(p->policy, &i->runnable.signer_key);
-    if (!signer)
-        return error_set(err, -EPERM,
-                         "package '" SPAN_FMT "' has no signature of a signer in trust/signers",
-                         SPAN_ARG(i->runnable.name));
-    return proxy_judge_signer(&found->proxy, found->file, signer, err);
+    const struct builder *signer = NULL;
+    if (rc == 0)
+        rc = policy_judge_signer(p->policy, &i->runnable.signer_key, i->runnable.name, now, &signer,
+                                 err);
+    return rc < 0 || !signer ? rc : proxy_judge_signer(&found->proxy, found->file, signer, err);
 }
 
 static int judge_walls(struct probes *p, struct span context, enum refusal *ret_code,
@@ -238,7 +235,7 @@ static int judge(struct probes *p, const struct s_probe *m, int64_t now, struct 
     if ((rc = proxies_judge(p->proxies, m->proxy, &asked, now, &found, err)) < 0)
         return rc;
     if (!is_text)
-        rc = judge_package(p, &m->package, &found, &i, ret_code, err);
+        rc = judge_package(p, &m->package, &found, &i, now, ret_code, err);
     if (rc == 0 && !is_text) {
         step.memory = i.runnable.memory;
         step.processes = i.runnable.processes;

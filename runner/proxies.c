@@ -218,14 +218,10 @@ static int judge_again(struct proxies *p, const struct policy *policy, const str
 {
     const struct proxy_question q = {.principal = was->principal, .subsystem = l->subsystem};
     int rc = proxies_judge(p, was->proxy, &q, now, ret, err);
-    if (rc < 0 || hash_is_zero(&was->signer))
-        return rc;
-    const struct builder *signer = policy_signer(policy, &was->signer);
-    return signer
-               ? proxy_judge_signer(&ret->proxy, ret->file, signer, err)
-               : error_set(err, -EPERM,
-                           "package '" SPAN_FMT "' has no signature of a signer in trust/signers",
-                           SPAN_ARG(l->package_name));
+    const struct builder *signer = NULL;
+    if (rc == 0 && !l->text.n) /* a text has no package */
+        rc = policy_judge_signer(policy, &was->signer, l->package_name, now, &signer, err);
+    return rc < 0 || !signer ? rc : proxy_judge_signer(&ret->proxy, ret->file, signer, err);
 }
 
 int proxies_again(struct proxies *p, const struct policy *policy, struct buf *launch, int64_t now,

@@ -116,7 +116,7 @@ void rig_signers(struct testrig *r)
 {
     struct buf line = {0};
     minisign_public_line(&r->builder, &line);
-    buf_add_str(&line, " the rig's builder\n");
+    buf_add_str(&line, " # the rig's builder\n");
     rig_path_write(r, "etc/trust/signers", buf_span(&line), 0644);
     buf_free(&line);
 }

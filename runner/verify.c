@@ -191,15 +191,12 @@ static int check_proxy(struct inquiry *q, struct error *err)
 static int check_signer(struct inquiry *q, struct error *err)
 {
     const struct d_runnable *r = &q->package.runnable;
-    if (q->v->paths->undeployed) /* the files of the person whose user the child is */
-        return 0;
-    const struct builder *signer = policy_signer(q->v->policy, &r->signer_key);
-    if (!signer)
-        return error_set(err, -EPERM,
-                         "package '" SPAN_FMT "' has no signature of a signer in trust/signers",
-                         SPAN_ARG(r->name));
+    const struct builder *signer;
+    int rc = policy_judge_signer(q->v->policy, &r->signer_key, r->name, q->now, &signer, err);
+    if (rc < 0 || !signer)
+        return rc;
     q->code = REFUSAL_NO_PROXY;
-    int rc = proxy_judge_signer(&q->proxy.proxy, q->proxy.file, signer, err);
+    rc = proxy_judge_signer(&q->proxy.proxy, q->proxy.file, signer, err);
     if (rc == 0)
         q->code = REFUSAL_BAD_PACKAGE;
     return rc;

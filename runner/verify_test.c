@@ -479,6 +479,27 @@ static void a_package_whose_signer_is_no_longer_trusted_is_refused(void **state)
     refused(f, &s, "package", REFUSAL_BAD_PACKAGE, "no signature of a signer");
 }
 
+/* What trust/signers says of a builder is asked at each step, not only at installation. */
+static void a_package_whose_signer_may_no_longer_sign_it_is_refused(void **state)
+{
+    static const char *const words[][2] = {{" revoked\n", "which is revoked in trust/signers"},
+                                           {" until=2001-01-01\n", "whose time"},
+                                           {" packages=else,other-*\n", "allows only"}};
+    struct verify_fixture *f = *state;
+    struct rig_call c = rig_call();
+    char keys[][3] = {"k1", "k2", "k3"};
+    for (size_t i = 0; i < 3; i++) {
+        struct buf line = {0};
+        minisign_public_line(&f->rig.builder, &line);
+        buf_add_str(&line, words[i][0]);
+        rig_path_write(&f->rig, "etc/trust/signers", buf_span(&line), 0644);
+        buf_free(&line);
+        c.key = keys[i];
+        struct s_step s = good(f, &c, (uint8_t)(i + 1));
+        refused(f, &s, "package", REFUSAL_BAD_PACKAGE, words[i][1]);
+    }
+}
+
 static void a_package_that_others_can_write_is_refused(void **state)
 {
     struct verify_fixture *f = *state;
@@ -743,6 +764,7 @@ int main(void)
         here(an_unknown_proxy_or_subsystem_is_refused),
         here(a_package_that_is_not_installed_is_refused),
         here(a_package_whose_signer_is_no_longer_trusted_is_refused),
+        here(a_package_whose_signer_may_no_longer_sign_it_is_refused),
         here(a_package_that_others_can_write_is_refused),
         here(an_entry_not_executable_or_outside_its_package_is_refused),
         here(a_job_that_this_server_has_not_accepted_is_refused),

@@ -19,26 +19,35 @@ static void add_jobs(const struct worker *w, struct buf *items, uint32_t *count)
     }
 }
 
-/* The number of a builder's key, as minisign and lbpkg print it. Of a key that is no longer
+/* The number of a builder's key, as minisign and lbpkg print it; or that there is none. Of a key that is no longer
  * trusted only the first digits are known. */
-static void name_signer(const struct minisign_public *trusted, size_t n, const struct hash *key,
+static void name_signer(const struct builder *trusted, size_t n, const struct hash *key,
                         char out[MINISIGN_NUMBER_TEXT])
 {
-    key_short(key, out);
-    for (size_t i = 0; i < n; i++)
-        if (hash_eq(&trusted[i].key, key))
-            minisign_number(trusted[i].number, out);
+    const struct builder *by = builders_find(trusted, n, key);
+    if (hash_is_zero(key))
+        snprintf(out, MINISIGN_NUMBER_TEXT, "unsigned");
+    else if (by)
+        minisign_number(by->key.number, out);
+    else
+        key_short(key, out);
+}
+
+static void load_signers(const struct worker *w, struct builder **ret, size_t *ret_n)
+{
+    char path[PATHS_MAX];
+    if (path_join(path, sizeof path, NULL, w->paths.config, "trust/signers", NULL) == 0)
+        signature_load_signers(path, ret, ret_n, NULL);
 }
 
 static void add_packages(const struct worker *w, struct buf *items, uint32_t *count)
 {
     const struct installed_package *p;
-    struct minisign_public *trusted = NULL;
+    struct builder *trusted = NULL;
     struct buf one = {0};
     size_t n_trusted = 0;
-    char signer[MINISIGN_NUMBER_TEXT], path[PATHS_MAX];
-    if (path_join(path, sizeof path, NULL, w->paths.config, "trust/signers", NULL) == 0)
-        signature_load_signers(path, &trusted, &n_trusted, NULL);
+    char signer[MINISIGN_NUMBER_TEXT];
+    load_signers(w, &trusted, &n_trusted);
     for (size_t i = 0; (p = installed_at(jobs_packages(w->jobs), i)) && *count < LIMIT_JOBS; i++) {
         struct d_attested_package a = {
             .package = p->hash, .size = p->size, .trouble = span_str(p->trouble)};
@@ -74,6 +83,24 @@ static void add_number(struct buf *items, uint32_t *count, const char *name, int
     ++*count;
 }
 
+/* Which packages the server takes from anybody. */
+static void add_unsigned(const struct worker *w, struct buf *items, uint32_t *count)
+{
+    struct builder *trusted = NULL;
+    struct buf names = {0};
+    size_t n = 0;
+    load_signers(w, &trusted, &n);
+    for (size_t i = 0; i < n && names.n < LIMIT_SHORT; i++)
+        if (trusted[i].is_unsigned)
+            buf_printf(&names, "%s%s", names.n ? "," : "", trusted[i].packages);
+    if (names.n > LIMIT_SHORT)
+        names.n = LIMIT_SHORT;
+    if (names.n)
+        add_fact(items, count, "unsigned", buf_str(&names));
+    buf_free(&names);
+    mem_free(&trusted);
+}
+
 /* For people who read `lbctl servers`; no decision depends on it. Sorted by name. */
 static void add_facts(const struct worker *w, struct buf *items, uint32_t *count)
 {
@@ -98,6 +125,7 @@ static void add_facts(const struct worker *w, struct buf *items, uint32_t *count
         add_fact(items, count, "trouble", runnerlink_trouble(w->runner));
     else if (*spool_trouble(w->spool))
         add_fact(items, count, "trouble", spool_trouble(w->spool));
+    add_unsigned(w, items, count);
 }
 
 /* Behind the needs that were probed: is each secret here that some job names? */

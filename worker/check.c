@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -112,23 +113,50 @@ static void check_key(struct check *c, const char *name)
     say(c, rc == 0, "key", "%s%s", rc == 0 ? path : err.text, rc == 0 ? " is private" : "");
 }
 
+/* A line for each that is not trusted with everything for ever. */
+static void say_signer(struct check *c, const struct builder *b)
+{
+    char number[MINISIGN_NUMBER_TEXT], until[32] = "";
+    const bool over = b->until && clock_wall_ms() >= b->until;
+    struct tm t;
+    time_t last = (time_t)(b->until / 1000 - 1);
+    if (b->until)
+        strftime(until, sizeof until, over ? " until %Y-%m-%d: over" : " until %Y-%m-%d",
+                 gmtime_r(&last, &t));
+    if (b->is_unsigned)
+        say(c, true, "signers", "no signature is needed of packages %s%s", b->packages, until);
+    else if (b->is_revoked || b->until || b->packages[0])
+        say(c, b->is_revoked || !over, "signers", "%s%skey %s: %s%s%s", b->name,
+            b->name[0] ? ", " : "", minisign_number(b->key.number, number),
+            b->is_revoked ? "revoked" : "packages ",
+            b->is_revoked    ? ""
+            : b->packages[0] ? b->packages
+                             : "of all names",
+            b->is_revoked ? "" : until);
+}
+
 static void check_signers(struct check *c)
 {
     struct error err = {0};
-    struct minisign_public *keys = NULL;
-    size_t n = 0;
+    struct builder *builders = NULL;
+    size_t n = 0, trusted = 0;
     char path[PATHS_MAX];
     path_of(path, c->paths.config, "trust/signers");
-    int rc = signature_load_signers(path, &keys, &n, &err);
+    int rc = signature_load_signers(path, &builders, &n, &err);
+    for (size_t i = 0; i < n; i++)
+        trusted += !builders[i].is_revoked && !builders[i].is_unsigned;
     if (rc < 0)
         say(c, false, "signers", "%s; put the builders' minisign public keys there, one a line",
             err.text);
     else
-        say(c, n > 0, "signers", "%s: %zu trusted signer%s%s", path, n, n == 1 ? "" : "s",
+        say(c, n > 0, "signers", "%s: %zu trusted signer%s%s", path, trusted,
+            trusted == 1 ? "" : "s",
             n ? ""
               : "; no package can be installed: add the builders' minisign public keys, one a "
                 "line");
-    mem_free(&keys);
+    for (size_t i = 0; i < n; i++)
+        say_signer(c, &builders[i]);
+    mem_free(&builders);
 }
 
 /* ---- The broker */

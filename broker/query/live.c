@@ -156,6 +156,8 @@ static json_t *server_json(const struct query *q, const struct view_server *s, b
     set_trouble(q, o, s, said);
     if (wire_map_get(&facts, "slots_with_trouble", &wrong) && wrong.type == VALUE_STR)
         json_set_text(o, "slots_with_trouble", wrong.bytes);
+    if (wire_map_get(&facts, "unsigned", &wrong) && wrong.type == VALUE_STR)
+        json_set_text(o, "unsigned", wrong.bytes);
     json_object_set_new(o, "needs", needs_json(q, s));
     json_object_set_new(o, "refused", refused_json(q, s));
     return o;
