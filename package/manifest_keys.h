@@ -20,8 +20,8 @@
     X("parameters", PARAMETERS, "none", \
       "what a caller may give, by name; see [below](#parameters)") \
     X("outputs", OUTPUTS, "any", \
-      "what the package hands back, by name; see [below](#outputs); if any are declared, one that " \
-      "is not declared turns a success into a failure") \
+      "what the package hands back, by name; see [below](#outputs); if any are declared, one " \
+      "that is not declared turns a success into a failure") \
     X("needs", NEEDS, "none", \
       "what a server must have to be given the package's work; see [below](#needs)") \
     X("limits", LIMITS, "none", "see [below](#limits)") \
