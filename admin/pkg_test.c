@@ -54,10 +54,10 @@ static void says(void **state, const char *where, const char *what)
 
 static void a_new_package_of_each_kind_lints_builds_signs_and_verifies(void **state)
 {
-    static const char *const kinds[] = {"exec", "shell", "python"};
+    static const char *const kinds[] = {"exec", "shell", "python", "sql", "ssis"};
     assert_int_equal(run(state, pkg_keygen, ""), EXIT_DONE);
     says(state, "out", "RW");
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 5; i++) {
         char *make = mem_printf("p%zu --kind %s", i, kinds[i]), *folder = mem_printf("p%zu", i),
              *file = mem_printf("p%zu-0.1.0.lbp", i);
         assert_int_equal(run(state, pkg_new, make), EXIT_DONE);
