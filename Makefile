@@ -321,7 +321,7 @@ MINUTES ?= 5
 soak:
 	@tools/deps.sh build test
 	@$(MAKE) --no-print-directory all soak-child
-	@LB_HOSTILE=$(HOSTILE) tests/soak/run.sh $(B) "$(MINUTES)" $(SEED)
+	@LB_HOSTILE=$(HOSTILE) LB_ORDINARY=$(ORDINARY) tests/soak/run.sh $(B) "$(MINUTES)" $(SEED)
 
 # The seed is printed.
 .PHONY: kills
@@ -332,12 +332,12 @@ kills:
 	@tests/soak/kills.sh $(B) "$(JOBS)" $(SEED)
 
 # With SAN=address,undefined the broker is a sanitized one. EACH=5: each attack alone, for so many
-# seconds.
+# seconds. ORDINARY=1: the attackers have ordinary priority.
 .PHONY: hostile
 hostile:
 	@tools/deps.sh build test
 	@$(MAKE) --no-print-directory all
-	@LB_EACH=$(EACH) tests/hostile/run.sh $(B) "$(MINUTES)" $(SEED)
+	@LB_EACH=$(EACH) LB_ORDINARY=$(ORDINARY) tests/hostile/run.sh $(B) "$(MINUTES)" $(SEED)
 
 soak-child: $(B)/soak/child
 $(B)/soak/child: $(B)/obj/tests/soak/child.o

@@ -33,7 +33,7 @@ static const char cancel_examples[] = "  lbctl cancel 4b3c2d10 --reason 'wrong d
                                       "  lbctl cancel last\n";
 
 static const char release_examples[] =
-    "  lbctl release 4b3c2d10 --rerun --reason 'the load had not begun'\n";
+    "  lbctl release 4b3c2d10 --rerun --reason 'the load had not started'\n";
 
 /* Refuses what cannot be cancelled. -1 to go on. */
 static int judge_cancel(char **argv, json_t *row)

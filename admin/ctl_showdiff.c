@@ -360,8 +360,8 @@ static void add_lone_steps(struct term_table *t, json_t *run, json_t *other, boo
         if (find_step(run, name) != step || find_step(other, name))
             continue;
         term_table_addf(t, TERM_PLAIN, "step %s", name);
-        term_table_add(t, first ? state : "(has not begun)");
-        term_table_add(t, first ? "(has not begun)" : state);
+        term_table_add(t, first ? state : "(not started)");
+        term_table_add(t, first ? "(not started)" : state);
     }
 }
 

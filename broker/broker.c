@@ -10,6 +10,7 @@
 #include "broker/dispatch.h"
 #include "broker/shell/gate.h"
 #include "broker/shell/ask.h"
+#include "broker/shell/endedkeys.h"
 #include "broker/shell/hello.h"
 #include "broker/shell/known.h"
 #include "broker/shell/offload.h"
@@ -290,6 +291,7 @@ int broker_open(struct broker **ret, struct loop *loop, const struct broker_opti
     if (rc == 0) {
         known_load_invitations(b->shell.known, b->shell.invitations, clock_wall_ms(), warn);
         turn_begin(&b->shell, b->last_lsn, o->restored);
+        endedkeys_read(&b->shell);
         loop_timer_set(loop, &b->minute, "minute", clock_boot_ms() + 60000, on_minute, b);
         rc = open_net(b, err);
     }

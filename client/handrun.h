@@ -36,7 +36,7 @@
     }
 #define HANDRUN_EXIT_CODES \
     "Exit codes: 0 succeeded; 1 it ran and failed; 2 wrong usage; 3 refused, so that\n" \
-    "nothing was begun, or not possible here; 130 cancelled with Ctrl-C.\n"
+    "nothing was started, or not possible here; 130 cancelled with Ctrl-C.\n"
 
 enum {
     HANDRUN_SUCCEEDED = 0,

@@ -44,8 +44,7 @@ static void no_cut_tears_an_escape_sequence(void **state)
                                         "\x1b]0;title\x07",
                                         "\x1b]8;;x\x1b\\",
                                         "\x1b(B",
-                                        "\x1b"
-                                        "7",
+                                        "\0337",
                                         "\x1bPq#0\x1b\\",
                                         "\x1b[?25l"};
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {

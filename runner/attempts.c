@@ -379,7 +379,7 @@ enum attempts_answer attempts_ask(struct attempts *a, const struct attempts_step
     if (rc < 0)
         return rc == -EAGAIN ? ATTEMPTS_BUSY : ATTEMPTS_REFUSED;
     if (o && !hash_is_zero(&o->job_hash) && !hash_eq(&o->job_hash, &s->job_hash)) {
-        error_set(err, -EPERM, "the attempt has begun with another version of its job");
+        error_set(err, -EPERM, "the attempt has started with another version of its job");
         return ATTEMPTS_REFUSED;
     }
     if (o && o->broken) {

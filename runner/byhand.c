@@ -251,7 +251,7 @@ void byhand_stop(struct byhand *h, bool force)
 {
     struct steps_next n;
     if (h->asked && !h->over)
-        byhand_refuse(h, REFUSAL_STATE, "stopped before anything was begun");
+        byhand_refuse(h, REFUSAL_STATE, "stopped before anything was started");
     if (!h->begun || h->over || (h->scope.stopped && (!force || h->scope.force)))
         return;
     look_next(h, &n);

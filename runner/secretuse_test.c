@@ -130,7 +130,7 @@ static void a_launch_has_the_sealed_value_and_not_the_value(void **state)
     struct d_secret_use use;
     struct d_parameter p;
     struct value v;
-    struct span item;
+    struct span item = SPAN_NONE;
     put(f, (struct put_order){.seal_key = 9});
     if (call(f, 1, "password", "db", true) != VERDICT_RUN)
         fail_msg("%s", f->err.text);
@@ -139,7 +139,8 @@ static void a_launch_has_the_sealed_value_and_not_the_value(void **state)
     assert_true(wire_list_has(&l.sensitive, "password"));
     assert_int_equal(d_secret_uses_decode(l.secrets, &uses, &f->err), 0);
     struct wire_iter it = wire_iter(&uses.uses);
-    assert_true(uses.uses.count == 1 && wire_next(&it, &item));
+    assert_int_equal(uses.uses.count, 1);
+    assert_true(wire_next(&it, &item));
     assert_int_equal(d_secret_use_decode(item, &use, &f->err), 0);
     assert_int_equal(d_parameter_decode(use.declared, &p, &f->err), 0);
     assert_true(span_eq_str(p.name, "password"));

@@ -151,7 +151,7 @@ void bcore_on_call(struct bcore *c, struct peer_state *p)
     key = key128_of(c, d.caller, d.key, false);
     if (answer_duplicate(c, p, &m, &d, key, &digest))
         return;
-    if (kept_must_ask(c, d.issued_at)) {
+    if (kept_must_ask(c, key)) {
         out_lookup_key(c, p->handle, m.req, d.key, false);
         return;
     }

@@ -281,10 +281,15 @@ static void a_forgotten_key_is_looked_up_in_the_store(void **state)
     SENT(w, anna, ACCEPTED, accepted, &a);
     assert_false(a.duplicate);
     w->looked_up = false;
-    d = world_call_of("d"); /* signed after everything forgotten: no lookup */
-    d.issued_at = w->wall + 400000;
+    world_log_clear(w);
+    d = world_call_of("d"); /* no key like it was forgotten: no lookup */
     world_call_with(w, anna, 8, &d, 0);
     SENT(w, anna, ACCEPTED, accepted, &a);
+    d = world_call_of("a"); /* signed long after all that is forgotten */
+    d.issued_at = w->wall + 400000;
+    world_call_with(w, anna, 9, &d, 0);
+    NOT_SENT(w, anna, ACCEPTED);
+    assert_non_null(world_find_lookup(w, BCORE_FX_LOOKUP_KEY));
 }
 
 static void a_key_forgotten_during_its_lookup_is_looked_up_again(void **state)
@@ -292,24 +297,19 @@ static void a_key_forgotten_during_its_lookup_is_looked_up_again(void **state)
     struct core_world *w = *state;
     struct m_accepted a;
     w->config.kept_max = 1;
+    w->left_out = 1; /* so every key is looked up */
     world_restart(w);
     uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
-    struct id id = world_call(w, anna, "a");
-    world_succeed(w, wh1, "wh1", id, 1, 5);
-    id = world_call(w, anna, "b");
-    world_succeed(w, wh1, "wh1", id, 1, 5); /* `a` is forgotten */
     world_log_clear(w);
     struct d_call d = world_call_of("c");
     world_call_with(w, anna, 5, &d, 0);
     const struct world_logged *l = world_find_lookup(w, BCORE_FX_LOOKUP_KEY);
     assert_non_null(l);
     uint64_t asked = l->effect.rests_on;
-    w->asked_at = asked;
     w->looked_up = true;
     world_call_with(w, anna, 6, &d, 0); /* another session of anna's was faster */
     SENT(w, anna, ACCEPTED, accepted, &a);
     world_succeed(w, wh1, "wh1", a.run, 1, 5);
-    w->asked_at = 0;
     d = world_call_of("d");
     world_call_with(w, anna, 7, &d, 0);
     SENT(w, anna, ACCEPTED, accepted, &a);
@@ -329,14 +329,11 @@ static void keys_are_forgotten_after_their_time(void **state)
     w->config.kept_ms = 1000;
     world_restart(w);
     uint64_t anna = world_caller_up(w, "anna"), wh1 = world_worker_up(w, "wh1", 1);
-    struct d_call d = world_call_of("a"), e = world_call_of("b");
-    /* later than any end left out of a replay */
-    d.issued_at = e.issued_at = WORLD_WALL + 86400000;
-    struct id run = world_call_d(w, anna, d);
+    struct id run = world_call(w, anna, "a");
     world_succeed(w, wh1, "wh1", run, 1, 5);
     assert_true(view_ended(w->core, &run));
     world_pass(w, 1500);
-    struct id other = world_call_d(w, anna, e);
+    struct id other = world_call(w, anna, "b");
     world_succeed(w, wh1, "wh1", other, 1, 5);
     assert_false(view_ended(w->core, &run));
     assert_true(view_ended(w->core, &other));
@@ -386,6 +383,44 @@ static void a_kept_row_replaces_the_records_of_an_ended_run(void **state)
     buf_free(&b);
 }
 
+static void list(struct core_world *w, const char *key, bool parent, bool last)
+{
+    struct bcore_ended_key k = {span_str("anna"), span_str(key), parent};
+    world_step(
+        w, (struct bcore_event){.kind = BCORE_ENDED_KEYS, .keys = &k, .n_keys = 1, .last = last});
+}
+
+static bool is_looked_up(struct core_world *w, uint64_t peer, const char *key)
+{
+    struct d_call d = world_call_of(key);
+    world_log_clear(w);
+    world_call_with(w, peer, 5, &d, 0);
+    bool asked = world_find_lookup(w, BCORE_FX_LOOKUP_KEY) != NULL;
+    assert_int_equal(world_count_sent(w, peer, KIND_M_ACCEPTED), !asked);
+    return asked;
+}
+
+static void once_the_keys_before_the_start_are_listed_only_they_are_looked_up(void **state)
+{
+    struct core_world *w = *state;
+    uint64_t anna, bert;
+    w->left_out = 7;
+    world_restart(w);
+    anna = world_caller_up(w, "anna"), bert = world_caller_up(w, "bert");
+    assert_true(is_looked_up(w, anna, "new"));
+    list(w, "old", false, false);
+    assert_true(is_looked_up(w, anna, "new")); /* there are more to come */
+    list(w, "older", true, true);
+    assert_false(is_looked_up(w, anna, "new"));
+    assert_true(is_looked_up(w, anna, "old"));
+    assert_false(is_looked_up(w, anna, "older")); /* it is a parent's */
+    struct d_call d = world_call_of("old");
+    d.caller = span_str("bert");
+    world_log_clear(w);
+    world_call_with(w, bert, 5, &d, 0);
+    assert_null(world_find_lookup(w, BCORE_FX_LOOKUP_KEY)); /* it is anna's */
+}
+
 /* A replay has only the ends within kept_ms; the store's history has the older ones. */
 static void keys_left_out_of_a_replay_are_looked_up_in_the_store(void **state)
 {
@@ -398,8 +433,10 @@ static void keys_left_out_of_a_replay_are_looked_up_in_the_store(void **state)
     world_log_clear(w);
     struct bcore *old = w->core;
     w->core = bcore_new(&w->config); /* the replay has nothing of it */
-    bcore_begin(w->core, &(struct bcore_event){.now = w->now, .wall = w->wall, .lsn = last},
-                &w->out);
+    bcore_begin(
+        w->core,
+        &(struct bcore_event){.now = w->now, .wall = w->wall, .lsn = last, .left_out = last},
+        &w->out);
     anna = ++w->peers;
     struct bcore_peer who = {.name = "anna", .role = "caller", .address = ""};
     struct buf *hello = world_scratch(w), *body = world_scratch(w), message = {0};
@@ -436,6 +473,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         in_world(keys_left_out_of_a_replay_are_looked_up_in_the_store),
+        in_world(once_the_keys_before_the_start_are_listed_only_they_are_looked_up),
         in_world(a_call_is_accepted_only_once_its_record_is_on_disk),
         in_world(the_same_key_never_makes_a_second_run),
         in_world(the_key_of_an_ended_run_still_answers),

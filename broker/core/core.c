@@ -442,6 +442,9 @@ void bcore_step(struct bcore *c, const struct bcore_event *ev, struct bcore_out 
     case BCORE_STORE_OK:
         c->store_full = ev->kind == BCORE_STORE_FULL;
         break;
+    case BCORE_ENDED_KEYS:
+        kept_list(c);
+        break;
     case BCORE_TICK:
         break;
     }

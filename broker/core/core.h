@@ -83,7 +83,12 @@ enum bcore_event_kind {
     BCORE_COMMITTED,  /* lsn: everything up to it is on disk */
     BCORE_STORE_FULL, /* the disk is full: new CALLs are answered `busy` */
     BCORE_STORE_OK,   /* there is space again */
-    BCORE_TICK        /* time has passed: due timers fire */
+    /* keys, n_keys, last. Keys of runs and parents whose ends the replay left out. The shell reads
+       them after bcore_begin with left_out, each at least once, in any order, in as many events as
+       it likes; `last`: there are no more. Until then the core asks the store about every key that
+       it does not know. */
+    BCORE_ENDED_KEYS,
+    BCORE_TICK /* time has passed: due timers fire */
 };
 
 struct bcore_event {
@@ -101,10 +106,21 @@ struct bcore_event {
     uint8_t random[16]; /* for the id of a new run */
     uint64_t size;      /* DEPLOY: bytes of the package in the depot */
     bool restored;      /* bcore_begin: the records are those of a backup */
+    /* bcore_begin: the newest end in the store that the replay left out, neither as its records nor
+       as an r_kept; 0: none is left out */
+    uint64_t left_out;
+    const struct bcore_ended_key *keys; /* ENDED_KEYS */
+    unsigned n_keys;
+    bool last;
     /* CALL and PARENT_BEGIN after BCORE_FX_LOOKUP_KEY, RESULT after BCORE_FX_LOOKUP_HANDED: the
        store has answered, and `known` is its answer. */
     bool looked_up;
     const struct bcore_known *known;
+};
+
+struct bcore_ended_key {
+    struct span principal, key;
+    bool parent;
 };
 
 /* The ended run of (principal, key) in the history. A NULL pointer: there is none. */
@@ -178,9 +194,8 @@ void bcore_free(struct bcore **c); /* sets *c to NULL; freeing NULL is fine */
  *
  * The store may leave out of the replay records on which the state does not depend:
  *   - Of a run or parent that has ended, all records; one r_kept stands in for them, in the order
- *     of the ends. It may be left out, too, once kept_ms have passed (the core then asks the store
- *     for such keys). Beyond kept_max, the newest kept_max + 1 are enough: from the one too many
- *     the core learns how far back it remembers.
+ *     of the ends. It may be left out, too, once kept_ms have passed, and of all but the newest
+ *     kept_max; `left_out` of bcore_begin then says so, and the core asks the store for such keys.
  *   - r_evidence and r_server.
  *   - All but the last of these: r_epoch; r_revoked; r_enrolled with the same name and serial;
  *     r_deployed with the same address and package name; r_secret with the same name and address;

@@ -9,6 +9,7 @@
 #include "broker/core/accounts.h"
 #include "broker/core/core.h"
 #include "broker/core/explain.h"
+#include "broker/core/keyfilter.h"
 #include "broker/core/order.h"
 #include "broker/core/registry.h"
 #include "broker/core/rivals.h"
@@ -124,8 +125,9 @@ struct kept_ring {
     uint64_t first, next; /* numbers of entries, from 1; entry i lies at v[i & (cap - 1)] */
     size_t cap;
     struct table by_id, by_key;
-    int64_t forgot_until; /* ends up to then may be missing; INT64_MIN: none */
-    uint64_t forgot_lsn;  /* of the newest end that is missing */
+    uint64_t forgot_lsn; /* of the newest end that is missing; 0: none is */
+    struct keyfilter forgotten;
+    bool unlisted; /* of the ends that the replay left out, not all keys are in `forgotten` */
 };
 
 struct evidence {

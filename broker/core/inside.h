@@ -115,13 +115,14 @@ void bodies_forget(struct bcore *c, const struct run *r); /* the run ends */
 void kept_init(struct bcore *c);
 void kept_free(struct bcore *c);
 void kept_begin(struct bcore *c); /* after the replay */
+void kept_list(struct bcore *c);  /* BCORE_ENDED_KEYS */
 void kept_add(struct bcore *c, const struct kept *k);
 const struct kept *kept_by_id(const struct bcore *c, struct id id);
 const struct kept *kept_by_key(const struct bcore *c, struct key128 key);
-/* May a message signed at `issued_at` have a key that ended and is no longer here? */
-/* ... and is that left open by the store's answer, if this event has one? The answer does not cover
- * keys that ended and were forgotten after the question. */
-bool kept_must_ask(const struct bcore *c, int64_t issued_at);
+/* May this key, which is not here, have ended and been forgotten, and is that left open by the
+ * store's answer, if this event has one? The answer does not cover keys that ended and were
+ * forgotten after the question. */
+bool kept_must_ask(const struct bcore *c, struct key128 key);
 void evidence_add(struct bcore *c, struct id run, uint64_t attempt, uint64_t lsn);
 const struct evidence *evidence_find(const struct bcore *c, struct id run, uint64_t attempt);
 

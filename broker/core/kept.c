@@ -2,10 +2,11 @@
  * with tables by id and by key.
  *
  * An entry is forgotten when a newer end is more than kept_ms later, or when there are more than
- * kept_max. Both depend only on records, so a replay forgets the same entries. One time bounds the
- * forgotten runs: they had ended by then, so their calls were signed before it (apart from
- * differences between clocks). So only messages signed before that time need the store; newer ones
- * are decided here. */
+ * kept_max. Both depend only on records, so a replay forgets the same entries. The store still has
+ * their keys, and a filter says which keys may be among them: without a hit a key is new. When a
+ * message was signed says nothing, since anyone may sign an old key again. The filter has what was
+ * forgotten since the start; of what was forgotten before it, the shell reads the keys out of the
+ * store (BCORE_ENDED_KEYS), and until it has them all, every key that is not here may be one. */
 #include <string.h>
 
 #include "broker/core/inside.h"
@@ -39,7 +40,6 @@ void kept_init(struct bcore *c)
 {
     struct kept_ring *k = &c->kept;
     k->first = k->next = 1;
-    k->forgot_until = INT64_MIN;
     k->by_id = (struct table){.hash = kept_id_hash, .same = kept_id_same, .self = k};
     k->by_key = (struct table){.hash = kept_key_hash, .same = kept_key_same, .self = k};
 }
@@ -49,15 +49,15 @@ void kept_free(struct bcore *c)
     table_free(&c->kept.by_id);
     table_free(&c->kept.by_key);
     mem_free(&c->kept.v);
+    keyfilter_free(&c->kept.forgotten);
 }
 
 static void forget_first(struct kept_ring *k)
 {
-    struct kept *e = at(k, k->first);
-    if (e->at > k->forgot_until)
-        k->forgot_until = e->at;
+    const struct kept *e = at(k, k->first);
     if (e->lsn > k->forgot_lsn)
         k->forgot_lsn = e->lsn;
+    keyfilter_add(&k->forgotten, e->key.b);
     table_remove(&k->by_id, (uintptr_t)k->first);
     table_remove(&k->by_key, (uintptr_t)k->first);
     k->first++;
@@ -96,12 +96,22 @@ void kept_add(struct bcore *c, const struct kept *e)
     k->next++;
 }
 
-/* A replay has no ends older than kept_ms, so only the store knows whether there were any. */
 void kept_begin(struct bcore *c)
 {
-    int64_t told = c->wall - (int64_t)c->config.kept_ms;
-    if (told > c->kept.forgot_until)
-        c->kept.forgot_until = told;
+    struct kept_ring *k = &c->kept;
+    k->unlisted = c->ev->left_out != 0;
+    if (c->ev->left_out > k->forgot_lsn)
+        k->forgot_lsn = c->ev->left_out;
+}
+
+void kept_list(struct bcore *c)
+{
+    for (unsigned i = 0; i < c->ev->n_keys; i++) {
+        const struct bcore_ended_key *e = &c->ev->keys[i];
+        keyfilter_add(&c->kept.forgotten, key128_of(c, e->principal, e->key, e->parent).b);
+    }
+    if (c->ev->last)
+        c->kept.unlisted = false;
 }
 
 const struct kept *kept_by_id(const struct bcore *c, struct id id)
@@ -116,11 +126,11 @@ const struct kept *kept_by_key(const struct bcore *c, struct key128 key)
     return n ? at(&c->kept, n) : NULL;
 }
 
-bool kept_must_ask(const struct bcore *c, int64_t issued_at)
+bool kept_must_ask(const struct bcore *c, struct key128 key)
 {
     if (c->ev->looked_up && c->ev->lsn >= c->kept.forgot_lsn)
         return false;
-    return c->kept.forgot_until != INT64_MIN && issued_at <= c->kept.forgot_until + CLOCK_SKEW_MS;
+    return c->kept.unlisted || keyfilter_may_have(&c->kept.forgotten, key.b);
 }
 
 /* ---- Results that did not count. Only a hint, so that a repeat makes no second record; it is in

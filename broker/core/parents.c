@@ -213,7 +213,7 @@ void bcore_on_parent_begin(struct bcore *c, struct peer_state *peer)
     key = key128_of(c, d.caller, d.key, true);
     if (answer_duplicate(c, peer, &m, &d, key, &digest))
         return;
-    if (kept_must_ask(c, d.issued_at)) {
+    if (kept_must_ask(c, key)) {
         out_lookup_key(c, peer->handle, m.req, d.key, true);
         return;
     }

@@ -176,6 +176,7 @@ void world_check_replay(struct core_world *w)
 void world_begin_as(struct core_world *w, bool restored)
 {
     struct bcore_event ev = {.now = w->now, .wall = w->wall, .restored = restored};
+    ev.left_out = w->left_out;
     bcore_begin(w->core, &ev, &w->out);
     world_took(w);
 }

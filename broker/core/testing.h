@@ -37,6 +37,7 @@ struct core_world {
     uint64_t asked_at; /* their lsn; 0: the last record */
     const struct bcore_known *known;
     uint64_t deploy_size;
+    uint64_t left_out; /* of the next beginnings */
 };
 
 /* An empty buffer, one of eight used in turn. */

@@ -276,6 +276,7 @@ void turn_begin(struct shell *sh, uint64_t last_lsn, bool restored)
 {
     struct bcore_event ev = {
         .now = clock_boot_ms(), .wall = clock_wall_ms(), .lsn = last_lsn, .restored = restored};
+    ev.left_out = store_left_out(sh->store);
     randombytes_buf(ev.random, sizeof ev.random);
     sh->turn->last_lsn = last_lsn;
     /* before anyone can ask for what follows it */

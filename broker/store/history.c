@@ -129,6 +129,7 @@ void history_settle(struct answer *a)
         a->trail[i].body.p = a->arena.p + (uintptr_t)a->trail[i].body.p;
         a->trail[i].certificate.p = a->arena.p + (uintptr_t)a->trail[i].certificate.p;
     }
+    endedkeys_settle(a);
     a->public.rows = a->rows;
     a->public.records = a->records;
     a->public.begins = a->begins;
@@ -476,6 +477,8 @@ static bool find(struct history *h, const struct store_question *q, struct answe
     case STORE_KEY:
         answer_key(h, q, a);
         break;
+    case STORE_ENDED_KEYS:
+        return endedkeys_answer(h, q, a);
     case STORE_RECORDS:
         answer_records(h, q, a);
         break;
@@ -517,6 +520,8 @@ void history_free(struct history *h)
 {
     db_finalize(h->st, HISTORY_STATEMENTS);
     db_finalize(h->find, FIND_STATEMENTS);
+    sqlite3_finalize(h->ended_keys);
+    h->ended_keys = NULL;
     sqlite3_close(h->db);
     h->db = NULL;
 }
@@ -527,5 +532,6 @@ void answer_free(struct answer *a)
     mem_free(&a->records);
     mem_free(&a->begins);
     mem_free(&a->trail);
+    mem_free(&a->keys);
     buf_free(&a->arena);
 }

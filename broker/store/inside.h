@@ -178,19 +178,22 @@ enum { ROW_COLUMNS = 22 };
 /* ---- history.c: answers */
 struct answer {
     struct store_answer public;
-    uint64_t at; /* HISTORY, PARENTS: the last row looked at, from which the next step goes on */
+    /* HISTORY, PARENTS, ENDED_KEYS: the last row looked at, from which the next step goes on */
+    uint64_t at;
     unsigned scanned; /* rows looked at */
     struct buf arena; /* all bytes of rows and records */
     struct store_ended *rows;
     struct store_record *records, *begins;
     struct store_audit *trail;
-    unsigned cap_rows, cap_records, cap_begins, cap_trail;
+    struct store_ended_key *keys;
+    unsigned cap_rows, cap_records, cap_begins, cap_trail, cap_keys;
 };
 enum { HISTORY_STATEMENTS = 20, FIND_STATEMENTS = STORE_FIND_FAILED + 1 };
 struct history {
     sqlite3 *db;
     sqlite3_stmt *st[HISTORY_STATEMENTS];
     sqlite3_stmt *find[FIND_STATEMENTS]; /* by enum store_find_by */
+    sqlite3_stmt *ended_keys;
 };
 /* Reads the next step of an answer that begins as zero. False: more steps are to follow. */
 bool history_answer(struct history *h, const struct store_question *q, struct answer *a);
@@ -208,6 +211,11 @@ struct span answer_keep(struct answer *a, struct span bytes);
 
 /* ---- find.c */
 void find_answer(struct history *h, const struct store_question *q, struct answer *ret);
+
+/* ---- endedkeys.c */
+/* One step of a page. False: the page needs another one. */
+bool endedkeys_answer(struct history *h, const struct store_question *q, struct answer *a);
+void endedkeys_settle(struct answer *a); /* as history_settle, for its part */
 
 /* ---- audit.c */
 /* The queue's form of a piece of the trail, and back. The second's spans point into `bytes`. */
@@ -292,8 +300,9 @@ struct store {
     struct held noted; /* notes of the batch that is being committed */
     unsigned wal_pages;
     bool is_backup;
-    bool fold_now;  /* the writer's: a question waits for folding */
-    bool fsync_off; /* the connection's synchronous is NORMAL now */
+    uint64_t left_out; /* the newest end that store_load has left out; 0: none */
+    bool fold_now;     /* the writer's: a question waits for folding */
+    bool fsync_off;    /* the connection's synchronous is NORMAL now */
     pthread_t writer;
     struct store_reader readers[READERS];
     bool started;

@@ -17,17 +17,17 @@ static const char *const SQL[CURSORS] = {
     [ENDED_RUNS] =
         "SELECT e.lsn, e.run, e.principal, e.key, e.digest, e.attempt, e.reported, j.at, 0 "
         "FROM ended_run e JOIN journal j ON j.lsn = e.lsn "
-        "WHERE e.lsn >= ?1 AND j.at >= ?2 "
+        "WHERE e.lsn >= ?1 "
         "ORDER BY e.lsn",
     [ENDED_PARENTS] =
         "SELECT lsn, run, principal, key, digest, 0, 0, ended_at, 1 "
         "FROM ended_parent "
-        "WHERE lsn >= ?1 AND ended_at >= ?2 "
+        "WHERE lsn >= ?1 "
         "ORDER BY lsn",
     [ENDED_KEYS] =
         "SELECT lsn, run, principal, key, digest, attempt, reported, at, parent "
         "FROM ended_key "
-        "WHERE lsn >= ?1 AND at >= ?2 "
+        "WHERE lsn >= ?1 "
         "ORDER BY lsn",
 };
 
@@ -37,6 +37,12 @@ static const char OLDEST_KEPT[] =
     "      UNION ALL SELECT lsn FROM ended_key) "
     "ORDER BY lsn DESC "
     "LIMIT 1 OFFSET ?1";
+
+static const char NEWEST_LEFT_OUT[] =
+    "SELECT max(lsn) "
+    "FROM (SELECT max(lsn) AS lsn FROM ended_run WHERE lsn < ?1 "
+    "      UNION ALL SELECT max(lsn) FROM ended_parent WHERE lsn < ?1 "
+    "      UNION ALL SELECT max(lsn) FROM ended_key WHERE lsn < ?1)";
 /* clang-format on */
 
 struct load {
@@ -46,25 +52,31 @@ struct load {
     sqlite3_stmt *st[CURSORS];
     bool has[CURSORS];
     struct buf kept;
+    int64_t since; /* ends from this time on are loaded */
     uint64_t last;
     struct error *err;
 };
 
 static int advance(struct load *l, enum cursor c)
 {
-    int rc = sqlite3_step(l->st[c]);
+    int rc;
+    while ((rc = sqlite3_step(l->st[c])) == SQLITE_ROW && c != LIVE &&
+           sqlite3_column_int64(l->st[c], 7) < l->since) {
+        uint64_t lsn = (uint64_t)sqlite3_column_int64(l->st[c], 0);
+        if (lsn > l->s->left_out)
+            l->s->left_out = lsn;
+    }
     l->has[c] = rc == SQLITE_ROW;
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : db_error(l->s->db, rc, "loading", l->err);
 }
 
-/* The lsn of the oldest end that is loaded: the kept_max + 1 newest are. */
-static int oldest_kept(struct load *l, uint64_t *ret)
+/* The number that a statement with one variable yields; 0: none. */
+static int number_of(struct load *l, const char *sql, int64_t variable, uint64_t *ret)
 {
     sqlite3_stmt *st = NULL;
-    uint64_t most = l->s->options.kept_max ? l->s->options.kept_max : KEPT_MAX;
-    int rc = sqlite3_prepare_v2(l->s->db, OLDEST_KEPT, -1, &st, NULL);
+    int rc = sqlite3_prepare_v2(l->s->db, sql, -1, &st, NULL);
     if (rc == SQLITE_OK) {
-        sqlite3_bind_int64(st, 1, (int64_t)most);
+        sqlite3_bind_int64(st, 1, variable);
         rc = sqlite3_step(st);
     }
     *ret = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(st, 0) : 0;
@@ -76,16 +88,18 @@ static int oldest_kept(struct load *l, uint64_t *ret)
 
 static int open_cursors(struct load *l)
 {
-    uint64_t kept_ms = l->s->options.kept_ms ? l->s->options.kept_ms : KEPT_MS, oldest;
-    int result = oldest_kept(l, &oldest);
+    uint64_t kept_ms = l->s->options.kept_ms ? l->s->options.kept_ms : KEPT_MS;
+    uint64_t most = l->s->options.kept_max ? l->s->options.kept_max : KEPT_MAX, oldest = 0;
+    int result = number_of(l, OLDEST_KEPT, (int64_t)most - 1, &oldest);
+    if (result == 0)
+        result = number_of(l, NEWEST_LEFT_OUT, (int64_t)oldest, &l->s->left_out);
+    l->since = l->s->options.now - (int64_t)kept_ms;
     for (enum cursor c = 0; c < CURSORS && result == 0; c++) {
         int rc = sqlite3_prepare_v2(l->s->db, SQL[c], -1, &l->st[c], NULL);
         if (rc != SQLITE_OK)
             return db_error(l->s->db, rc, "loading", l->err);
-        if (c != LIVE) {
+        if (c != LIVE)
             sqlite3_bind_int64(l->st[c], 1, (int64_t)oldest);
-            sqlite3_bind_int64(l->st[c], 2, l->s->options.now - (int64_t)kept_ms);
-        }
         result = advance(l, c);
     }
     return result;
@@ -167,6 +181,11 @@ static int give_tail(struct load *l)
         result = db_error(l->s->db, rc, "loading", l->err);
     sqlite3_finalize(st);
     return result;
+}
+
+uint64_t store_left_out(const struct store *s)
+{
+    return s->left_out;
 }
 
 int store_load(struct store *s, store_take_record *take, void *self, struct error *err)

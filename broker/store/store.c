@@ -317,6 +317,7 @@ uint64_t store_folds_for(const struct store *s, const struct store_question *q)
 {
     switch (q->what) {
     case STORE_RECORD:
+    case STORE_ENDED_KEYS: /* of ends that had been folded before the start */
         return 0;
     case STORE_HISTORY:
     case STORE_PARENTS:

@@ -75,10 +75,13 @@ uint64_t store_epoch(const struct store *s);
 bool store_is_backup(const struct store *s);
 
 /* Gives `take` what a restart needs, in lsn order: the records of everything live, and one r_kept,
- * made here, for each run and parent that ended within kept_ms, at most the newest kept_max + 1.
+ * made here, for each run and parent that ended within kept_ms, at most the newest kept_max.
  * `take` returns 0, or negative with err set, which ends the load. Call it before store_start. */
 typedef int store_take_record(void *self, uint64_t lsn, struct span body, struct error *err);
 int store_load(struct store *s, store_take_record *take, void *self, struct error *err);
+/* After store_load: the lsn of the newest end that it left out, since it is too old or there are
+ * too many newer ones; 0: none. STORE_ENDED_KEYS tells the keys up to it. */
+uint64_t store_left_out(const struct store *s);
 /* The file is a backup that was put back, and numbers above its last may have been given out since
  * it was made: the next record gets one far above, STORE_NUMBERS_A_SECOND times the seconds since
  * 1970 plus 1. So no number means two things, whichever backup is put back how often, as long as
@@ -147,6 +150,9 @@ enum store_what {
     /* the ended run (with `parent` the parent) of `key` and of exactly filter.principal: one row or
        none; only lsn, run and digest are filled in */
     STORE_KEY,
+    /* `keys`: of the runs and parents that ended with an lsn in (after, upto], in order; `next`:
+       the lsn of the last one if there may be more, else 0 */
+    STORE_ENDED_KEYS,
     /* the records of `run`, live or ended, in order; none: the run is unknown. If there are more
        than `most`, some in the middle are left out, but never the first and the end */
     STORE_RECORDS,
@@ -201,6 +207,11 @@ struct store_ended {
     int64_t called_at, started_at, ended_at;
 };
 
+struct store_ended_key {
+    struct span principal, key;
+    bool parent;
+};
+
 struct store_answer {
     /* 0, or negative with err; -ECANCELED: the store is closing, or the question was cancelled with
        its session: only free what is yours */
@@ -214,6 +225,8 @@ struct store_answer {
     /* EVENTS: the r_called and r_parent_begun of the runs in `records` */
     const struct store_record *begins;
     unsigned n_begins;
+    const struct store_ended_key *keys; /* ENDED_KEYS */
+    unsigned n_keys;
     const struct store_audit *trail; /* TRAIL */
     unsigned n_trail;
     /* EVENTS: the page covers (after, next]. HISTORY, PARENTS, AUDIT: `after` of the next page, 0

@@ -102,7 +102,37 @@ static void beyond_kept_max_only_the_newest_ends_are_loaded(void **state)
     }
     testing_wait_committed(s, &h, 10);
     store_close(&s);
-    testing_assert_loads(state, "209@6 209@8 209@10 ", &(struct store_options){.kept_max = 2});
+    testing_assert_loads(state, "209@8 209@10 ", &(struct store_options){.kept_max = 2});
+}
+
+static void the_keys_that_are_left_out_of_a_load_are_told_page_by_page(void **state)
+{
+    struct store_heard h;
+    struct store_got g;
+    struct store *s = testing_open(state, NULL);
+    unsigned told = 0;
+    testing_start(s, &h);
+    for (unsigned i = 0; i < 300; i++) {
+        testing_called(s, 2 * i + 1, i, "load");
+        testing_ended(s, 2 * i + 2, i, STATUS_SUCCEEDED);
+    }
+    testing_wait_committed(s, &h, 600);
+    store_close(&s);
+    s = testing_open(state, &(struct store_options){.kept_max = 10});
+    testing_start(s, &h);
+    assert_int_equal(store_left_out(s), 580);
+    for (uint64_t after = 0; told == 0 || after; told += g.n_keys) {
+        g = testing_ask(s, (struct store_question){
+                               .what = STORE_ENDED_KEYS, .after = after, .upto = 580, .most = 120});
+        after = g.next;
+        assert_true(g.n_keys <= 120);
+    }
+    assert_int_equal(told, 290);
+    store_close(&s);
+    s = testing_open(state, &(struct store_options){.kept_max = 300});
+    assert_int_equal(store_load(s, testing_take_nothing, NULL, NULL), 0);
+    assert_int_equal(store_left_out(s), 0);
+    store_close(&s);
 }
 
 static void a_later_decision_of_an_operator_replaces_the_earlier(void **state)
@@ -477,6 +507,7 @@ int main(void)
         in_folder(a_run_that_ends_in_a_later_fold_leaves_nothing_live),
         in_folder(a_record_is_read_by_its_lsn_ahead_of_other_questions),
         in_folder(beyond_kept_max_only_the_newest_ends_are_loaded),
+        in_folder(the_keys_that_are_left_out_of_a_load_are_told_page_by_page),
         in_folder(a_later_decision_of_an_operator_replaces_the_earlier),
         in_folder(history_is_paged_and_filtered),
         in_folder(a_late_result_has_the_time_that_its_server_reported),

@@ -184,6 +184,7 @@ void testing_take_answer(void *self, const struct store_answer *a)
     g->n_rows = a->n_rows;
     g->n_records = a->n_records;
     g->n_begins = a->n_begins;
+    g->n_keys = a->n_keys;
     g->next = a->next;
     if (a->n_rows)
         g->row = a->rows[0], g->first_lsn = a->rows[0].lsn;

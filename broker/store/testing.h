@@ -66,7 +66,7 @@ void testing_assert_loads(void **state, const char *expected, struct store_optio
 /* ---- Questions */
 struct store_got {
     bool done;
-    unsigned n_rows, n_records, n_begins;
+    unsigned n_rows, n_records, n_begins, n_keys;
     uint64_t next, first_lsn;
     struct store_ended row;
     int rc;

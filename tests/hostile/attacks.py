@@ -2,7 +2,8 @@
 worked once, against Longboat or a program like it.
 
 An attack gets a Mob (an identity and how long it may last) and does its worst until then. It
-expects nothing: refusals, closed sessions and silence are what should happen, and it goes on.
+expects nothing: refusals, closed sessions and silence are what should happen, and it goes on. So it
+opens and uses connections through the Mob alone, for which a broker that is away is no error.
 """
 import hashlib
 import json
@@ -18,6 +19,7 @@ import zmq  # noqa: E402
 from peer import Peer, ENROL, CERTIFICATE, OPERATE, PUBLISH, ZERO16, ZERO32, lb  # noqa
 from rawpeer import Raw  # noqa: E402
 from randomwords import Words  # noqa: E402
+from trouble import NoSession, Rest, is_trouble  # noqa: E402
 
 FRAME = (1 << 20) - 4096  # bytes of messages in one frame
 GOALS = {}                # name: (roles, function)
@@ -41,7 +43,8 @@ class Mob:
         self.who, self.rng = who, random.Random(seed)
         self.rival = rival  # the name of somebody else
         self.end = time.monotonic() + seconds
-        self.sessions, self.sent, self.open = 0, 0, []
+        self.sessions, self.sent, self.troubles, self.open = 0, 0, 0, []
+        self.rest, self.trouble = Rest(), None
         self.spool = hashlib.blake2b(bytes(who.key), digest_size=16).digest()
         self.words = Words(self.who, self.rng)
 
@@ -49,25 +52,81 @@ class Mob:
     def on(self):
         return time.monotonic() < self.end
 
+    def left(self, most):
+        """Seconds that are left, but at most so many."""
+        return min(most, max(0.0, self.end - time.monotonic()))
+
+    def talk(self, f, *words):
+        """f(*words), or None: the connection is gone, or there is none. All that an attack says
+        and hears goes through here."""
+        self.trouble = None
+        try:
+            return f(*words)
+        except Exception as e:
+            if not is_trouble(e):
+                raise
+            self.trouble = e
+            self.troubles += 1
+            return None
+
+    def opened(self, f, *words):
+        """The same for a new connection. A broker that is away is asked again after a rest."""
+        self.sessions += 1
+        p = self.talk(f, *words)
+        time.sleep(self.left(self.rest.after(self.trouble)))
+        return p
+
     def peer(self, hello=True, slots=0):
         """Another session, or None: it was not opened."""
+        return self.opened(self._peer, hello, slots)
+
+    def _peer(self, hello, slots):
         p = Peer(self.who)
+        self.open.append(p)
         p.socket.setsockopt(zmq.LINGER, 0)
-        self.sessions += 1
         try:
             if hello:
-                server = self.who.me["role"] == "server"
-                m = p.hello(spool=self.spool if server else ZERO16, slots=slots)
-                if not m or m[0] != lb.WELCOME:
-                    raise OSError("no session")
-                if server:
-                    p.say(lb.pack(32, 0), lb.pack(30, slots, [], [], [], {}))
-        except (zmq.ZMQError, OSError):
-            p.close()
-            time.sleep(0.05)
-            return None
-        self.open.append(p)
+                self._hello(p, slots)
+        except Exception:
+            self.leave(p)
+            raise
         return p
+
+    def _hello(self, p, slots):
+        server = self.who.me["role"] == "server"
+        if not p.connected(self.left(10)):
+            raise TimeoutError
+        m = p.hello(spool=self.spool if server else ZERO16, slots=slots)
+        if not m or m[0] != lb.WELCOME:
+            raise NoSession
+        if server:
+            p.say(lb.pack(32, 0), lb.pack(30, slots, [], [], [], {}))
+
+    def persist(self, f):
+        """The whole attack f, and again if trouble ends it, until the time is over. Its own
+        mistakes come out."""
+        try:
+            while not self.did(f, self) and self.on:
+                self.leave_all()
+                time.sleep(self.left(self.rest.after(self.trouble)))
+        finally:
+            self.leave_all()
+
+    def raw_peer(self, hello):
+        """A connection byte by byte, with or without a session; None: it was not made."""
+        return self.opened(self._raw_peer, hello)
+
+    def _raw_peer(self, hello):
+        r = Raw(self.who)
+        try:
+            if not r.handshake():
+                raise NoSession
+            if hello:
+                r.hello()
+        except Exception:
+            r.socket.close()
+            raise
+        return r
 
     def leave(self, p):
         if p in self.open:
@@ -78,27 +137,33 @@ class Mob:
         for p in list(self.open):
             self.leave(p)
 
+    def did(self, f, *words):
+        """False: there was trouble."""
+        return self.talk(lambda: (f(*words), True)) is not None
+
     def say(self, p, *messages):
         """False: the connection takes no more, or is gone."""
-        try:
-            p.say(*messages)
-        except (zmq.ZMQError, OSError):
+        if not self.did(p.say, *messages):
             return False
         self.sent += len(messages)
         return True
 
+    def ask(self, p, *message):
+        """The answer, a last word, or None."""
+        return self.talk(p.ask, *message)
+
     def drain(self, p, seconds=0.0):
         """Reads what there is; False: the session is over."""
-        try:
-            m = p.hear(seconds)
-            while m:
-                self.words.note(m)
-                if m[0] in (0, lb.REFUSED, lb.RESET):
-                    return False
-                m = p.hear(0)
-            p.raw(p.session.frame())
-        except (zmq.ZMQError, OSError, ValueError, KeyError, IndexError, TypeError):
-            return False
+        return bool(self.talk(self._drain, p, seconds))
+
+    def _drain(self, p, seconds):
+        m = p.hear(seconds)
+        while m:
+            self.words.note(m)
+            if m[0] in (0, lb.REFUSED, lb.RESET):
+                return False
+            m = p.hear(0)
+        p.raw(p.session.frame())
         return True
 
     def frames(self, make, many=1 << 30):
@@ -177,7 +242,7 @@ def subscriptions_that_match_nothing(mob):
             if p:
                 mob.say(p, *[lb.pack(53, n, 0, 0, {"job": f"none-{n}"}, 1 << 30)
                              for n in range(1, 33)])
-        time.sleep(min(1.0, max(0.0, mob.end - time.monotonic())))
+        time.sleep(mob.left(1.0))
         mob.leave_all()
 
 
@@ -187,6 +252,8 @@ def followers_that_read_nothing(mob):
         p = mob.peer()
         if p:
             mob.say(p, *[lb.pack(53, n, 0, 0, {}, 1 << 30) for n in range(1, 33)])
+        if not mob.on:
+            break
     while mob.on:
         time.sleep(0.1)
         for p in mob.open:
@@ -205,10 +272,7 @@ def sessions_that_read_nothing(mob):
             break
     while mob.on:
         for p in mob.open:
-            try:
-                p.socket.send(lb.pack(0, p.session.id, p.session.sent, 1), zmq.DONTWAIT)
-            except zmq.ZMQError:
-                pass
+            mob.talk(p.socket.send, lb.pack(0, p.session.id, p.session.sent, 1), zmq.DONTWAIT)
         time.sleep(0.5)
     mob.leave_all()
 
@@ -219,7 +283,7 @@ def connections_that_never_say_hello(mob):
         for _ in range(100):
             p = mob.peer(hello=False)
             if p:
-                p.connected(0.5)
+                mob.talk(p.connected, 0.5)
             if not mob.on:
                 break
         time.sleep(0.5)
@@ -234,19 +298,12 @@ def messages_without_their_last_byte(mob):
         for n in range(255):
             if not mob.on:
                 break
-            try:
-                r = Raw(mob.who)
-                mob.sessions += 1
+            r = mob.raw_peer(hello=n % 2)
+            if r:
                 open_.append(r)
-                if not r.handshake():
-                    continue
-                if n % 2:
-                    r.hello()
                 r.socket.settimeout(0.05)
-                r.socket.sendall(r.wrapped(bytes(FRAME))[:-1])
-            except (EOFError, OSError):
-                pass
-        time.sleep(min(0.5, max(0.0, mob.end - time.monotonic())))
+                mob.talk(r.socket.sendall, r.wrapped(bytes(FRAME))[:-1])
+        time.sleep(mob.left(0.5))
         while open_:
             open_.pop().socket.close()
 
@@ -283,9 +340,8 @@ def malformed_frames(mob):
         for _ in range(200):
             data = p.session.frame(mob.words.message())
             cut = mob.rng.randrange(1, len(data))
-            try:
-                p.raw(mob.rng.choice([data[:cut], data + b"\xc1", mob.rng.randbytes(cut), b""]))
-            except (zmq.ZMQError, OSError):
+            if not mob.did(p.raw, mob.rng.choice([data[:cut], data + b"\xc1",
+                                                  mob.rng.randbytes(cut), b""])):
                 break
         mob.drain(p)
         mob.leave(p)
@@ -307,7 +363,7 @@ def followers_of_a_log_that_never_grows(mob):
     p = mob.peer()
     if not p:
         return
-    answer = p.ask(12, 1, mob.call("nowhere"), 0)
+    answer = mob.ask(p, 12, 1, mob.call("nowhere"), 0)
     run = answer[2] if answer and answer[0] == lb.ACCEPTED else os.urandom(16)
     mob.flood(lambda n: lb.pack(57, n, run, "", 0, True), sessions=8)
 
@@ -327,7 +383,7 @@ def plans_of_parents_that_never_begin(mob):
         plan, size, at = mob.rng.randbytes(256 << 10), 16 << 20, 0
         digest = hashlib.blake2b(plan * (size // len(plan)), digest_size=32).digest()
         while mob.on and at < size:
-            m = p.ask(21, 1, digest, at, size, plan)
+            m = mob.ask(p, 21, 1, digest, at, size, plan)
             if not m or m[0] != lb.DONE:
                 break
             at = int(m[2])
@@ -341,7 +397,7 @@ def uploads_that_are_never_finished(mob):
         if not p:
             continue
         for _ in range(40):
-            m = p.ask(70, 1, mob.rng.randbytes(32), 0, 1 << 30, bytes(256 << 10))
+            m = mob.ask(p, 70, 1, mob.rng.randbytes(32), 0, 1 << 30, bytes(256 << 10))
             if not m or m[0] not in (lb.DONE, lb.ERROR):
                 break
         mob.leave(p)

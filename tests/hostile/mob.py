@@ -2,16 +2,20 @@
 """mob.py - one hostile principal: its attacks, one after the other in random order, for some time.
 
 usage: mob.py --home HOME | --token FILE --seconds S [--seed N] [--each S] [--rival NAME]
-              [ATTACK...]
+              [--ordinary] [ATTACK...]
        mob.py --list | --home HOME --names | --home HOME --role
 Runs when nothing else wants the processor (SCHED_IDLE, in a session of its own with the lowest
 autogroup, or its session would have a share as a whole): on one machine it costs the broker what it
-sends, and not the processor that it takes away. An exception in an attack is printed and is a fault
-of the attack.
+sends, and not the processor that it takes away. With --ordinary it has the priority of everybody
+else, so that it also attacks beside other work; then what others wait for says nothing of the
+broker.
+A broker that is away or takes no more is no fault: the attack goes on when it can. Any other
+exception in an attack is printed and is a fault of the attack.
 TERM ends the attack that is on, and all.
 Exit: 0 all attacks were made; 1 one of them broke.
 """
 import argparse
+import collections
 import os
 import random
 import signal
@@ -57,7 +61,7 @@ def main():
     parser.add_argument("--each", type=float, default=10)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rival")
-    for flag in ("--list", "--names", "--role"):
+    for flag in ("--ordinary", "--list", "--names", "--role"):
         parser.add_argument(flag, action="store_true")
     parser.add_argument("attacks", nargs="*")
     a = parser.parse_args()
@@ -69,7 +73,8 @@ def main():
     if a.names or a.role:
         print("\n".join(attacks_of(who.me["role"])) if a.names else who.me["role"])
         return 0
-    run_last()
+    if not a.ordinary:
+        run_last()
     names = a.attacks or attacks_of(who.me["role"])
     rng, end, broken, made = random.Random(a.seed), time.monotonic() + a.seconds, 0, {}
     ended = []
@@ -87,16 +92,15 @@ def main():
                 break
             mob = Mob(who, min(a.each, left), rng.randrange(1 << 60), a.rival)
             try:
-                GOALS[name][1](mob)
+                mob.persist(GOALS[name][1])
             except Exception:  # whatever it is, the next attack comes
                 broken += 1
                 traceback.print_exc()
-            mob.leave_all()
-            said = made.setdefault(name, [0, 0])
-            said[0], said[1] = said[0] + mob.sessions, said[1] + mob.sent
-    for name, (sessions, sent) in sorted(made.items()):
-        print(f"{who.me['name']} ({who.me['role']}) {name}: {sessions} sessions, {sent} messages",
-              flush=True)
+            made.setdefault(name, collections.Counter()).update(
+                sessions=mob.sessions, messages=mob.sent, troubles=mob.troubles)
+    for name, n in sorted(made.items()):
+        print(f"{who.me['name']} ({who.me['role']}) {name}: {n['sessions']} sessions, "
+              f"{n['messages']} messages, {n['troubles']} times turned away", flush=True)
     return 1 if broken else 0
 
 

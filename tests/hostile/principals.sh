@@ -14,16 +14,21 @@ hostile_join() {
     lbctl invite --server newcomer --pools other >"$demo/newcomer.token"
 }
 
+# The words of mob.py's command line that say how it attacks: LB_ORDINARY=1.
+hostile_how() { [ -z "${LB_ORDINARY:-}" ] || echo --ordinary; }
+
 # hostile_begin SECONDS SEED: their attacks, in the background; numbers in $mobs
 hostile_begin() {
     mobs=
     for m in carl mona evil admin; do
+        # shellcheck disable=SC2046
         /usr/bin/python3 "$hostile/mob.py" --home "$demo/$m" --seconds "$1" --seed "$2" \
-            --rival anna >"$demo/mob-$m.log" 2>&1 &
+            --rival anna $(hostile_how) >"$demo/mob-$m.log" 2>&1 &
         mobs="$mobs $!"
     done
+    # shellcheck disable=SC2046
     /usr/bin/python3 "$hostile/mob.py" --token "$demo/newcomer.token" --seconds "$1" --seed "$2" \
-        >"$demo/mob-newcomer.log" 2>&1 &
+        $(hostile_how) >"$demo/mob-newcomer.log" 2>&1 &
     mobs="$mobs $!"
 }
 

@@ -8,6 +8,7 @@
 #include "common/mem.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/door.h"
+#include "tests/sim/endedkeys.h"
 #include "tests/sim/listener.h"
 #include "tests/sim/gate.h"
 #include "tests/sim/lookup.h"
@@ -50,6 +51,7 @@ struct brokernode {
     struct listener *listener;
     struct sim_gate *gate;
     struct sim_lookup *lookup;
+    struct endedkeys *ended_keys;
     struct seeing_mood seeing_mood;
     struct seeing *seeing;
     struct event tick;
@@ -285,6 +287,14 @@ static void take_message(struct brokernode *b, uint64_t peer, struct span messag
                                   .known = known});
 }
 
+static void give_ended_keys(void *self, struct bcore_event *ev)
+{
+    struct brokernode *b = self;
+    world_met(b->w, FAULT_KEYS_LISTED);
+    step(b, ev);
+    turn_end(b);
+}
+
 static void on_known(void *self, const struct bcore_effect *e, const struct bcore_known *known)
 {
     take_message(self, e->peer, e->body, e, known);
@@ -425,6 +435,7 @@ static void stop(struct brokernode *b)
     seeing_free(&b->seeing);
     listener_free(&b->listener);
     lookup_free(&b->lookup);
+    endedkeys_free(&b->ended_keys);
     gate_free(&b->gate);
     bcore_free(&b->core);
     shadow_end(b->shadow);
@@ -448,8 +459,9 @@ void brokernode_free(struct brokernode **pb)
 void brokernode_start(struct brokernode *b)
 {
     bool folded = world_chance(b->w, 600);
+    uint64_t left_out;
     b->core = bcore_new(&b->config);
-    if (!shadow_begin(b->shadow, b->journal, folded, b->core))
+    if (!shadow_begin(b->shadow, b->journal, folded, b->core, &left_out))
         return;
     if (folded)
         world_met(b->w, FAULT_REDUCED_REPLAY);
@@ -459,11 +471,13 @@ void brokernode_start(struct brokernode *b)
     b->last_lsn = journal_durable(b->journal);
     struct bcore_event ev = {.now = world_boot_ms(b->w, &b->process),
                              .wall = world_wall_ms(b->w, &b->process),
-                             .lsn = journal_durable(b->journal)};
+                             .lsn = journal_durable(b->journal),
+                             .left_out = left_out};
     world_random_bytes(b->w, ev.random, sizeof ev.random);
     b->listener = listener_new(b->w, b->net, &b->process, &listener_calls, b);
     b->gate = gate_new(b->last_lsn, leave, fetch, b);
     b->lookup = lookup_new(b->w, &b->process, b->laws, b->journal, b->gate, &lookup_calls, b);
+    b->ended_keys = endedkeys_new(b->w, &b->process, b->journal, left_out, give_ended_keys, b);
     b->seeing =
         seeing_new(b->w, &b->seeing_mood, &b->process, b->laws, b->journal, b->listener, b->core);
     seeing_on_turn_end(b->seeing, turn_end, b);

@@ -99,6 +99,23 @@ static void say_request(struct callernode *c, unsigned i)
     buf_free(&arguments);
 }
 
+/* The other body gets today's date: whether a key has ended, and when, is not for its signer to
+ * say. */
+static void sign_again(struct wish *x)
+{
+    struct d_call d;
+    struct buf body = {0};
+    world_met(x->c->w, FAULT_SIGNED_AGAIN);
+    if (d_call_decode(buf_span(&x->other_body), &d, NULL) < 0)
+        return;
+    d.expires += world_wall_ms(x->c->w, &x->c->process) - d.issued_at;
+    d.issued_at = world_wall_ms(x->c->w, &x->c->process);
+    buf_clear(&x->other_call);
+    catalog_write_call(&d, &body, &x->other_call);
+    buf_free(&x->other_body);
+    x->other_body = body;
+}
+
 static void on_later(struct world *w, void *self);
 
 static void set_later(struct wish *x, int64_t most)
@@ -130,6 +147,8 @@ static void on_later(struct world *w, void *self)
     } else if (x->will_other) {
         x->will_other = false;
         world_met(w, FAULT_OTHER_BODY);
+        if (world_chance(w, 500))
+            sign_again(x);
         SAY(c, call, .req = req_of(x->index, ASK_OTHER), .call = buf_span(&x->other_call));
         set_later(x, SECS(20));
     } else if (x->will_cancel) {

@@ -14,7 +14,7 @@ struct journal {
     void *self;
     struct journal_record *v;
     size_t n, cap, durable, told, batch; /* batch: end of the current commit; 0: none */
-    uint64_t turn;
+    uint64_t turn, left_out;
     bool full, slow, said_full;
     struct event commit, notice;
 };
@@ -298,14 +298,17 @@ int journal_load(struct journal *j, bool folded, uint64_t kept_max, journal_take
 {
     uint64_t ends = 0;
     int rc = 0;
+    j->left_out = 0;
     for (size_t i = 0; i < j->durable; i++)
         ends += is_end(&j->v[i]);
     for (size_t i = 0; rc == 0 && i < j->durable; i++) {
         const struct journal_record *r = &j->v[i];
         if (!folded)
             rc = take(self, r->lsn, r->body, err);
+        else if (is_end(r) && ends-- > kept_max)
+            j->left_out = r->lsn;
         else if (is_end(r))
-            rc = ends-- <= kept_max + 1 ? take_kept(j, r, take, self, err) : 0;
+            rc = take_kept(j, r, take, self, err);
         else if (!is_replaced(j, i) && (id_is_zero(r->run) || !has_ended(j, i, r->run)))
             rc = take(self, r->lsn, r->body, err);
     }
@@ -313,7 +316,22 @@ int journal_load(struct journal *j, bool folded, uint64_t kept_max, journal_take
     return rc;
 }
 
+uint64_t journal_left_out(const struct journal *j)
+{
+    return j->left_out;
+}
+
 /* ---- History */
+uint64_t journal_next_end(const struct journal *j, uint64_t after, uint64_t upto,
+                          struct r_kept *ret)
+{
+    for (size_t i = 0; i < j->durable; i++)
+        if (j->v[i].lsn > after && j->v[i].lsn <= upto && is_end(&j->v[i]) &&
+            kept_of(j, &j->v[i], ret, NULL) == 0)
+            return j->v[i].lsn;
+    return 0;
+}
+
 bool journal_end_of(const struct journal *j, struct id run, struct r_ended *ret)
 {
     const struct journal_record *r = find_last(j, 0, KIND_R_ENDED, run);

@@ -43,6 +43,8 @@ uint64_t journal_durable(const struct journal *j); /* lsn */
 typedef int journal_take(void *self, uint64_t lsn, struct span body, struct error *err);
 int journal_load(struct journal *j, bool folded, uint64_t kept_max, journal_take *take, void *self,
                  struct error *err);
+/* The newest end that the last journal_load left out; 0: none. */
+uint64_t journal_left_out(const struct journal *j);
 
 /* Questions to the history, about what is durable. */
 bool journal_end_of(const struct journal *j, struct id run, struct r_ended *ret);
@@ -53,6 +55,9 @@ bool journal_has_assigned(const struct journal *j, struct id run, uint64_t attem
 /* Up to `most` records with lsn in (after, upto], lent until the next append. Their number. */
 unsigned journal_events(const struct journal *j, uint64_t after, uint64_t upto, unsigned most,
                         const struct journal_record **ret);
+/* The oldest end with an lsn in (after, upto]: its lsn, and in *ret what remains of it. 0: none. */
+uint64_t journal_next_end(const struct journal *j, uint64_t after, uint64_t upto,
+                          struct r_kept *ret);
 /* The first record of a run or parent; NULL: it has none. */
 const struct journal_record *journal_begin_of(const struct journal *j, struct id run);
 

@@ -62,11 +62,15 @@ static void compare(struct shadow *s, const struct bcore *core, const struct bco
     laws_digests(s->laws, LAW_REPLAY_IS_STATE, what, &is, &replayed);
 }
 
-bool shadow_begin(struct shadow *s, struct journal *j, bool folded, struct bcore *core)
+bool shadow_begin(struct shadow *s, struct journal *j, bool folded, struct bcore *core,
+                  uint64_t *ret_left_out)
 {
     s->emitted = bcore_new(s->config);
     s->since_digest = 0;
-    if (!replay(s, j, folded, core) || !replay(s, j, false, s->emitted))
+    if (!replay(s, j, folded, core))
+        return false;
+    *ret_left_out = journal_left_out(j);
+    if (!replay(s, j, false, s->emitted))
         return false;
     compare(s, core, s->durable,
             folded ? "the folded journal gives another state than its records did"

@@ -18,8 +18,9 @@ struct shadow;
 struct shadow *shadow_new(struct laws *l, const struct bcore_config *config);
 void shadow_free(struct shadow **s);
 /* A process starts: replays the journal into its new core. False: that failed, and a law is
- * broken. */
-bool shadow_begin(struct shadow *s, struct journal *j, bool folded, struct bcore *core);
+ * broken. *ret_left_out: for bcore_begin. */
+bool shadow_begin(struct shadow *s, struct journal *j, bool folded, struct bcore *core,
+                  uint64_t *ret_left_out);
 void shadow_end(struct shadow *s); /* the process is gone */
 
 void shadow_emitted(struct shadow *s, uint64_t lsn, struct span record);

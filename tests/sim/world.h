@@ -86,6 +86,8 @@ struct clock_sim {
     X(CANCEL, "cancelled") \
     X(LOOKUP, "history asked") \
     X(LOOKUP_KEY, "key looked up") \
+    X(KEYS_LISTED, "keys of before the start listed") \
+    X(SIGNED_AGAIN, "old key signed again") \
     X(BODY_FETCHED, "call fetched from the store") \
     X(REDUCED_REPLAY, "replay of a folded journal") \
     X(EVIDENCE, "result not counted") \

@@ -8,8 +8,9 @@ again: another session asks for the end of every run that those files call accep
 what it is told.
 Lines: asks (key, on_lost) before a call, accepted (key, run), ended (run, status, ...) each time it
 is said, failed.
-Exit: 0; 1 not everything that was accepted was heard of within `patience` seconds after the last
-call.
+patience: after the last call, so many seconds may pass in which nothing is heard of any run, and
+four times as many in all. So long, after that call, the broker may take to accept one, too.
+Exit: 0; 1 not everything that was accepted was heard of by then.
 """
 import argparse
 import os
@@ -24,12 +25,14 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 
 import longboat as lb  # noqa: E402
 
+ALL_PATIENCES = 4
+
 
 class Listener(lb.Client):
     """A client that writes down each answer as it comes in, also those that come twice."""
 
     def __init__(self, told, **more):
-        self.told, self.asking, self.key_of = told, None, {}
+        self.told, self.asking, self.key_of, self.news = told, None, {}, 0
         super().__init__(**more)
 
     def _ask(self, make, timeout=None):
@@ -40,12 +43,22 @@ class Listener(lb.Client):
 
     def _message(self, m):
         super()._message(m)
+        if m[0] in (lb.ACCEPTED, lb.RUN_STATE, lb.RUN_ENDED):
+            self.news = time.monotonic()
         if m[0] == lb.ACCEPTED:
             self.told.say("accepted", key=self.key_of.get(m[1]), run=uuid.UUID(bytes=m[2]))
         elif m[0] == lb.RUN_ENDED:
             o = lb.outcome(m[4])
             self.told.say("ended", run=uuid.UUID(bytes=m[1]), attempt=m[2], status=o["status"],
                           delivery=o["delivery"], job=o["job"], package=o["package"])
+
+    def wait_from_now(self, patience):
+        self.patience, self.news = patience, time.monotonic()
+        self.last = self.news + ALL_PATIENCES * patience
+
+    def left(self):
+        """Seconds until patience is at its end."""
+        return min(self.last, self.news + self.patience) - time.monotonic()
 
     def turn(self):
         try:
@@ -60,7 +73,7 @@ class Listener(lb.Client):
 def call(a):
     rng, told = random.Random(a.seed), Told(a.told)
     end, count = time.monotonic() + a.seconds, 0
-    with Listener(told, timeout=a.seconds + a.patience) as client:
+    with Listener(told) as client:
         while time.monotonic() < end:
             if client.open_runs() >= a.window:
                 client.turn()
@@ -70,12 +83,16 @@ def call(a):
             on_lost, address = rng.choice(lb.ON_LOST), rng.choice(("etl", "etl", "s1", "s2", "s3"))
             parameters = dict(work(rng), key=client.asking, witness=a.witness)
             told.say("asks", key=client.asking, on_lost=on_lost)
+            client.timeout = end - time.monotonic() + a.patience
             try:
                 client.call("package:child", address, parameters, key=client.asking,
                             on_lost=on_lost, priority=rng.randint(0, 9))
             except lb.LongboatError as e:
                 told.say("failed", key=client.asking, code=e.code)
-        return listen(client, a.patience)
+        client.wait_from_now(a.patience)
+        while client.open_runs() and client.left() > 0:
+            client.turn()
+        return 1 if client.open_runs() else 0
 
 
 def again(a):
@@ -84,23 +101,17 @@ def again(a):
         with open(path) as f:
             runs |= {w[4:] for line in f if line.startswith("accepted ") for w in line.split()
                      if w.startswith("run=")}
-    told, end = Told(a.told), time.monotonic() + a.patience
+    told = Told(a.told)
     with Listener(told) as client:
         # a session that opens follows each
         client.runs = {uuid.UUID(run).bytes: {"outcome": None} for run in runs}
+        client.wait_from_now(a.patience)
         for run in list(client.runs):
             try:  # what others have called is learned from the broker
-                client.wait(run, max(1, end - time.monotonic()))
+                client.wait(run, max(1, client.left()))
             except lb.LongboatError as e:
                 told.say("failed", code=e.code)
         return 1 if client.open_runs() else 0
-
-
-def listen(client, patience):
-    end = time.monotonic() + patience
-    while client.open_runs() and time.monotonic() < end:
-        client.turn()
-    return 1 if client.open_runs() else 0
 
 
 def main():

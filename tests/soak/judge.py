@@ -265,8 +265,11 @@ class Judge:
             return ", ".join(f"{n} {name}" for name, n in sorted(c.items())) or "none"
 
         print(f"kills: {len(self.kills)} ({words(kinds)}); away for longer: {words(away)}")
+        known = {a.key for a in self.accepted.values()}
         print(f"calls: {len(self.asked)} asked, {len(self.accepted)} accepted; by on_lost: "
               f"{words(count(self.on_lost(a.key) for a in self.accepted.values()))}")
+        print(f"never accepted, as far as their callers heard: {len(self.asked.keys() - known)}; "
+              f"nothing was promised for these")
         heard = sum(map(len, self.ends.values())) / max(1, len(self.ends))
         asked = sum(1 for attempts in self.attempts.values() for lines in attempts.values()
                     if self.of(lines, "term"))

@@ -312,8 +312,17 @@ class TheJudge(unittest.TestCase):
         self.assertEqual(got.returncode, 0)
         self.assertIn("kills: 1 (1 broker)", got.stdout)
         self.assertIn("2.0 MiB", got.stdout)
+        self.assertIn("never accepted, as far as their callers heard: 0;", got.stdout)
         for name in FAULTS:
             self.assertIn(f"\n{name}: 0\n", got.stdout)
+
+    def test_a_call_that_was_never_accepted_is_not_lost(self):
+        h = History().well().did("kill", 2, kind="broker", pid=1)
+        h.told.append("asks at=5 key=late on_lost=fail")
+        got = self.run_it(h)
+        self.assertEqual(got.returncode, 0)
+        self.assertIn("\nlost: 0\n", got.stdout)
+        self.assertIn("never accepted, as far as their callers heard: 1;", got.stdout)
 
     def test_it_exits_with_1_when_nothing_happened(self):
         self.assertEqual(self.run_it(History()).returncode, 1)

@@ -1,7 +1,8 @@
 #!/bin/bash
 # make soak: a real cluster under steady load while one of its processes is killed every second;
 # then it is left alone until all calls have ended, and judge.py judges from plain files. With
-# LB_HOSTILE=1 a hostile principal of each role attacks beside the load.
+# LB_HOSTILE=1 a hostile principal of each role attacks beside the load: when nothing else wants a
+# processor, with LB_ORDINARY=1 at ordinary priority.
 # usage: tests/soak/run.sh BUILD-FOLDER MINUTES [SEED]
 # The cluster's folder is kept, and named, when something is wrong or LB_KEEP is set.
 # Exit: 0 all is well; 1 something is wrong; 2 usage error.
@@ -27,7 +28,7 @@ top=$(cd "$here/../.." && pwd)
 servers="s1 s2 s3"
 slots=4
 lost_after=10    # seconds; short, so that it is met
-patience=240     # for accepted calls to end once the killing has stopped
+patience=240     # once the killing has stopped: seconds without news of any run, four times in all
 demo=$(mktemp -d "${TMPDIR:-/tmp}/lbs-XXXXXX")
 files=$demo/files
 witness=$files/witness
@@ -111,7 +112,8 @@ load() { # in the background; their numbers in $load
     done
     for n in 1 2 3; do
         python "$here/submitter.py" --name "submitter$n" --seed "$seed-s$n" --seconds "$seconds" \
-            --folder "$demo" --witness "$witness" --told "$files/told-submitter$n" &
+            --patience "$patience" --folder "$demo" --witness "$witness" \
+            --told "$files/told-submitter$n" &
         load="$load $!"
     done
     python "$here/releaser.py" --seed "$seed" --deeds "$files/deeds-releaser" \
@@ -151,13 +153,21 @@ wrong=0
     echo "soak: an attack broke"
     wrong=1
 }
-for p in $load; do wait "$p" || wrong=1; done
-[ $wrong -eq 0 ] || echo "soak: a caller failed, or did not hear everything within $patience s"
+deaf=0
+for p in $load; do wait "$p" || deaf=1; done
+[ $deaf -eq 0 ] || {
+    wrong=1
+    echo "soak: a caller failed, or gave up: no news of any run for $patience s, or runs" \
+        "that were open after four times as long"
+    python "$here/unheard.py" "$files"/told-*[0-9]
+}
 : >"$files/quiet"
 wait "$releaser"
 python "$here/caller.py" again --patience "$patience" --told "$files/told-again" \
     "$files"/told-*[0-9] || {
-    echo "soak: a second session did not hear every end within $patience s"
+    echo "soak: a second session heard no news for $patience s, or not every end in four times as" \
+        "long"
+    python "$here/unheard.py" "$files/told-again" "$files"/told-*[0-9]
     wrong=1
 }
 rss=$(ps -o rss= -p "$(cat "$demo/broker.pid")" | tr -d ' ')

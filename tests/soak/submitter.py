@@ -2,13 +2,18 @@
 turn, and what lbsubmit says of each run in a file of its own, in the lines of caller.py. A parent's
 report says each end a second time.
 
-usage: submitter.py --name NAME --seed N --seconds S --witness FILE --told FILE --folder FOLDER
+usage: submitter.py --name NAME --seed N --seconds S --patience S --witness FILE --told FILE
+                    --folder FOLDER
+An lbsubmit that has not ended `patience` seconds after SECONDS are over, nor said anything for as
+long, is ended (four times as many in all).
+Exit: 0; 1 one was ended.
 """
 import argparse
 import json
 import random
 import re
 import subprocess
+import sys
 import threading
 import time
 
@@ -33,7 +38,9 @@ TASK = """  {name}:
 
 class Submitter:
     def __init__(self, a):
-        self.a, self.rng, self.told, self.asked = a, random.Random(a.seed), Told(a.told), {}
+        self.a, self.rng, self.told = a, random.Random(a.seed), Told(a.told)
+        self.end = time.monotonic() + a.seconds
+        self.news, self.gave_up = 0, False
 
     def single(self, key):
         on_lost = self.rng.choice(ON_LOST)
@@ -62,10 +69,21 @@ class Submitter:
                                  stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
         errors = threading.Thread(target=self.hear_errors, args=(child.stderr, key))
         errors.start()
+        threading.Thread(target=self.watch, args=(child,), daemon=True).start()
         for line in child.stdout:
+            self.news = time.monotonic()
             self.hear(json.loads(line))
         errors.join()
         self.told.say("left", key=key, code=child.wait())
+
+    def watch(self, child):
+        """Ends an lbsubmit that would wait for ever."""
+        while child.poll() is None:
+            now, quiet = time.monotonic(), max(self.news, self.end)
+            if now > min(quiet, self.end + 3 * self.a.patience) + self.a.patience:
+                self.gave_up = True
+                child.kill()
+            time.sleep(1)
 
     def hear_errors(self, stream, key):
         for line in stream:
@@ -96,11 +114,13 @@ def main():
     for name in ("name", "seed", "witness", "told", "folder"):
         p.add_argument("--" + name)
     p.add_argument("--seconds", type=float)
+    p.add_argument("--patience", type=float)
     a = p.parse_args()
-    s, end, count = Submitter(a), time.monotonic() + a.seconds, 0
-    while time.monotonic() < end:
+    s, count = Submitter(a), 0
+    while time.monotonic() < s.end:
         (s.parent if count % 3 == 2 else s.single)(f"{a.name}-{count}")
         count += 1
+    sys.exit(1 if s.gave_up else 0)
 
 
 main()

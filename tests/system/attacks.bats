@@ -90,3 +90,29 @@ attacks_of() { # attacks_of NAME: each of its role, all that fail named
     [[ "$output" == *"key was used before"* ]]
     [ "$(hostile_aborts)" = 0 ]
 }
+
+# The attackers of a soak, too, meet a broker that is killed and started again.
+@test "a broker that is killed under each attack breaks none of them" {
+    local mobs= m n=0
+    for m in carl mona evil admin; do
+        python "$hostile/mob.py" --home "$demo/$m" --seconds 10 --each 0.5 --rival anna \
+            >"$demo/mob-$m.log" 2>&1 3>&- &
+        mobs="$mobs $!"
+    done
+    while jobs -r | grep -q mob.py; do
+        kill -9 "$(cat "$demo/broker.pid")" 2>/dev/null && n=$((n + 1)) || : # it may be between two
+        await "the broker answers again" lbctl whoami
+    done
+    for m in $mobs; do
+        wait "$m" || { cat "$demo"/mob-*.log; false; }
+    done
+    echo "# the broker was killed $n times" >&3
+    [ "$n" -gt 1 ]
+    [ "$(hostile_aborts)" = 0 ]
+}
+
+@test "what counts as an attack's own mistake, and what does not" {
+    run python "$hostile/mob_test.py"
+    echo "$output"
+    [ "$status" -eq 0 ]
+}

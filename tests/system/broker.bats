@@ -142,6 +142,27 @@ END
     await "all of them ended" sh -c "[ -z \"\$(lbctl runs --json)\" ]"
 }
 
+@test "promise 3: a key of long ago makes no second run, also signed anew after a restart" {
+    local first
+    first=$(call --key of-long-ago package:say etl text=once)
+    await "it ends" ended "$first"
+    : >"$demo/broker.stop"
+    kill "$(cat "$demo/broker.pid")"
+    await "nobody keeps the broker" gone "$(cat "$demo/broker.keeper")"
+    # eight days ago: beyond what a start takes into memory
+    sqlite3 "$demo/broker/var/broker/broker.db" 'UPDATE journal SET at = at - 8 * 86400000'
+    rm "$demo/broker.stop"
+    start_broker
+    run lbsubmit --package say --pool etl --key of-long-ago -p text=once
+    [ "$status" -eq 3 ]
+    assert_has "the key was used before"
+    assert_has "${first:0:8}"
+    call --wait --key of-today package:say etl text=once
+    run lbsubmit --package say --pool etl --key of-long-ago -p text=once
+    [ "$status" -eq 3 ]
+    [ "$(lbctl history --json -n 100 | jq -r .key | grep -c '^of-long-ago$')" = 1 ]
+}
+
 @test "TERM shuts the broker down cleanly and quickly" {
     local pid
     pid=$(cat "$demo/broker.pid")
