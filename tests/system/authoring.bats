@@ -98,3 +98,23 @@ END
     run ls "$demo/author"
     case $output in *lbpkg-run-*) return 1 ;; esac
 }
+
+@test "lint warns of what fails elsewhere, with path, line and column" {
+    mkdir -p "$demo/author/loose/bin"
+    printf '%s\n' 'name: loose' 'version: 1.0.0' 'subsystem: shell' 'entry: main.sh' \
+        >"$demo/author/loose/package.yaml"
+    printf 'set -eu\nrm -rf $LB_PARAM_dir/x\npsql -c "$LB_PARAM_dir"\n' \
+        >"$demo/author/loose/main.sh"
+    printf '#!/bin/sh\r\n:\r\n' >"$demo/author/loose/bin/tool"
+    : >"$demo/author/loose/a b"
+    run author lbpkg lint loose
+    echo "$output"
+    [ "$status" -eq 0 ]
+    assert_has "loose/package.yaml:1:1: no limits.timeout"
+    assert_has 'loose/main.sh:2:8: $LB_PARAM_dir is outside of quotes'
+    assert_has "loose/main.sh:3: uses 'psql', and no need names it"
+    assert_has "loose/bin/tool:1: the #! line ends with CR LF"
+    assert_has "loose/bin/tool:1: it has a #! line and is not executable"
+    assert_has "loose/a b: the name 'a b' is not portable"
+    assert_has "0 errors, 6 warnings"
+}
