@@ -6,6 +6,7 @@ static const struct verb_command verbs[] = {
     {"new", "make a small package to start from", pkg_new},
     {"lint", "check a package's folder", pkg_lint},
     {"run", "run a package of a folder by hand, without deploying it", pkg_run},
+    {"test", "run a package's own cases, and judge what comes of them", pkg_test},
     {"build", "make one file of a folder (reproducible)", pkg_build},
     {"keygen", "make a builder's pair of keys", pkg_keygen},
     {"sign", "sign a package file", pkg_sign},
@@ -18,6 +19,7 @@ static const struct verb_command verbs[] = {
 
 static const char examples[] = "  lbpkg new extract --kind python\n"
                                "  lbpkg run extract -p table=orders\n"
+                               "  lbpkg test extract\n"
                                "  lbpkg build extract && lbpkg sign extract-0.1.0.lbp\n"
                                "  lbpkg deploy extract-0.1.0.lbp --to etl --wait\n";
 

@@ -18,6 +18,7 @@ int pkg_verify(int argc, char **argv);
 int pkg_show(int argc, char **argv);
 int pkg_run(int argc, char **argv);
 int pkg_export(int argc, char **argv);
+int pkg_test(int argc, char **argv);
 
 /* verb_begin, and the crypto library is ready. */
 int pkg_begin(const struct option_row *rows, size_t n, int argc, char **argv, const char *synopsis,

@@ -4,13 +4,19 @@
 #include "admin/pkg.h"
 #include "common/jsontext.h"
 #include "common/termout.h"
+#include "package/lint.h"
 
 static const struct option_row rows[] = {
     {"json", 0, OPTION_FLAG, NULL, 0, 0, false, NULL, "one JSON object a line"},
 };
 
 static const char examples[] =
-    "  lbpkg lint extract        exit code 1: there are errors; warnings alone are 0\n";
+    "  lbpkg lint extract        exit code 1: there are errors; warnings alone are 0\n"
+    "\n"
+    "Errors: what keeps a package from being built. Warnings: no timeout; variables of\n"
+    "shell scripts outside of quotes; programs and interpreters that no need names; #!\n"
+    "lines that do not work; lines that end with CR LF; scripts that are not\n"
+    "executable; names of files that other systems refuse.\n";
 
 static void add_problem(struct buf *out, const struct problem *p, bool json)
 {
@@ -33,7 +39,8 @@ int pkg_lint(int argc, char **argv)
         rc = pkg_begin(rows, COUNT_OF(rows), argc, argv, "FOLDER", examples, 1, 1, &v, &first);
     if (rc >= 0)
         return rc;
-    archive_examine(argv[first], &m, &ps);
+    if (archive_examine(argv[first], &m, &ps) == 0)
+        lint_folder(argv[first], &m, &ps);
     for (size_t i = 0; i < ps.n; i++)
         add_problem(&out, &ps.v[i], opt_flag(&v, "json"));
     rc = pkg_print(argv, &out);

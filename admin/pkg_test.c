@@ -54,10 +54,10 @@ static void says(void **state, const char *where, const char *what)
 
 static void a_new_package_of_each_kind_lints_builds_signs_and_verifies(void **state)
 {
-    static const char *const kinds[] = {"exec", "shell", "python"};
+    static const char *const kinds[] = {"exec", "shell", "python", "sql", "ssis"};
     assert_int_equal(run(state, pkg_keygen, ""), EXIT_DONE);
     says(state, "out", "RW");
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 5; i++) {
         char *make = mem_printf("p%zu --kind %s", i, kinds[i]), *folder = mem_printf("p%zu", i),
              *file = mem_printf("p%zu-0.1.0.lbp", i);
         assert_int_equal(run(state, pkg_new, make), EXIT_DONE);
@@ -114,6 +114,7 @@ static void lint_and_build_report_all_problems(void **state)
 {
     struct error err;
     assert_int_equal(run(state, pkg_new, "p"), EXIT_DONE);
+    assert_int_equal(run(state, pkg_new, "q"), EXIT_DONE);
     const char *yaml =
         "name: p\nversion: 1\nsubsystem: shell\nentry: gone.sh\nlimits: {timout: 1m}\n";
     assert_int_equal(
@@ -121,6 +122,12 @@ static void lint_and_build_report_all_problems(void **state)
     assert_int_equal(run(state, pkg_lint, "p"), EXIT_RAN_AND_FAILED);
     says(state, "out", "p/package.yaml:5:10: unknown key 'timout'");
     says(state, "out", "warning: p/package.yaml:5:9: no limits.timeout");
+    yaml = "name: p\nversion: 1\nsubsystem: shell\nentry: mian.sh\nlimits: {timeout: 1m}\n";
+    assert_int_equal(
+        file_write_atomic(testing_path(state, "q/package.yaml"), span_str(yaml), 0644, &err), 0);
+    assert_int_equal(run(state, pkg_lint, "q"), EXIT_RAN_AND_FAILED);
+    says(state, "out",
+         "q/package.yaml:4:8: entry: the package has no file 'mian.sh' (did you mean 'main.sh'?)");
     assert_int_equal(run(state, pkg_lint, "p --json"), EXIT_RAN_AND_FAILED);
     says(state, "out", "{\"v\":1,\"severity\":\"error\",\"text\":\"p/package.yaml:5:10: ");
     assert_int_equal(run(state, pkg_build, "p"), EXIT_RAN_AND_FAILED);

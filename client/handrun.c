@@ -13,6 +13,7 @@
 
 #include "client/handinside.h"
 #include "common/channelloop.h"
+#include "common/clock.h"
 #include "common/duration.h"
 #include "common/file.h"
 #include "common/json.h"
@@ -29,6 +30,7 @@ struct handrun_session {
     struct channel *runner;
     pid_t pid; /* of a runner that we have started; 0: none */
     bool plan, json;
+    struct loop_timer late; /* a watch's timeout */
     unsigned interrupts;
     bool deaf; /* nobody reads our standard output any more */
     struct hand_ends ends;
@@ -185,7 +187,8 @@ static void send_halt(struct handrun_session *h, bool force)
 static int send_request(struct handrun_session *h, const struct wire_list *parameters,
                         struct error *err)
 {
-    const char *as_of = opt_str(h->run->values, "as-of");
+    const struct handrun_watch *watch = h->run->watch;
+    const char *as_of = watch ? watch->as_of : opt_str(h->run->values, "as-of");
     const struct s_by_hand asked = {.job = span_str(h->run->job ? h->run->job : ""),
                                     .package = h->run->package,
                                     .parameters = *parameters,
@@ -231,6 +234,10 @@ static void put_json(struct handrun_session *h, json_t *value)
 static void take_output(struct handrun_session *h, const struct s_output *o)
 {
     FILE *to = o->stream == 1 && !h->json ? stdout : stderr;
+    if (h->run->watch) {
+        h->run->watch->on_output(h->run->watch->arg, (unsigned)o->stream, o->data);
+        return;
+    }
     if (to == stdout && h->deaf)
         return;
     bool written = term_bytes(to, o->data);
@@ -294,6 +301,10 @@ static void take_outcome(struct handrun_session *h, const struct d_outcome *o)
 {
     char took[DURATION_TEXT];
     h->code = code_of(h, o);
+    if (h->run->watch) {
+        h->run->watch->on_outcome(h->run->watch->arg, o);
+        return;
+    }
     term_say(stderr, "%s: job " SPAN_FMT " %s in %s%s" SPAN_FMT "\n", h->run->program,
              SPAN_ARG(o->job_name),
              o->delivery == DELIVERY_REFUSED ? "refused" : status_text(o->status),
@@ -312,7 +323,9 @@ static void take_end(struct handrun_session *h, const struct s_by_hand_end *e)
         return;
     }
     h->code = e->code ? HANDRUN_REFUSED : HANDRUN_SUCCEEDED;
-    if (e->code)
+    if (h->run->watch)
+        h->run->watch->on_refused(h->run->watch->arg, e->code, e->text);
+    else if (e->code)
         term_say(stderr, "%s: %s: " SPAN_FMT "\n", h->run->program, refusal_word(e->code),
                  SPAN_ARG(e->text));
 }
@@ -332,6 +345,10 @@ static void take_message(struct handrun_session *h, struct span message)
         return;
     if (TAKE(OUTPUT) && s_output_decode(message, &output, NULL) == 0)
         take_output(h, &output);
+    else if (TAKE(BY_HAND_END) && s_by_hand_end_decode(message, &end, NULL) == 0)
+        take_end(h, &end);
+    else if (h->run->watch) /* the rest is for people */
+        return;
     else if (TAKE(LAUNCHED) && s_launched_decode(message, &launched, NULL) == 0)
         take_launched(&launched);
     else if (TAKE(ENDED) && s_ended_decode(message, &ended, NULL) == 0)
@@ -340,8 +357,6 @@ static void take_message(struct handrun_session *h, struct span message)
         take_progress(&progress);
     else if (TAKE(PLANNED) && s_planned_decode(message, &planned, NULL) == 0)
         take_plan(h, &planned);
-    else if (TAKE(BY_HAND_END) && s_by_hand_end_decode(message, &end, NULL) == 0)
-        take_end(h, &end);
 }
 #undef TAKE
 
@@ -376,13 +391,27 @@ static void on_signal(struct loop *l, const struct signalfd_siginfo *info, void 
     send_halt(h, h->interrupts > 1);
 }
 
+static void on_late(struct loop *l, struct loop_timer *timer, void *arg)
+{
+    struct handrun_session *h = arg;
+    (void)l;
+    (void)timer;
+    h->run->watch->late = true;
+    send_halt(h, false);
+}
+
 /* ---- */
 
 static int begin(struct handrun_session *h, struct error *err)
 {
     struct buf items = {0};
     struct wire_list parameters;
-    int rc = take_parameters(h->run, &items, &parameters, err);
+    struct handrun_watch *watch = h->run->watch;
+    int rc = 0;
+    if (watch)
+        parameters = *watch->parameters;
+    else
+        rc = take_parameters(h->run, &items, &parameters, err);
     h->code = rc < 0 ? HANDRUN_ASKED_WRONGLY : HANDRUN_REFUSED;
     if (rc == 0 && !(h->loop = loop_new(err)))
         rc = -ENOMEM;
@@ -394,14 +423,18 @@ static int begin(struct handrun_session *h, struct error *err)
         rc = loop_add(h->loop, channel_fd(h->runner), EPOLLIN, on_runner, h, err);
     if (rc == 0)
         rc = send_request(h, &parameters, err);
+    if (rc == 0 && watch && watch->timeout_ms)
+        loop_timer_set(h->loop, &h->late, "hand late", clock_boot_ms() + watch->timeout_ms, on_late,
+                       h);
     buf_free(&items);
     return rc;
 }
 
 int handrun(const struct handrun *r)
 {
-    struct handrun_session h = {
-        .run = r, .plan = opt_flag(r->values, "dry-run"), .json = opt_flag(r->values, "json")};
+    struct handrun_session h = {.run = r,
+                                .plan = !r->watch && opt_flag(r->values, "dry-run"),
+                                .json = !r->watch && opt_flag(r->values, "json")};
     struct error err = {0};
     int rc = begin(&h, &err);
     if (rc == 0)
@@ -412,6 +445,8 @@ int handrun(const struct handrun *r)
     }
     if (rc < 0)
         term_say(stderr, "%s: %s\n", r->program, err.text);
+    if (loop_timer_is_set(&h.late))
+        loop_timer_stop(h.loop, &h.late);
     channelloop_close(&h.runner, h.loop);
     if (h.pid)
         while (waitpid(h.pid, NULL, 0) < 0 && errno == EINTR)

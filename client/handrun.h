@@ -46,11 +46,25 @@ enum {
     HANDRUN_INTERRUPTED = 130
 };
 
+/* For a program that judges the run itself: nothing of it is printed but what went wrong here. */
+struct handrun_watch {
+    const struct wire_list *parameters;
+    const char *as_of;  /* NULL: now */
+    int64_t timeout_ms; /* then the run is stopped, as with Ctrl-C; 0: none */
+    bool late;          /* it has been stopped for that */
+    void (*on_output)(void *arg, unsigned stream, struct span data); /* 1 stdout, 2 stderr */
+    /* At most one of these. Refused: nothing was begun. */
+    void (*on_outcome)(void *arg, const struct d_outcome *o);
+    void (*on_refused)(void *arg, uint64_t code, struct span text);
+    void *arg;
+};
+
 struct handrun {
-    const char *program; /* "lbworker run-job", for messages */
-    const struct option_values *values;
-    const char *job;     /* NULL: the package's own */
-    struct hash package; /* zero: none */
+    const char *program;                /* "lbworker run-job", for messages */
+    const struct option_values *values; /* of HANDRUN_OPTIONS; not asked with a watch */
+    struct handrun_watch *watch;        /* NULL: a person reads it */
+    const char *job;                    /* NULL: the package's own */
+    struct hash package;                /* zero: none */
     /* How to find a runner: the socket of a door, if there is one (runner/byhanddoor.h); else one
      * is started, */
     const char *door;

@@ -10,6 +10,7 @@
 #include "common/id.h"
 #include "common/mem.h"
 #include "common/name.h"
+#include "common/suggest.h"
 
 static void parameters_free(struct manifest_parameter **list, size_t *n)
 {
@@ -224,8 +225,16 @@ const struct manifest_file *manifest_find_file(const struct manifest *m, const c
 int manifest_check_entry(const struct manifest *m, struct error *err)
 {
     const struct manifest_file *f = manifest_find_file(m, m->entry);
-    if (!f)
-        return error_set(err, -EINVAL, "entry: the package has no file '%.200s'", m->entry);
+    char hint[SUGGEST_TEXT];
+    if (!f) {
+        const char **paths = mem_zalloc(m->n_files + 1, sizeof *paths);
+        for (size_t i = 0; i < m->n_files; i++)
+            paths[i] = m->files[i].path;
+        error_set(err, -EINVAL, "entry: the package has no file '%.200s'%s", m->entry,
+                  suggest_hint(m->entry, paths, hint));
+        mem_free(&paths);
+        return -EINVAL;
+    }
     if (f->link || strcmp(m->subsystem, "exec") != 0 || f->executable)
         return 0;
     return error_set(err, -EINVAL, "entry: '%.200s' is not executable; run: chmod +x %.200s",

@@ -6,8 +6,7 @@
  * any other encoding of the same content. For the runner, which reads neither JSON nor YAML, the
  * unpacker turns it into a d_runnable.
  *
- * package.yaml must have name, version, subsystem and entry; it may have description, parameters,
- * outputs, needs, limits, exit_codes, idempotent and entry_point. Values: values.h. */
+ * What package.yaml may have: manifest_keys.h. Values: values.h. */
 #ifndef LB_PACKAGE_MANIFEST_H
 #define LB_PACKAGE_MANIFEST_H
 
@@ -54,6 +53,7 @@ struct manifest_file {
  * code or bytes of the path. */
 struct manifest {
     char *name, *version, *description, *subsystem, *entry;
+    unsigned entry_line, entry_column; /* where package.yaml names it; 0: read from JSON */
     bool idempotent, entry_point;
     uint64_t timeout_ms, memory, processes, output_cap; /* 0: not given */
     struct manifest_parameter *parameters, *outputs;

@@ -204,7 +204,7 @@ static int take_allowed(const json_t *o, struct manifest_parameter *p, struct er
 
 static int parameter_from_json(const json_t *o, struct manifest_parameter *p, struct error *err)
 {
-    const char *word, *text, *key;
+    const char *word, *text;
     int rc = json_check_keys(o, parameter_keys, err);
     if (rc < 0 || (rc = json_get_str(o, "type", &word, err)) < 0)
         return rc;
@@ -236,7 +236,7 @@ static int parameter_from_json(const json_t *o, struct manifest_parameter *p, st
             (rc = manifest_fallback_from_text(p->type, span_str(text), &p->fallback, err)) < 0)
             return rc;
     }
-    return manifest_parameter_check(p, &key, err);
+    return manifest_parameter_check(p, err);
 }
 
 static int by_name(const void *a, const void *b)

@@ -8,14 +8,12 @@
 #include "common/mem.h"
 #include "common/name.h"
 #include "common/suggest.h"
+#include "package/manifest_keys.h"
 
-static const char *const parameter_keys[] = {"type",      "required", "default", "allowed",
-                                             "pattern",   "min",      "max",     "sensitive",
-                                             "from_file", NULL};
-static const char *const job_keys[] = {"description", "type",      "required", "default",
-                                       "allowed",     "pattern",   "min",      "max",
-                                       "sensitive",   "from_file", NULL};
-static const char *const output_keys[] = {"type", NULL};
+static const char *const parameter_keys[] = {MANIFEST_PARAMETER_KEYS(MANIFEST_KEY_TEXT) NULL};
+static const char *const job_keys[] = {"description",
+                                       MANIFEST_PARAMETER_KEYS(MANIFEST_KEY_TEXT) NULL};
+static const char *const output_keys[] = {MANIFEST_OUTPUT_KEYS(MANIFEST_KEY_TEXT) NULL};
 
 /* Does the text stand for something that the runner fills in, and can the type hold it? */
 static bool is_template(enum parameter_type type, struct span text)
@@ -53,6 +51,58 @@ static bool is_ordered(enum parameter_type t)
            t == PARAMETER_DATETIME;
 }
 
+static int check_pattern(const struct manifest_parameter *p, struct error *err)
+{
+    if (*p->pattern && p->type != PARAMETER_STRING)
+        return error_set(err, -EINVAL, "only strings have a pattern; this is of type %s",
+                         parameter_type_text(p->type));
+    if (strlen(p->pattern) > LIMIT_TEXT)
+        return error_set(err, -EINVAL, "a pattern has at most %d bytes", LIMIT_TEXT);
+    return *p->pattern ? values_pattern_check(p->pattern, err) : 0;
+}
+
+static int check_ordered(const struct manifest_parameter *p, const struct buf *bound,
+                         struct error *err)
+{
+    if (!bound->n || is_ordered(p->type))
+        return 0;
+    return error_set(err, -EINVAL,
+                     "only int, float, date and datetime have min and max; this is of type %s",
+                     parameter_type_text(p->type));
+}
+
+static int check_min(const struct manifest_parameter *p, struct error *err)
+{
+    struct span low = buf_span(&p->minimum), high = buf_span(&p->maximum);
+    struct value least, most;
+    if (check_ordered(p, &p->minimum, err) < 0)
+        return -EINVAL;
+    if (is_ordered(p->type) && value_read(&low, &least) && value_read(&high, &most) &&
+        values_compare(p->type, &least, &most) > 0)
+        return error_set(err, -EINVAL, "min is greater than max");
+    return 0;
+}
+
+static int check_max(const struct manifest_parameter *p, struct error *err)
+{
+    return check_ordered(p, &p->maximum, err);
+}
+
+/* May it have a default at all? */
+static int check_default(const struct manifest_parameter *p, struct error *err)
+{
+    if (p->fallback.n && p->sensitive)
+        return error_set(
+            err, -EINVAL,
+            "a sensitive parameter cannot have a default: anyone who has the package could read "
+            "it");
+    if (p->fallback.n && p->required)
+        return error_set(err, -EINVAL,
+                         "a required parameter cannot have a default: it would never be used");
+    return 0;
+}
+
+/* Does the default fit the rest? Only where the rest is right itself. */
 static int check_fallback(const struct manifest_parameter *p, struct error *err)
 {
     struct d_parameter d = {.name = span_str(p->name),
@@ -63,44 +113,30 @@ static int check_fallback(const struct manifest_parameter *p, struct error *err)
                             .maximum = buf_span(&p->maximum)};
     struct span in = buf_span(&p->fallback);
     struct value v;
+    if (!p->fallback.n || check_pattern(p, NULL) < 0 || check_min(p, NULL) < 0 ||
+        check_max(p, NULL) < 0 || check_default(p, NULL) < 0)
+        return 0;
     if (!value_read(&in, &v))
         return error_set(err, -EINVAL, "the default is not a value");
     return has_template(p) ? 0 : values_judge(&d, &v, err);
 }
 
-int manifest_parameter_check(const struct manifest_parameter *p, const char **ret_key,
-                             struct error *err)
+static const struct {
+    const char *key; /* that the sentence is about */
+    int (*check)(const struct manifest_parameter *p, struct error *err);
+} parameter_rules[] = {{"pattern", check_pattern},
+                       {"min", check_min},
+                       {"max", check_max},
+                       {"default", check_default},
+                       {"default", check_fallback}};
+enum { PARAMETER_RULES = sizeof parameter_rules / sizeof *parameter_rules };
+
+int manifest_parameter_check(const struct manifest_parameter *p, struct error *err)
 {
-    struct span low = buf_span(&p->minimum), high = buf_span(&p->maximum);
-    struct value least, most;
-    *ret_key = "pattern";
-    if (*p->pattern && p->type != PARAMETER_STRING)
-        return error_set(err, -EINVAL, "only strings have a pattern; this is of type %s",
-                         parameter_type_text(p->type));
-    if (strlen(p->pattern) > LIMIT_TEXT)
-        return error_set(err, -EINVAL, "a pattern has at most %d bytes", LIMIT_TEXT);
-    if (*p->pattern && values_pattern_check(p->pattern, err) < 0)
-        return -EINVAL;
-    *ret_key = low.n ? "min" : "max";
-    if ((low.n || high.n) && !is_ordered(p->type))
-        return error_set(err, -EINVAL,
-                         "only int, float, date and datetime have min and max; this is of type %s",
-                         parameter_type_text(p->type));
-    if (value_read(&low, &least) && value_read(&high, &most) &&
-        values_compare(p->type, &least, &most) > 0)
-        return error_set(err, -EINVAL, "min is greater than max");
-    *ret_key = "default";
-    if (!p->fallback.n)
-        return 0;
-    if (p->sensitive)
-        return error_set(
-            err, -EINVAL,
-            "a sensitive parameter cannot have a default: anyone who has the package could read "
-            "it");
-    if (p->required)
-        return error_set(err, -EINVAL,
-                         "a required parameter cannot have a default: it would never be used");
-    return check_fallback(p, err);
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < PARAMETER_RULES; i++)
+        rc = parameter_rules[i].check(p, err);
+    return rc;
 }
 
 /* ---- From YAML */
@@ -194,16 +230,15 @@ static void read_declaration(const struct yaml_node *map, const char *const keys
                              struct manifest_parameter *p, struct problems *ps)
 {
     struct error err;
-    const char *text = "", *key;
-    size_t before = ps->errors;
+    const char *text = "";
     if (!note(ps, yaml_expect_map(map, &err), &err))
         return;
     manifest_note_unknown_keys(map, keys, ps);
-    if (read_type(map, &p->type, ps) < 0)
-        return;
     read_flag(map, "required", &p->required, ps);
     read_flag(map, "sensitive", &p->sensitive, ps);
     read_flag(map, "from_file", &p->from_file, ps);
+    if (read_type(map, &p->type, ps) < 0)
+        return; /* what the others may be depends on it */
     if (yaml_get(map, "pattern") &&
         note(ps, yaml_str(yaml_get(map, "pattern"), &text, &err), &err)) {
         mem_free(&p->pattern);
@@ -213,11 +248,12 @@ static void read_declaration(const struct yaml_node *map, const char *const keys
     read_value(map, "max", p->type, &p->maximum, ps);
     read_allowed(map, p, ps);
     read_fallback(map, p, ps);
-    if (ps->errors == before && manifest_parameter_check(p, &key, &err) < 0) {
-        const struct yaml_node *place = yaml_get(map, key);
-        yaml_place(place ? place : map, &err);
-        problems_add_error(ps, &err);
-    }
+    for (size_t i = 0; i < PARAMETER_RULES; i++)
+        if (parameter_rules[i].check(p, &err) < 0) {
+            const struct yaml_node *place = yaml_get(map, parameter_rules[i].key);
+            yaml_place(place ? place : map, &err);
+            problems_add_error(ps, &err);
+        }
 }
 
 static void read_parameter(const struct yaml_node *map, struct manifest_parameter *p,

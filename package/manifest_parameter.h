@@ -24,10 +24,8 @@ bool manifest_read_exit_code(const struct yaml_node *key, const struct yaml_node
 void manifest_read_exit_codes(const struct yaml_node *root, struct manifest *m,
                               struct problems *ps);
 
-/* What YAML and JSON share: is the declaration itself valid? *ret_key is the key that the sentence
- * is about. */
-int manifest_parameter_check(const struct manifest_parameter *p, const char **ret_key,
-                             struct error *err);
+/* What YAML and JSON share: is the declaration itself valid? */
+int manifest_parameter_check(const struct manifest_parameter *p, struct error *err);
 /* A default of the type, or VALUES_AS_OF (date, datetime, string) or VALUES_SERVER (string). */
 int manifest_fallback_from_text(enum parameter_type type, struct span text, struct buf *out,
                                 struct error *err);

@@ -222,6 +222,34 @@ static void all_errors_are_found_at_once(void **state)
     problems_free(&ps);
 }
 
+static void all_errors_of_one_parameter_are_found_at_once(void **state)
+{
+    (void)state;
+    static const char *const says[] = {"p:6:39: ", "p:6:52: only strings have a pattern",
+                                       "p:6:60: min is greater than max",
+                                       "p:6:97: a sensitive parameter cannot have a default"};
+    struct manifest m;
+    struct problems ps = {0};
+    assert_int_equal(
+        manifest_parse_yaml("p",
+                            span_str(HEAD "parameters: {a: {type: int, required: no, pattern: a, "
+                                          "min: 3, max: 2, sensitive: true, default: 9}}\n"),
+                            &m, &ps),
+        -EINVAL);
+    assert_int_equal(ps.errors, 4);
+    for (size_t i = 0; i < 4; i++)
+        assert_memory_equal(ps.v[i].text, says[i], strlen(says[i]));
+    problems_free(&ps);
+    ps = (struct problems){0};
+    assert_int_equal(
+        manifest_parse_yaml(
+            "p", span_str(HEAD "parameters: {a: {type: integer, required: no, sensitve: true}}\n"),
+            &m, &ps),
+        -EINVAL);
+    assert_int_equal(ps.errors, 3);
+    problems_free(&ps);
+}
+
 static void what_works_but_invites_trouble_is_a_warning(void **state)
 {
     (void)state;
@@ -319,6 +347,7 @@ int main(void)
         cmocka_unit_test(a_manifest_survives_a_round_trip_through_json),
         cmocka_unit_test(each_wrong_field_is_named_with_its_place),
         cmocka_unit_test(all_errors_are_found_at_once),
+        cmocka_unit_test(all_errors_of_one_parameter_are_found_at_once),
         cmocka_unit_test(what_works_but_invites_trouble_is_a_warning),
         cmocka_unit_test(versions_are_ordered),
         cmocka_unit_test(json_that_breaks_a_rule_is_refused),

@@ -10,14 +10,13 @@
 #include "common/mem.h"
 #include "common/name.h"
 #include "common/suggest.h"
+#include "package/manifest_keys.h"
 #include "package/manifest_parameter.h"
 
-static const char *const top_keys[] = {
-    "name",  "version", "description", "subsystem",  "entry",       "parameters", "outputs",
-    "needs", "limits",  "exit_codes",  "idempotent", "entry_point", NULL};
-static const char *const limit_keys[] = {"timeout", "memory", "processes", "output", NULL};
-static const char *const need_keys[] = {"path", "command", "tcp", "env", "disk_free", NULL};
-static const char *const disk_keys[] = {"path", "at_least", NULL};
+static const char *const top_keys[] = {MANIFEST_TOP_KEYS(MANIFEST_KEY_TEXT) NULL};
+static const char *const limit_keys[] = {MANIFEST_LIMIT_KEYS(MANIFEST_KEY_TEXT) NULL};
+static const char *const need_keys[] = {MANIFEST_NEED_KEYS(MANIFEST_KEY_TEXT) NULL};
+static const char *const disk_keys[] = {MANIFEST_DISK_KEYS(MANIFEST_KEY_TEXT) NULL};
 static const char *const known_subsystems[] = {"exec", "shell",  "python", "sql",
                                                "ssis", "parent", NULL};
 
@@ -111,8 +110,11 @@ static void read_identity(const struct yaml_node *root, struct manifest *m, stru
         }
     }
     m->entry = take_text(root, "entry", true, LIMIT_PATH, ps);
+    const struct yaml_node *entry = yaml_get(root, "entry");
     if (*m->entry)
-        judge(yaml_get(root, "entry"), manifest_path_check(span_str(m->entry), &err), &err, ps);
+        judge(entry, manifest_path_check(span_str(m->entry), &err), &err, ps);
+    m->entry_line = entry ? yaml_line(entry) : 0;
+    m->entry_column = entry ? yaml_column(entry) : 0;
     m->entry_point = strcmp(m->subsystem, "parent") == 0;
     if (yaml_get(root, "entry_point"))
         note(ps, yaml_bool(yaml_get(root, "entry_point"), &m->entry_point, &err), &err);

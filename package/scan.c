@@ -224,7 +224,7 @@ int archive_examine(const char *folder, struct manifest *ret, struct problems *p
     if (archive_scan(folder, into, problems) < 0)
         rc = -EINVAL;
     if (rc == 0 && manifest_check_entry(&m, &err) < 0) {
-        problems_add(problems, false, "%s: %s", yaml, err.text);
+        problems_add(problems, false, "%s:%u:%u: %s", yaml, m.entry_line, m.entry_column, err.text);
         rc = -EINVAL;
     }
     if (rc == 0)

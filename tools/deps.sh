@@ -11,7 +11,7 @@ build="gcc libc6-dev make pkg-config libczmq-dev libzmq3-dev libmsgpack-dev libs
        libseccomp-dev uthash-dev"
 test="libcmocka-dev bats sqlite3 jq minisign procps tmux binutils
       python3 python3-zmq python3-msgpack python3-nacl
-      python3-jsonschema"
+      python3-jsonschema python3-yaml"
 demo="iso-codes jq sqlite3 python3 procps"
 walls="python3 git binutils"
 clang="clang"

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Writes the drawing and the tables of docs/states.md from proto/state.h and proto/outcome.h, and
 the lists of limits and times in docs/files.md from proto/limits.h, and the budgets in
-docs/operations.md from trust/budget.h, between their markers.
+docs/operations.md from trust/budget.h, and what docs/manifest.md says of package.yaml from
+package/manifest_keys.h, between their markers; and docs/schema/manifest.json from the latter.
 
 usage: tools/docs_tables.py [--check]     --check: change nothing, exit 1 if a page is stale
 """
@@ -10,8 +11,11 @@ import re
 import sys
 import textwrap
 
+import manifest_tables
+
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGE, LIMITS_PAGE, BUDGETS_PAGE = "docs/states.md", "docs/files.md", "docs/operations.md"
+MANIFEST_PAGE, MANIFEST_SCHEMA = "docs/manifest.md", "docs/schema/manifest.json"
 
 
 def read(name):
@@ -161,16 +165,20 @@ def main():
     table = read("proto/state.h")
     rows, ways, names = states(table), moves(table), events(table)
     limits = numbers(read("proto/limits.h"))
+    keys = read("package/manifest_keys.h")
+    types = words(read("package/values.h"), "PARAMETER_TYPES")
     pages = {
         PAGE: {"states": state_table(rows), "drawing": drawing(rows, ways),
                "moves": move_table(rows, ways, names),
                "layers": layer_table(read("proto/outcome.h"))},
         LIMITS_PAGE: {"limits": limit_list(limits), "times": time_list(limits)},
         BUDGETS_PAGE: {"budgets": budget_list(read("trust/budget.h"))},
+        MANIFEST_PAGE: manifest_tables.parts(keys, types),
     }
+    made = {page: fill(page, parts) for page, parts in pages.items()}
+    made[MANIFEST_SCHEMA] = (read(MANIFEST_SCHEMA), manifest_tables.schema(keys, types, limits))
     code = 0
-    for page, parts in pages.items():
-        old, new = fill(page, parts)
+    for page, (old, new) in made.items():
         if old == new:
             continue
         if "--check" in sys.argv:
