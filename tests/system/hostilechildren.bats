@@ -6,7 +6,7 @@
 
 load helpers
 
-child=47113
+own_users child
 
 setup_file() {
     [ "$(id -u)" -eq 0 ] || skip "needs root"
