@@ -3,7 +3,7 @@
 #include "broker/testing.h"
 #include "trust/call.h"
 
-enum { CALLS = 20, BUDGET = 18600 /* all calls fit, but only a part of their bytes */ };
+enum { CALLS = 20, BODIES = 4600 /* a part of the bytes of all calls */ };
 
 /* No server can take them yet. */
 static void call_many(struct btest_peer *anna, struct id runs[CALLS])
@@ -97,7 +97,7 @@ static void calls_kept_only_in_the_store_are_listed_and_executed_as_usual(void *
     struct id runs[CALLS];
     uint64_t to;
     const char *const watch[] = {"watch *@*"};
-    w->memory_budget = BUDGET;
+    w->bodies_budget = BODIES;
     btest_principal(w, &anna, "anna", ROLE_CALLER, 5, btest_all_grants, BTEST_GRANTS);
     btest_principal(w, &mon, "mon", ROLE_MONITOR, 9, watch, 1);
     btest_principal(w, &etl1, "etl1", ROLE_SERVER, 6, NULL, 0);
@@ -126,7 +126,7 @@ static void calls_kept_only_in_the_store_are_executed_after_a_restart(void **sta
     struct btest *w = *state;
     struct btest_peer anna, etl1;
     struct id runs[CALLS];
-    w->memory_budget = BUDGET;
+    w->bodies_budget = BODIES;
     btest_principal(w, &anna, "anna", ROLE_CALLER, 5, btest_all_grants, BTEST_GRANTS);
     btest_principal(w, &etl1, "etl1", ROLE_SERVER, 6, NULL, 0);
     etl1.spool = (struct id){{3}};

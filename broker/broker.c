@@ -189,6 +189,7 @@ static void open_core(struct broker *b)
     struct bcore_config c = {.lease_ms = b->options.lease_ms,
                              .lost_after_ms = b->options.lost_after_ms,
                              .memory_budget = b->options.memory_budget,
+                             .bodies_budget = b->options.bodies_budget,
                              .max_runs = b->options.max_runs,
                              .runs_percent = budgets_limit(b->shell.budgets, BUDGET_RUNS),
                              .memory_percent = budgets_limit(b->shell.budgets, BUDGET_MEMORY),

@@ -19,6 +19,7 @@ struct broker_options {
     const char *config, *state; /* the folders etc and var */
     uint64_t retention_ms, history_bytes, reserve_bytes, memory_budget, max_runs, lease_ms,
         lost_after_ms;
+    uint64_t bodies_budget; /* 0: the part of memory_budget that broker/core/core.h names */
     uint64_t depot_bytes, logs_bytes, logs_keep_ms;
     uint64_t budgets[BUDGET_COUNT]; /* limits; 0: the default of trust/budget.h */
     uint64_t audit_retention_ms;    /* 0: for ever */

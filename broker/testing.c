@@ -163,6 +163,7 @@ void btest_start(struct btest *w)
                                .state = state,
                                .reserve_bytes = 1,
                                .memory_budget = w->memory_budget ? w->memory_budget : 1 << 24,
+                               .bodies_budget = w->bodies_budget,
                                .max_runs = w->max_runs ? w->max_runs : 1000,
                                .lease_ms = 15000,
                                .lost_after_ms = 300000};

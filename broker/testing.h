@@ -21,6 +21,7 @@ struct btest {
     struct key administrator, key; /* key: the broker's */
     char *endpoint;
     uint64_t memory_budget; /* 0: plenty */
+    uint64_t bodies_budget; /* 0: the part of it that the core takes */
     uint64_t max_runs;      /* 0: 1000 */
 };
 

@@ -171,6 +171,34 @@ static void counts_and_walks_see_every_run(void **state)
     assert_true(id_eq(v.id, runs[1]));
 }
 
+/* The place of each run that has ended, among many that live. */
+static void a_walk_goes_on_behind_every_run_that_is_gone(void **state)
+{
+    enum { RUNS = 120 };
+    struct core_world *w = *state;
+    uint64_t anna = world_caller_up(w, "anna");
+    struct id runs[RUNS];
+    struct view_run v;
+    char key[16];
+    for (unsigned i = 0; i < RUNS; i++) {
+        snprintf(key, sizeof key, "key-%u", i);
+        runs[i] = world_call(w, anna, key);
+        world_pass(w, 10);
+    }
+    for (unsigned i = 0; i < RUNS; i++) /* every third lives */
+        if (i % 3)
+            SAY(w, anna, "anna", cancel, .req = 200 + i, .run = runs[i]);
+    world_pass(w, 10);
+    for (unsigned i = 0; i < RUNS; i++) {
+        unsigned next = i / 3 * 3 + 3, last = i % 3 ? i / 3 * 3 : i - 3;
+        assert_int_equal(view_run(w->core, &runs[i], &v), i % 3 == 0);
+        assert_int_equal(view_run_after(w->core, &runs[i], &v), next < RUNS);
+        assert_true(next >= RUNS || id_eq(v.id, runs[next]));
+        assert_int_equal(view_run_before(w->core, &runs[i], &v), i > 0);
+        assert_true(i == 0 || id_eq(v.id, runs[last]));
+    }
+}
+
 /* ---- A storm: three workers, two callers, everything at random; the laws are checked after every
    step, a replay now and then. */
 enum { STORM_WORKERS = 3, STORM_STEPS = 4000 };
@@ -412,6 +440,7 @@ int main(void)
         in_world(new_records_follow_the_last_in_the_store),
         in_world(each_start_has_an_epoch_of_its_own),
         in_world(counts_and_walks_see_every_run),
+        in_world(a_walk_goes_on_behind_every_run_that_is_gone),
         in_world(a_storm_ends_in_the_state_that_replay_gives),
         in_world(another_storm_ends_in_the_state_that_replay_gives),
     };

@@ -105,6 +105,7 @@ struct run {
     int64_t accepted; /* boot; in the past if the run is older than this process */
     struct heap_node ready, timer;
     struct run *older, *newer; /* all runs, in order of acceptance */
+    struct order_node node;    /* and by their ids: a walk goes on behind a run that is gone */
     struct follow *followers;
     struct stray *strays;
 };
@@ -301,7 +302,7 @@ struct bcore {
     struct buf next_certificate; /* for WELCOME */
     uint64_t lsn, epoch;
     struct table runs, runs_by_key, parents, parents_by_key;
-    struct order_node *parents_in_order;
+    struct order_node *parents_in_order, *runs_in_order;
     struct run *oldest, *newest;
     uint64_t n_runs;
     struct kept_ring kept;

@@ -36,6 +36,9 @@ struct run *run_new(struct bcore *c, struct id id, struct span call, const struc
     else
         c->oldest = r;
     c->newest = r;
+    r->node.id = id;
+    r->node.rank = bcore_hash_keyed(c, id.b, sizeof id.b);
+    order_add(&c->runs_in_order, &r->node);
     c->n_runs++;
     struct account *a = r->lane->group->account;
     if (++a->runs > a->most_runs)
@@ -49,6 +52,7 @@ void run_unlink(struct bcore *c, struct run *r)
     table_remove(&c->runs, (uintptr_t)r);
     table_remove(&c->runs_by_key, (uintptr_t)r);
     bodies_forget(c, r);
+    order_remove(&c->runs_in_order, &r->node);
     if (r->older)
         r->older->newer = r->newer;
     else

@@ -55,6 +55,11 @@ bool view_run(const struct bcore *c, const struct id *run, struct view_run *ret)
     return r && fill_run(r, ret);
 }
 
+static const struct run *run_at(struct order_node *n)
+{
+    return n ? heap_entry(n, struct run, node) : NULL;
+}
+
 bool view_run_after(const struct bcore *c, const struct id *after, struct view_run *ret)
 {
     const struct run *r;
@@ -63,8 +68,7 @@ bool view_run_after(const struct bcore *c, const struct id *after, struct view_r
     } else if ((r = run_find(c, *after))) {
         r = r->newer;
     } else { /* it has ended in the meantime; ids follow the time of acceptance */
-        for (r = c->oldest; r && id_cmp(r->id, *after) <= 0; r = r->newer)
-            ;
+        r = run_at(order_after(c->runs_in_order, *after));
     }
     return r && fill_run(r, ret);
 }
@@ -77,8 +81,7 @@ bool view_run_before(const struct bcore *c, const struct id *before, struct view
     } else if ((r = run_find(c, *before))) {
         r = r->older;
     } else {
-        for (r = c->newest; r && id_cmp(r->id, *before) >= 0; r = r->older)
-            ;
+        r = run_at(order_before(c->runs_in_order, *before));
     }
     return r && fill_run(r, ret);
 }

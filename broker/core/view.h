@@ -35,7 +35,8 @@ struct view_run {
 };
 /* False: the run is unknown, or has ended (view_ended). */
 bool view_run(const struct bcore *c, const struct id *run, struct view_run *ret);
-/* Walks the runs in the order of their acceptance, from after = ID_ZERO. */
+/* Walks the runs in the order of their acceptance, from after = ID_ZERO. `after` may have ended in
+ * the meantime: a step takes no longer for that than the logarithm of the number of runs. */
 bool view_run_after(const struct bcore *c, const struct id *after, struct view_run *ret);
 /* Walks them from the newest to the oldest, from before = ID_ZERO. */
 bool view_run_before(const struct bcore *c, const struct id *before, struct view_run *ret);

@@ -24,7 +24,7 @@ chmod 755 "$demo"
 PATH=$(within_reach "$build/bin" "$demo/bin"):$PATH
 export PATH PYTHONDONTWRITEBYTECODE=1 LONGBOAT_HOME=$demo/admin
 servers=usr users=0
-child_user=47117 # runs nothing else on this machine
+child_user=$((20000 + $$ % 4900 * 8 + 7)) # runs nothing else on this machine; see own_users
 [ "$(id -u)" -ne 0 ] || servers=usr,sep users=0,$child_user
 
 finish() {

@@ -5,7 +5,7 @@
 
 load helpers
 
-worker_user=47121 unpack_user=47122 step_user=47123 person_user=47124 person_group=47125
+own_users worker_user unpack_user step_user person_user person_group
 
 # by_hand ARGUMENTS...: run-job on etl1, as its user
 by_hand() {

@@ -16,6 +16,19 @@ call() {
     python "$BATS_TEST_DIRNAME/call.py" "$@"
 }
 
+# own_users NAME...: gives each of these variables the number of a user or group whom no other run
+# on this machine has: tests look for what is left of a user, and would find the other run's. Eight
+# numbers for each bats, by its process id. They need no accounts: they are far above those that
+# adduser gives first, and below those of the system, which begin at 60000; a container may have
+# none above 65535.
+own_users() {
+    local n=0 name
+    for name; do
+        printf -v "$name" %d $((20000 + BATS_ROOT_PID % 4900 * 8 + n))
+        n=$((n + 1))
+    done
+}
+
 # A folder with a short path: socket names have 107 bytes. Children write into it.
 new_demo() {
     demo=$(mktemp -d "${TMPDIR:-/tmp}/lbt-XXXXXX")

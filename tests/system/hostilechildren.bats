@@ -6,7 +6,7 @@
 
 load helpers
 
-child=47113
+own_users child
 
 setup_file() {
     [ "$(id -u)" -eq 0 ] || skip "needs root"
@@ -30,7 +30,11 @@ setup_file() {
 parameters:
   trick: {type: string, required: true}
   outside: {type: string, required: true}'
-    new_package here shell 'echo "in ${LB_WORK##*/}"; sleep 0.5; ls -A "$LB_WORK"'
+    # It is there until somebody is in the other slot, too.
+    new_package here shell 'echo "in ${LB_WORK##*/}"; : >"$LB_PARAM_meet/${LB_WORK##*/}"
+while [ "$(ls "$LB_PARAM_meet" | wc -l)" -lt 2 ]; do sleep 0.05; done
+ls -A "$LB_WORK"' 'limits: {timeout: 15s}
+parameters: {meet: {type: string, required: true}}'
     deploy tricks all
     deploy here all
     for s in usr sep; do
@@ -86,9 +90,11 @@ idle() {
 
 # Two children at a time are in two slots, and each finds its folder empty.
 both_slots() {
-    local n pids=
+    local n pids= meet=$demo/meet-$1
+    rm -rf "$meet"
+    mkdir -m 777 "$meet"
     for n in 1 2; do
-        lbsubmit --package here --server "$1" >"$demo/here-$1-$n" 2>&1 &
+        lbsubmit --package here --server "$1" -p meet="$meet" >"$demo/here-$1-$n" 2>&1 3>&- &
         pids="$pids $!"
     done
     wait $pids || return 1
@@ -116,7 +122,7 @@ as_before() {
         return 1
     }
 }
-both_slots_or_said() { both_slots "$1" || out_of_service "$1"; }
+both_slots_or_said() { out_of_service "$1" || both_slots "$1"; }
 same_census() {
     diff <(grep -v "^$2" "$demo/census-$1") <(census "$1" | grep -v "^$2")
 }

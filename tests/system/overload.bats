@@ -74,11 +74,11 @@ peak() { # in KiB
     sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$(cat "$demo/broker.pid")/status"
 }
 
-@test "promise 6: for a minute ten times more calls than can be run: busy, and nothing is lost" {
+@test "promise 6: for 20 s ten times more calls than can be run: busy, and nothing is lost" {
     local pid
     pid=$(cat "$demo/broker.pid")
     [ ! -s "$demo/cgroup" ] || grep -qx "$pid" "$(cat "$demo/cgroup")/cgroup.procs"
-    run flood --seconds 60 --outstanding 20000 package:slow etl
+    run flood --seconds 20 --outstanding 20000 package:slow etl
     echo "# $output; the broker had $(peak) KiB at most" >&3
     [ "$status" -eq 0 ]
     field '.offered > 10 * .ended_in_flood' true

@@ -5,7 +5,7 @@
 
 load helpers
 
-worker_user=47101 unpack_user=47102 child_user=47103 other_user=47104
+own_users worker_user unpack_user child_user other_user
 
 # run_as USER COMMAND...: as a user without any right beyond its own
 run_as() {
