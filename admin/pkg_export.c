@@ -1,5 +1,5 @@
-/* pkg_export.c - lbpkg export: takes a package back from the server on which it is installed, as the
- * very file that was installed. */
+/* pkg_export.c - lbpkg export: takes a package back from the server on which it is installed, as
+ * the very file that was installed. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,8 +21,8 @@ static const struct option_row rows[] = {
 static const char examples[] =
     "  lbpkg export extract                  the one that was installed last\n"
     "  lbpkg export extract@1.2 -o old.lbp   writes old.lbp and old.lbp.minisig\n"
-    "Runs on the server, with its LONGBOAT_HOME. The file has the bytes and the hash of\n"
-    "the one that was installed, and its signature lies beside it.\n";
+    "Runs on the server, with its LONGBOAT_HOME. The file has the bytes and the hash\n"
+    "of the one that was installed, and its signature lies beside it.\n";
 
 static int load_manifest(const struct installed_package *p, struct manifest *ret, struct error *err)
 {
@@ -60,7 +60,7 @@ static int rebuild(const struct installed_package *p, const struct manifest *m, 
     return rc;
 }
 
-/* Of a package that nobody has signed there is none, and none of another file may stay beside it. */
+/* Of a package that nobody has signed there is none, and none of another file may stay there. */
 static int put_signature(const struct installed_package *p, const char *out, struct error *err)
 {
     struct buf signature = {0};

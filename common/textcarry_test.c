@@ -39,14 +39,9 @@ static void malformed_bytes_are_never_held_back(void **state)
 static void no_cut_tears_an_escape_sequence(void **state)
 {
     (void)state;
-    static const char *const whole[] = {"\x1b[31m",
-                                        "\x1b[38;5;196m",
-                                        "\x1b]0;title\x07",
-                                        "\x1b]8;;x\x1b\\",
-                                        "\x1b(B",
-                                        "\0337",
-                                        "\x1bPq#0\x1b\\",
-                                        "\x1b[?25l"};
+    static const char *const whole[] = {"\x1b[31m",        "\x1b[38;5;196m", "\x1b]0;title\x07",
+                                        "\x1b]8;;x\x1b\\", "\x1b(B",         "\0337",
+                                        "\x1bPq#0\x1b\\",  "\x1b[?25l"};
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
         struct buf text = {0};
         struct span sequence = span_str(whole[i]);

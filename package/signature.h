@@ -25,8 +25,8 @@ int signature_verify(struct span file, const struct builder *builders, size_t n_
                      int64_t now, const struct hash *hash, const uint8_t digest[MINISIGN_DIGEST],
                      const char *name, const char *version, size_t *ret_signer, struct error *err);
 
-/* Reads etc/trust/signers (trust/builders.h), or a .pub file. The caller frees *ret; if it is empty,
- * no builder is trusted. -EINVAL: a line is malformed; *err names file and line. */
+/* Reads etc/trust/signers (trust/builders.h), or a .pub file. The caller frees *ret; if it is
+ * empty, no builder is trusted. -EINVAL: a line is malformed; *err names file and line. */
 int signature_load_signers(const char *path, struct builder **ret, size_t *ret_n,
                            struct error *err);
 

@@ -1,4 +1,5 @@
-/* builders.h - trust/signers: the builders whose packages a server accepts, and which of them. Pure.
+/* builders.h - trust/signers: the builders whose packages a server accepts, and which of those.
+ * Pure.
  *
  * A line is a builder: their minisign public key in base64, then perhaps words, in any order:
  *     packages=GLOB,GLOB   only packages of these names; without it, all
@@ -6,7 +7,7 @@
  *     revoked              nothing that they have signed is accepted any more
  * or it is the word `unsigned` and, necessarily, packages=...: those need no signature here.
  * A remark begins with ` #`. A comment in the line before a builder, `# anna`, is their name, by
- * which a proxy may ask for them. An `untrusted comment:` names nobody, and nor does a key's number:
+ * which a proxy may ask for them. An `untrusted comment:` names nobody, nor does a key's number:
  * both are the builder's own words. Of a name that two keys have, nobody can say whom it means, so
  * then neither has it.
  *

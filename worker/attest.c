@@ -19,8 +19,8 @@ static void add_jobs(const struct worker *w, struct buf *items, uint32_t *count)
     }
 }
 
-/* The number of a builder's key, as minisign and lbpkg print it; or that there is none. Of a key that is no longer
- * trusted only the first digits are known. */
+/* The number of a builder's key, as minisign and lbpkg print it; or that there is none. Of a key
+ * that is no longer trusted only the first digits are known. */
 static void name_signer(const struct builder *trusted, size_t n, const struct hash *key,
                         char out[MINISIGN_NUMBER_TEXT])
 {

@@ -1,5 +1,5 @@
-# A package comes back from a server as the very file that was installed, and what trust/signers says
-# is shown and obeyed.
+# A package comes back from a server as the very file that was installed, and what trust/signers
+# says is shown and obeyed.
 load helpers
 
 setup_file() {
