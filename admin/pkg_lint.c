@@ -13,10 +13,10 @@ static const struct option_row rows[] = {
 static const char examples[] =
     "  lbpkg lint extract        exit code 1: there are errors; warnings alone are 0\n"
     "\n"
-    "Errors: what keeps a package from being built. Warnings: no timeout; variables of\n"
-    "shell scripts outside of quotes; programs and interpreters that no need names; #!\n"
-    "lines that do not work; lines that end with CR LF; scripts that are not\n"
-    "executable; names of files that other systems refuse.\n";
+    "Errors: what keeps a package from being built. Warnings: no timeout; variables\n"
+    "of shell scripts outside of quotes; programs and interpreters that no need\n"
+    "names; #! lines that do not work; lines that end with CR LF; scripts that are\n"
+    "not executable; names of files that other systems refuse.\n";
 
 static void add_problem(struct buf *out, const struct problem *p, bool json)
 {
