@@ -16,7 +16,7 @@ if [ ! -e "$done" ]; then
     mkdir -p "$to/src"
     git -C "$here/../.." archive "$commit" | tar -x -C "$to/src"
     env -u MAKEFLAGS -u MAKELEVEL -u WERROR -u SAN \
-        make -s -C "$to/src" -j"$(nproc)" >"$to/log" 2>&1 || {
+        make -s -C "$to/src" -j"$(nproc)" CFLAGS=-O0 >"$to/log" 2>&1 || {
         tail -n 20 "$to/log" >&2
         exit 1
     }
