@@ -53,7 +53,7 @@ struct handrun_watch {
     int64_t timeout_ms; /* then the run is stopped, as with Ctrl-C; 0: none */
     bool late;          /* it has been stopped for that */
     void (*on_output)(void *arg, unsigned stream, struct span data); /* 1 stdout, 2 stderr */
-    /* At most one of these. Refused: nothing was begun. */
+    /* At most one of these. Refused: nothing was started. */
     void (*on_outcome)(void *arg, const struct d_outcome *o);
     void (*on_refused)(void *arg, uint64_t code, struct span text);
     void *arg;

@@ -34,7 +34,7 @@ static bool is_device_name(const char *name, size_t n)
     return false;
 }
 
-/* Why a part of a path is no name everywhere; NULL: it is one. */
+/* Why a part of a path is not a portable name; NULL: it is portable. */
 static const char *name_trouble(const char *name, size_t n)
 {
     for (size_t i = 0; i < n; i++) {

@@ -22,7 +22,7 @@ enum {
 
 /* Zero: empty. */
 struct keyfilter {
-    uint32_t *blocks[KEYFILTER_CHAIN]; /* NULL: not begun */
+    uint32_t *blocks[KEYFILTER_CHAIN]; /* NULL: not in use */
     unsigned last;                     /* the filter that takes new keys */
     uint32_t n;                        /* keys in that filter */
     bool full;                         /* the chain has an end: every answer is yes from now on */
